@@ -1,0 +1,150 @@
+//! The provider contract: what the gateway may ask of a provider, and nothing about how it is done.
+//!
+//! A missing ability is `None`, never an empty implementation.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use secrecy::ExposeSecret;
+
+use crate::{Batch, Channel, FailureClass, Inbound, KeyId, Line, Rejection, Secret, Timestamp};
+
+/// One provider: a value, not a type. Everything else about it is reached through [`Provider::open`].
+#[derive(Debug)]
+pub struct Provider {
+    /// The word in rows, URLs and fixtures. It never changes.
+    pub name: &'static str,
+    /// The name people know it by.
+    pub title: &'static str,
+    /// Which channels its accounts can carry.
+    pub channels: &'static [Channel],
+    /// What an account of this provider is made of, in the order a form would ask for it.
+    pub fields: &'static [Field],
+    /// Parses settings and credentials once.
+    pub open: fn(&Settings) -> Result<Box<dyn Account>, Misconfigured>,
+    /// What an **unverified** request says about whose it is, most telling first. It only chooses the account whose
+    /// keys are tried; it decides nothing else.
+    pub claims: fn(&http::Request<Bytes>) -> Vec<Line>,
+    /// What one of its error codes means. Total: a code it does not know is [`crate::Cause::Message`].
+    pub class_of: fn(code: &str) -> FailureClass,
+    /// Signs a request as the provider does: for emulators, demonstrations and tests. The secret is what the
+    /// *provider* holds, which for asymmetric signatures is not among the account's own credentials.
+    pub sign: fn(&Secret, Timestamp, http::Request<Bytes>) -> http::Request<Bytes>,
+}
+
+/// An opened account: override what this account can do.
+pub trait Account: Send + Sync + std::fmt::Debug {
+    /// The provider's own ids of this account as a whole (Meta: WABA id, Twilio: `AccountSid`, Telnyx: connection
+    /// and messaging profile ids). They are compared exactly.
+    fn identifiers(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// Receiving webhooks.
+    fn webhooks(&self) -> Option<&dyn Webhooks> {
+        None
+    }
+}
+
+/// Verification and reading of webhooks, in one function, so that an unverified event cannot exist.
+pub trait Webhooks {
+    /// Verifies `inbound` and reads everything in it.
+    ///
+    /// # Errors
+    /// A [`Rejection`] when the request is not proven to come from the provider. A request that is genuine but
+    /// unreadable is never an error: what could not be read is in [`Batch::unparsed`].
+    fn receive(&self, inbound: &Inbound) -> Result<Batch, Rejection>;
+
+    /// Fingerprints of the keys a request may be signed with, so that accounts that share one provider-side
+    /// application are recognized. At least one.
+    fn keys(&self) -> Vec<KeyId>;
+}
+
+/// One setting or credential of an account.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// The member's name in the API.
+    pub name: &'static str,
+    /// Sealed at rest and never shown again.
+    pub secret: bool,
+    /// An account cannot be opened without it.
+    pub required: bool,
+    /// When it is replaced, the old value stays valid for a while under the name `previous_<name>`.
+    pub rotates: bool,
+    /// One sentence for the person who fills it in.
+    pub about: &'static str,
+}
+
+/// Settings (plain) and credentials (secret) of one account, by field name.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    plain: BTreeMap<String, String>,
+    secrets: BTreeMap<String, Secret>,
+}
+
+/// An account that cannot be opened: which field, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Misconfigured {
+    /// The field to mend.
+    pub field: String,
+    /// Why it was refused; never holds the value of a secret.
+    pub reason: String,
+}
+
+impl Settings {
+    /// Builds settings from their two halves.
+    pub fn new(plain: BTreeMap<String, String>, secrets: BTreeMap<String, Secret>) -> Self {
+        Self { plain, secrets }
+    }
+
+    /// A plain setting, if present and not blank.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.plain
+            .get(name)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A plain setting that must be there.
+    pub fn required_text(&self, name: &str) -> Result<&str, Misconfigured> {
+        self.text(name)
+            .ok_or_else(|| Misconfigured::new(name, "is missing"))
+    }
+
+    /// A plain setting that lists several values, separated by commas or white space.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        let value = self.text(name).unwrap_or_default();
+        value
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|part| !part.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    /// A credential, if present and not blank.
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets
+            .get(name)
+            .filter(|secret| !secret.expose_secret().trim().is_empty())
+    }
+
+    /// The current value of a rotating credential and, while a rotation lasts, the previous one.
+    pub fn rotating(&self, name: &str) -> Result<Vec<Secret>, Misconfigured> {
+        let current = self
+            .secret(name)
+            .ok_or_else(|| Misconfigured::new(name, "is missing"))?
+            .clone();
+        let previous = self.secret(&format!("previous_{name}")).cloned();
+        Ok(std::iter::once(current).chain(previous).collect())
+    }
+}
+
+impl Misconfigured {
+    /// A refusal of `field` because of `reason`.
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `application/x-www-form-urlencoded` bodies, in the order they came.
+
+use std::borrow::Cow;
+
+/// The decoded fields of a form, in order, repeated names included.
+#[derive(Debug, Clone)]
+pub(crate) struct Form<'a> {
+    fields: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> Form<'a> {
+    /// Reads a form. Never fails: broken percent-encoding stays as it is, bytes that are no UTF-8 are replaced.
+    pub(crate) fn parse(body: &'a [u8]) -> Self {
+        Self {
+            fields: url::form_urlencoded::parse(body).collect(),
+        }
+    }
+
+    /// The first value of `name` that is not blank.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|(key, _)| key == name);
+        values
+            .find(|(_, value)| !value.trim().is_empty())
+            .map(|(_, value)| value.as_ref())
+    }
+
+    /// The first of `names` that has a value.
+    pub(crate) fn any(&self, names: &[&str]) -> Option<&str> {
+        names.iter().find_map(|name| self.get(name))
+    }
+
+    /// The value of `name` as an owned text.
+    pub(crate) fn owned(&self, name: &str) -> Option<String> {
+        self.get(name).map(ToOwned::to_owned)
+    }
+
+    /// The value of `name` as a whole number.
+    pub(crate) fn number(&self, name: &str) -> Option<i64> {
+        self.get(name)?.trim().parse().ok()
+    }
+
+    /// All fields.
+    pub(crate) fn fields(&self) -> &[(Cow<'a, str>, Cow<'a, str>)] {
+        &self.fields
+    }
+
+    /// The form as one JSON object; a repeated name keeps its last value.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let member = |(key, value): &(Cow<'_, str>, Cow<'_, str>)| {
+            (
+                key.to_string(),
+                serde_json::Value::String(value.to_string()),
+            )
+        };
+        serde_json::Value::Object(self.fields.iter().map(member).collect())
+    }
+}

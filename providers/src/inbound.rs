@@ -1,0 +1,203 @@
+//! What comes in: a request as the world saw it, and what was made of it.
+
+use std::fmt::Display;
+
+use bytes::Bytes;
+
+use crate::{Event, EventKey, EventKind, KeyId, Line, Timestamp};
+
+/// Something that reached one of our lines.
+#[derive(Debug, Clone)]
+pub enum Inbound {
+    /// A webhook, just received. It will be verified.
+    Webhook {
+        /// When it reached us.
+        at: Timestamp,
+        /// The request with the absolute public URL, as the provider called it, and the raw body.
+        request: http::Request<Bytes>,
+    },
+    /// A webhook that was verified when it was received and has been kept by us since. It is read again without a
+    /// check, since keys rotate and timestamps grow old. Only the replay of the inbox may build this.
+    Kept {
+        /// When it reached us, the first time.
+        at: Timestamp,
+        /// The request as it was kept.
+        request: http::Request<Bytes>,
+    },
+}
+
+/// Everything a genuine request said. Only this crate can build one.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Batch {
+    /// What could be read, in the order it stood.
+    pub events: Vec<Event>,
+    /// What could not, each item whole.
+    pub unparsed: Vec<Unparsed>,
+    /// What to answer once everything is stored.
+    pub reply: Reply,
+    /// The key that the request was signed with. `None` for kept requests.
+    pub signed_with: Option<KeyId>,
+}
+
+/// An item of a genuine request that we cannot read (yet).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unparsed {
+    /// Where it stood, for example `entry/0/changes/1/messages/2`; empty for the whole body.
+    pub position: String,
+    /// Which of our lines it concerns, if that much could be read.
+    pub line: Line,
+    /// Why it could not be read.
+    pub reason: String,
+    /// The item as it came. Bytes that are no UTF-8 are replaced; the inbox has the original.
+    pub raw: String,
+}
+
+/// What to answer a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The media type, if there is a body.
+    pub content_type: Option<&'static str>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Why a request is not believed. Nothing of it is stored. Never holds a signature, a secret or a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Rejection {
+    /// A header that carries the signature or its timestamp is missing or given twice.
+    #[error("the signature header is missing")]
+    SignatureMissing,
+    /// It has not the form that the provider sends.
+    #[error("the signature header is malformed")]
+    SignatureMalformed,
+    /// It does not match the request.
+    #[error("the signature does not match")]
+    SignatureMismatch,
+    /// The signed timestamp is too old or too far ahead.
+    #[error("the signed timestamp is outside the tolerance")]
+    TimestampOutsideTolerance,
+    /// A verification request names another token.
+    #[error("the verification token does not match")]
+    TokenMismatch,
+    /// A verification request asks for something else than a subscription, or lacks its challenge.
+    #[error("the verification request is malformed")]
+    ChallengeMalformed,
+    /// This provider does not call with this method.
+    #[error("the method is not one this provider uses")]
+    MethodNotUsed,
+}
+
+impl Inbound {
+    /// When it reached us and the request, whichever kind it is.
+    pub(crate) fn parts(&self) -> (Timestamp, &http::Request<Bytes>) {
+        match self {
+            Inbound::Webhook { at, request } | Inbound::Kept { at, request } => (*at, request),
+        }
+    }
+}
+
+impl Batch {
+    /// A batch without items.
+    pub(crate) fn empty(reply: Reply, signed_with: Option<KeyId>) -> Self {
+        Self {
+            events: Vec::new(),
+            unparsed: Vec::new(),
+            reply,
+            signed_with,
+        }
+    }
+
+    /// Adds what happened on `line` at `at`, under `key`.
+    pub(crate) fn push(&mut self, key: String, at: Timestamp, line: Line, kind: EventKind) {
+        self.events.push(Event {
+            key: EventKey(key),
+            at,
+            line,
+            kind,
+        });
+    }
+
+    /// Keeps an item that could not be read.
+    pub(crate) fn keep(&mut self, position: String, line: Line, reason: impl Display, raw: &str) {
+        let raw = raw.to_owned();
+        self.unparsed.push(Unparsed {
+            position,
+            line,
+            reason: reason.to_string(),
+            raw,
+        });
+    }
+
+    /// A batch for a body that could not be read at all.
+    pub(crate) fn unreadable(
+        reply: Reply,
+        signed_with: Option<KeyId>,
+        reason: impl Display,
+        body: &[u8],
+    ) -> Self {
+        let mut batch = Self::empty(reply, signed_with);
+        batch.unparsed.push(Unparsed {
+            position: String::new(),
+            line: Line::Unnamed,
+            reason: reason.to_string(),
+            raw: String::from_utf8_lossy(body).into_owned(),
+        });
+        batch
+    }
+}
+
+impl Reply {
+    /// 200 without a body.
+    pub const OK: Reply = Reply {
+        status: 200,
+        content_type: None,
+        body: Bytes::new(),
+    };
+
+    /// 200 with a plain text.
+    pub fn text(body: impl Into<Bytes>) -> Self {
+        Reply {
+            status: 200,
+            content_type: Some("text/plain; charset=utf-8"),
+            body: body.into(),
+        }
+    }
+
+    /// 200 with an XML document.
+    pub fn xml(body: &'static str) -> Self {
+        let body = Bytes::from_static(body.as_bytes());
+        Reply {
+            status: 200,
+            content_type: Some("text/xml; charset=utf-8"),
+            body,
+        }
+    }
+}
+
+impl Rejection {
+    /// One word for metrics and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Rejection::SignatureMissing => "signature_missing",
+            Rejection::SignatureMalformed => "signature_malformed",
+            Rejection::SignatureMismatch => "signature_mismatch",
+            Rejection::TimestampOutsideTolerance => "timestamp_outside_tolerance",
+            Rejection::TokenMismatch => "token_mismatch",
+            Rejection::ChallengeMalformed => "challenge_malformed",
+            Rejection::MethodNotUsed => "method_not_used",
+        }
+    }
+
+    /// The HTTP status to answer: 401 for what is not proven, 403 for a failed verification challenge, 405 for a
+    /// method.
+    pub fn status(self) -> u16 {
+        match self {
+            Rejection::TokenMismatch | Rejection::ChallengeMalformed => 403,
+            Rejection::MethodNotUsed => 405,
+            _ => 401,
+        }
+    }
+}

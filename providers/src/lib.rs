@@ -1,0 +1,52 @@
+//! The wire formats of communication providers, translated to and from one model.
+//!
+//! This crate knows how Meta, Twilio and Telnyx sign, batch, name and number things. It has no socket, no clock,
+//! no database, no runtime and no tenant: data goes in, data comes out. What the gateway does with it is not known here.
+//!
+//! A provider is one folder, one line in [`PROVIDERS`], and its fixtures.
+
+mod account;
+mod address;
+mod call;
+mod content;
+mod event;
+mod failure;
+mod form;
+mod inbound;
+mod lenient;
+mod message;
+mod money;
+mod secret;
+mod signature;
+
+pub mod meta;
+//TMP pub mod telnyx;
+//TMP pub mod twilio;
+
+pub use account::{Account, Field, Misconfigured, Provider, Settings, Webhooks};
+pub use address::{Address, AddressError, Channel, Direction, Line, PhoneNumber};
+pub use call::{CallFact, CallProgress, CallRef, CallStage, Recording};
+pub use content::{Attachment, ContactCard, Content, MediaKind, OrderItem};
+pub use event::{
+    Event, EventKey, EventKind, IdentityChange, Notice, Party, Severity, StatusChange,
+    StatusFailure,
+};
+pub use failure::{Cause, Failure, FailureClass, LimitScope};
+pub use inbound::{Batch, Inbound, Rejection, Reply, Unparsed};
+pub use message::{Context, DeliveryStatus, Message, MessageRef, Referral};
+pub use money::Money;
+pub use secret::{KeyId, Secret};
+
+/// An instant in UTC, at most microseconds fine.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+/// Every provider the gateway can speak to. The order is the order of documentation.
+pub static PROVIDERS: &[&Provider] = &[&meta::PROVIDER];
+
+/// The provider of that name, or `None`.
+pub fn provider(name: &str) -> Option<&'static Provider> {
+    PROVIDERS
+        .iter()
+        .find(|provider| provider.name == name)
+        .copied()
+}

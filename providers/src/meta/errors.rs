@@ -1,0 +1,46 @@
+//! What Meta's error codes mean for us.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
+
+use crate::{Cause, FailureClass, LimitScope};
+
+/// What to do about an error code. Codes we do not know are final and the message's fault: repeating an unknown
+/// refusal helps nobody.
+pub(super) fn class_of(code: &str) -> FailureClass {
+    use FailureClass::{Permanent, RateLimited, Transient};
+    let Ok(code) = code.trim().parse::<i64>() else {
+        return Permanent(Cause::Message);
+    };
+    match code {
+        // Throughput, application and portfolio limits.
+        4 | 613 | 80_007 | 130_429 | 131_048 | 131_064 | 133_016 => {
+            RateLimited(LimitScope::Account)
+        }
+        // Too many messages from this number to this recipient.
+        131_056 => RateLimited(LimitScope::Pair),
+        1 | 2 | 131_000 | 131_016 | 131_057 | 133_004 | 133_015 | 132_015 | 132_069 => Transient,
+        131_047 => Permanent(Cause::Window),
+        // Not reachable, not willing, or not to be written to for now.
+        131_021 | 131_026 | 131_030 | 131_049 | 131_050 | 131_062 | 130_472 | 137_000 => {
+            Permanent(Cause::Recipient)
+        }
+        // Credentials, permissions, billing, registration, policy.
+        0
+        | 3
+        | 10
+        | 190
+        | 200..=299
+        | 368
+        | 130_497
+        | 131_005
+        | 131_031
+        | 131_037
+        | 131_042
+        | 131_044
+        | 131_045
+        | 133_000
+        | 133_005
+        | 133_006
+        | 133_008..=133_010 => Permanent(Cause::Account),
+        _ => Permanent(Cause::Message),
+    }
+}

@@ -1,0 +1,380 @@
+//! The laws that hold for every provider, so that a new one is judged by the same measure.
+
+use bytes::Bytes;
+use providers::{Batch, EventKey, FailureClass, Inbound, LimitScope, PROVIDERS, Secret};
+use serde_json::Value;
+
+use crate::fixtures::{self, ENOUGH, Fixture, now};
+
+/// Headers by which the providers sign.
+const SIGNATURE_HEADERS: [&str; 4] = [
+    "x-hub-signature-256",
+    "x-twilio-signature",
+    "telnyx-signature-ed25519",
+    "telnyx-timestamp",
+];
+
+/// Arrays whose elements are items of their own, each of which may be broken alone.
+const ITEM_LISTS: [&str; 9] = [
+    "entry",
+    "changes",
+    "messages",
+    "statuses",
+    "message_echoes",
+    "calls",
+    "history",
+    "threads",
+    "state_sync",
+];
+
+fn signed_fixtures() -> impl Iterator<Item = Fixture> {
+    fixtures::all()
+        .into_iter()
+        .filter(|fixture| !fixture.is_challenge())
+}
+
+fn assert_rejected(fixture: &Fixture, request: http::Request<Bytes>, what: &str) {
+    let verdict = fixture.receive(request);
+    assert!(
+        verdict.is_err(),
+        "{}/{}: {what}",
+        fixture.provider.name,
+        fixture.name
+    );
+}
+
+#[test]
+fn forged_every_changed_byte_of_a_signature_is_rejected() {
+    for fixture in signed_fixtures() {
+        let signed = fixture.signed();
+        for name in SIGNATURE_HEADERS {
+            let Some(value) = signed.headers().get(name) else {
+                continue;
+            };
+            for index in 0..value.len() {
+                let mut bytes = value.as_bytes().to_vec();
+                bytes[index] = if bytes[index] == b'1' { b'2' } else { b'1' };
+                let mut forged = signed.clone();
+                let value = http::HeaderValue::from_bytes(&bytes).unwrap();
+                forged.headers_mut().insert(name, value);
+                assert_rejected(
+                    &fixture,
+                    forged,
+                    &format!("byte {index} of {name} was changed"),
+                );
+            }
+            let mut without = signed.clone();
+            without.headers_mut().remove(name);
+            assert_rejected(&fixture, without, &format!("{name} was taken away"));
+            let mut twice = signed.clone();
+            twice
+                .headers_mut()
+                .append(name, signed.headers()[name].clone());
+            assert_rejected(&fixture, twice, &format!("{name} was given twice"));
+        }
+    }
+}
+
+#[test]
+fn forged_a_changed_body_is_rejected() {
+    for fixture in signed_fixtures() {
+        let signed = fixture.signed();
+        let body = signed.body().clone();
+        for index in (0..body.len()).step_by(1 + body.len() / 97) {
+            let mut bytes = body.to_vec();
+            bytes[index] ^= 0x01;
+            assert_rejected(
+                &fixture,
+                signed.clone().map(|_| bytes.into()),
+                "the body was changed",
+            );
+        }
+        let longer = [&body[..], b" "].concat();
+        if !body.is_empty() {
+            let shorter = body.slice(..body.len() - 1);
+            assert_rejected(
+                &fixture,
+                signed.clone().map(|_| shorter),
+                "the body was cut",
+            );
+            // A blank after a form's last value is part of that value; after JSON it is part of the bytes.
+            assert_rejected(
+                &fixture,
+                signed.map(|_| longer.into()),
+                "the body was lengthened",
+            );
+        }
+    }
+}
+
+#[test]
+fn forged_the_signature_of_another_account_is_rejected() {
+    for fixture in signed_fixtures() {
+        let secret =
+            Secret::from("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
+        let foreign = (fixture.provider.sign)(&secret, now(), fixture.unsigned.clone());
+        assert_rejected(&fixture, foreign, "it was signed by somebody else");
+        assert_rejected(&fixture, fixture.unsigned.clone(), "it was not signed");
+    }
+}
+
+#[test]
+fn twice_the_same_request_gives_the_same_keys() {
+    let keys = |batch: Batch| -> Vec<EventKey> {
+        batch.events.into_iter().map(|event| event.key).collect()
+    };
+    for fixture in fixtures::all() {
+        let later = now() + chrono::TimeDelta::seconds(90);
+        let again = fixture.receive_at(fixture.signed(), later).unwrap();
+        assert_eq!(keys(fixture.batch()), keys(again), "{}", fixture.name);
+    }
+}
+
+#[test]
+fn isolated_a_broken_neighbour_harms_no_item() {
+    for fixture in fixtures::all() {
+        let Ok(body) = serde_json::from_slice::<Value>(fixture.unsigned.body()) else {
+            continue;
+        };
+        let mut lists = Vec::new();
+        find_lists(&body, &mut String::new(), &mut lists);
+        for pointer in lists {
+            let mut spoiled = body.clone();
+            let list = spoiled
+                .pointer_mut(&pointer)
+                .unwrap()
+                .as_array_mut()
+                .unwrap();
+            list.insert(0, Value::from(17));
+            list.push(serde_json::json!({ "type": [] }));
+            let bytes = serde_json::to_vec(&spoiled).unwrap();
+            let request = fixture.sign(fixture.unsigned.clone().map(|_| bytes.into()));
+            let batch = fixture.receive(request).unwrap();
+            for event in fixture.batch().events {
+                // What is keyed by a digest of its surroundings changes with them.
+                let kept = batch.events.iter().any(|other| other.kind == event.kind)
+                    || event.key.0.starts_with("history:")
+                    || batch.events.iter().any(|other| other.key == event.key);
+                assert!(
+                    kept,
+                    "{}: {:?} was lost beside a broken {pointer}",
+                    fixture.name, event.key
+                );
+            }
+            assert!(!batch.unparsed.is_empty(), "{}: {pointer}", fixture.name);
+        }
+    }
+}
+
+fn find_lists(value: &Value, pointer: &mut String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let length = pointer.len();
+                pointer.push('/');
+                pointer.push_str(name);
+                if member.is_array() && ITEM_LISTS.contains(&name.as_str()) {
+                    found.push(pointer.clone());
+                }
+                find_lists(member, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let length = pointer.len();
+                pointer.push_str(&format!("/{index}"));
+                find_lists(item, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn quiet_no_secret_is_shown() {
+    for provider in PROVIDERS {
+        for account in fixtures::accounts(provider) {
+            let opened = format!("{:?}", account.open(provider));
+            let public = |name: &str| !provider.fields.iter().any(|f| f.name == name && f.secret);
+            for (name, value) in &account.secrets {
+                assert!(
+                    !public(name),
+                    "{}: {name} must be a secret field",
+                    provider.name
+                );
+                let about_keys = name == "public_key";
+                assert!(
+                    about_keys || !opened.contains(value.as_str()),
+                    "{name} is shown"
+                );
+            }
+        }
+    }
+    for fixture in signed_fixtures() {
+        let shown = format!("{:?}", fixture.batch());
+        for secret in fixture
+            .account
+            .secrets
+            .values()
+            .chain([&fixture.account.signing_secret])
+        {
+            assert!(
+                !shown.contains(secret.as_str()),
+                "{} shows a secret",
+                fixture.name
+            );
+        }
+    }
+}
+
+#[test]
+fn classes_every_documented_code_means_what_the_table_says() {
+    for provider in PROVIDERS {
+        let text =
+            std::fs::read_to_string(fixtures::folder(provider).join("classes.json")).unwrap();
+        let table: std::collections::BTreeMap<String, Vec<String>> =
+            serde_json::from_str(&text).unwrap();
+        assert!(
+            table.len() >= 4,
+            "{}: the table is too small",
+            provider.name
+        );
+        for (class, codes) in table {
+            for code in codes {
+                let given = word((provider.class_of)(&code));
+                assert_eq!(given, class, "{}: code {code}", provider.name);
+            }
+        }
+        for odd in [
+            "",
+            " ",
+            "-1",
+            "99999999999999999999",
+            "E\u{0}",
+            "0x7f",
+            "1e3",
+        ] {
+            assert_eq!(
+                word((provider.class_of)(odd)),
+                "permanent:message",
+                "{odd:?}"
+            );
+        }
+    }
+}
+
+fn word(class: FailureClass) -> String {
+    match class {
+        FailureClass::Transient => "transient".to_owned(),
+        FailureClass::RateLimited(LimitScope::Account) => "rate_limited:account".to_owned(),
+        FailureClass::RateLimited(LimitScope::Pair) => "rate_limited:pair".to_owned(),
+        FailureClass::Indeterminate => "indeterminate".to_owned(),
+        FailureClass::Permanent(cause) => {
+            format!(
+                "permanent:{}",
+                serde_json::to_value(cause).unwrap().as_str().unwrap()
+            )
+        }
+    }
+}
+
+#[test]
+fn bounded_huge_and_nested_bodies_are_kept_whole_and_quickly() {
+    let deep =
+        |open: &str, close: &str| format!("{}{}", open.repeat(200_000), close.repeat(200_000));
+    let bodies = [
+        deep("[", "]"),
+        deep("{\"a\":", "}"),
+        format!(
+            "{{\"object\":\"whatsapp_business_account\",\"entry\":{}}}",
+            deep("[", "]")
+        ),
+        format!("{{\"data\":{}}}", deep("{\"payload\":", "}")),
+        format!("{{\"entry\":[{}17]}}", "17,".repeat(500_000)),
+        "a=1&".repeat(200_000),
+        "%".repeat(1_000_000),
+        "\u{fffd}".repeat(300_000),
+    ];
+    for provider in PROVIDERS {
+        let fixture = signed_fixtures()
+            .find(|f| f.provider.name == provider.name)
+            .unwrap();
+        for body in &bodies {
+            let request = fixture.unsigned.clone().map(|_| Bytes::from(body.clone()));
+            let started = fixture.receive(fixture.sign(request)).unwrap();
+            assert!(started.events.len() <= 1 && started.reply.body.len() < 1_000);
+            (provider.claims)(&fixture.unsigned.clone().map(|_| Bytes::from(body.clone())));
+        }
+    }
+}
+
+#[test]
+fn complete_every_provider_has_enough_to_show() {
+    for provider in PROVIDERS {
+        let fixtures = fixtures::of(provider);
+        assert!(
+            fixtures.len() >= ENOUGH,
+            "{}: {} fixtures",
+            provider.name,
+            fixtures.len()
+        );
+        let unreadable = fixtures
+            .iter()
+            .filter(|f| f.name.starts_with("unreadable-"))
+            .count();
+        assert!(
+            unreadable >= 2,
+            "{}: too few unreadable fixtures",
+            provider.name
+        );
+        for fixture in &fixtures {
+            let batch = fixture.batch();
+            let expected = fixture.name.starts_with("unreadable-");
+            assert_eq!(
+                !batch.unparsed.is_empty(),
+                expected,
+                "{}/{}",
+                provider.name,
+                fixture.name
+            );
+            assert!(
+                fixture.is_challenge()
+                    || !(provider.claims)(&fixture.unsigned).is_empty()
+                    || fixture.name.starts_with("unreadable-")
+                    || fixture.name.starts_with("nameless-"),
+                "{}/{}: it names no line of ours",
+                provider.name,
+                fixture.name
+            );
+        }
+        for field in provider.fields {
+            assert!(
+                field.about.ends_with('.'),
+                "{}: {} is not explained",
+                provider.name,
+                field.name
+            );
+        }
+        let account = fixtures::accounts(provider).remove(0).open(provider);
+        assert!(
+            account
+                .webhooks()
+                .is_some_and(|webhooks| !webhooks.keys().is_empty())
+        );
+    }
+}
+
+#[test]
+fn complete_a_kept_request_is_read_without_its_signature() {
+    for fixture in signed_fixtures() {
+        let account = fixture.account.open(fixture.provider);
+        let kept = Inbound::Kept {
+            at: now(),
+            request: fixture.unsigned.clone(),
+        };
+        let batch = account.webhooks().unwrap().receive(&kept).unwrap();
+        assert_eq!(batch.events, fixture.batch().events, "{}", fixture.name);
+    }
+}
