@@ -70,7 +70,7 @@ fn read_message(scope: &mut Scope<'_>, party: &Party, raw: &RawValue) -> Result<
     let party = party.clone();
     messages::push(
         scope,
-        wire,
+        &wire,
         &[],
         Envelope {
             at,
