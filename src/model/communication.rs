@@ -1,0 +1,118 @@
+//! Messages and calls as one thing: what a timeline is made of.
+
+use providers::{Channel, Direction};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{ContactId, LeadId, OrganizationId};
+use crate::clock::Timestamp;
+
+/// A message or a call, as the CRM reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Communication {
+    /// Its id. Later communications have greater ids.
+    pub id: Uuid,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// The lead it belongs to, if any.
+    pub lead_id: Option<LeadId>,
+    /// The person at the other end, unless they withheld who they are.
+    pub contact_id: Option<ContactId>,
+    /// What carried it.
+    pub channel: Channel,
+    /// Which provider carried it.
+    pub provider: String,
+    /// Which way it went.
+    pub direction: Direction,
+    /// What was written; for calls, what was said, if it was transcribed.
+    pub content: Option<String>,
+    /// `text`, `image`, … or `call`.
+    pub kind: String,
+    /// A delivery status or a call's stage.
+    pub status: String,
+    /// Everything else: attachments, replies, duration, outcome, recordings …
+    pub metadata: Value,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// When the gateway was last done with it.
+    pub processed_at: Timestamp,
+}
+
+/// A file of a message, as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttachmentView {
+    /// Its place among the message's files, from 0.
+    pub position: i64,
+    /// `image`, `audio`, `voice`, `video`, `document` or `sticker`.
+    pub kind: String,
+    /// Its media type.
+    pub mime_type: Option<String>,
+    /// Its name. Untrusted.
+    pub filename: Option<String>,
+    /// Its size in bytes.
+    pub size: Option<i64>,
+}
+
+/// Which communications to list. Everything that is set must hold.
+#[derive(Debug, Clone, Default)]
+pub struct CommunicationFilter {
+    /// Of this lead.
+    pub lead_id: Option<LeadId>,
+    /// Of this contact.
+    pub contact_id: Option<ContactId>,
+    /// On this channel.
+    pub channel: Option<Channel>,
+    /// In this direction.
+    pub direction: Option<Direction>,
+    /// That happened at this time or later.
+    pub from: Option<Timestamp>,
+    /// That happened before this time.
+    pub until: Option<Timestamp>,
+    /// Whose content holds this text, whatever the case.
+    pub search: Option<String>,
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    /// After that many of the newest. Comes with a total.
+    Offset(i64),
+    /// Before (older than) this id. Costs the same however deep.
+    Before(Uuid),
+}
+
+/// A page of communications, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommunicationPage {
+    /// The page.
+    pub items: Vec<Communication>,
+    /// How many there are in all, when paging by offset.
+    pub total: Option<i64>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Uuid>,
+}
+
+/// A communication that took place elsewhere and is put on record.
+#[derive(Debug, Clone)]
+pub struct NewCommunication {
+    /// The lead it belongs to.
+    pub lead_id: Option<LeadId>,
+    /// The contact it belongs to, where there is no lead.
+    pub contact_id: Option<ContactId>,
+    /// What carried it.
+    pub channel: Channel,
+    /// Which way it went.
+    pub direction: Direction,
+    /// What was written or said.
+    pub content: Option<String>,
+    /// What kind of thing it was.
+    pub kind: Option<String>,
+    /// Anything else, as an object.
+    pub metadata: Value,
+    /// When it happened; now, if not said.
+    pub occurred_at: Option<Timestamp>,
+    /// The recorder's own id of it: a second record of the same id changes nothing.
+    pub external_id: Option<String>,
+}

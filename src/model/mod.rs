@@ -1,0 +1,22 @@
+//! Plain data: what the gateway's words mean, without saying how any of it is kept or sent.
+
+mod access;
+mod account;
+mod communication;
+mod ids;
+mod intake;
+mod lead;
+mod organization;
+
+pub use access::{ApiKey, Member, Principal, PrincipalKind, Role, Scope};
+pub use account::{Account, Route, RouteState};
+pub use communication::{
+    AttachmentView, Communication, CommunicationFilter, CommunicationPage, Cursor, NewCommunication,
+};
+pub use ids::{
+    AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MergeId, MessageId,
+    OrganizationId, QuarantineId, RouteId, UserId,
+};
+pub use intake::{Item, KeptRequest, QuarantineReason, QuarantinedItem, Receipt, Submission};
+pub use lead::{Contact, Identity, Lead, LeadChange, NewLead};
+pub use organization::{NewOrganization, Organization};

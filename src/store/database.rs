@@ -1,0 +1,293 @@
+//! The two engines and their pools.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, PgPool, Postgres, SqlitePool};
+
+use super::session::{Held, on};
+use super::{Session, StoreError, migrations};
+use crate::model::OrganizationId;
+
+/// How long a request waits for a free connection before it is told that the database is not available.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which database this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded default.
+    Sqlite,
+    /// For production.
+    Postgres,
+}
+
+/// The gateway's database.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Database,
+}
+
+#[derive(Debug, Clone)]
+enum Database {
+    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    Postgres { api: PgPool, intake: PgPool, owner: PgPool },
+}
+
+/// How to reach the database.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `sqlite:PATH` or `postgres://…`.
+    pub url: SecretString,
+    /// Logins of their own for the API and for intake, where wanted.
+    pub roles: PostgresRoles,
+    /// How many connections the API may use (SQLite: readers).
+    pub connections: u32,
+    /// How many connections intake may use.
+    pub intake_connections: u32,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// SQLite: a commit survives power loss, not only a crash of the process.
+    pub sqlite_full_sync: bool,
+}
+
+/// PostgreSQL logins other than the owner's. Without them the owner's connections change into the roles
+/// `switchboard_app` and `switchboard_intake`.
+#[derive(Debug, Clone, Default)]
+pub struct PostgresRoles {
+    /// For the API.
+    pub api_url: Option<SecretString>,
+    /// For intake and sweeps.
+    pub intake_url: Option<SecretString>,
+}
+
+impl Store {
+    /// Opens the database. SQLite files are made if they do not exist. Nothing is migrated.
+    pub async fn open(options: &StoreOptions) -> Result<Self, StoreError> {
+        let url = options.url.expose_secret();
+        let database = if url.starts_with("sqlite:") {
+            open_sqlite(url, options).await?
+        } else {
+            open_postgres(url, options)?
+        };
+        Ok(Self { database })
+    }
+
+    /// Brings the schema up to date. Safe to run by several processes at once.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        match &self.database {
+            Database::Sqlite { writer, .. } => migrations::migrate_sqlite(writer).await,
+            Database::Postgres { owner, .. } => migrations::migrate_postgres(owner).await,
+        }
+    }
+
+    /// The newest migration this database has, and the newest this program knows.
+    pub async fn schema_version(&self) -> Result<(Option<i64>, i64), StoreError> {
+        let applied = match &self.database {
+            Database::Sqlite { readers, .. } => {
+                migrations::applied(&mut *readers.acquire().await?).await
+            }
+            Database::Postgres { owner, .. } => {
+                migrations::applied(&mut *owner.acquire().await?).await
+            }
+        };
+        Ok((applied, migrations::newest()))
+    }
+
+    /// Which engine this is.
+    pub fn engine(&self) -> Engine {
+        match self.database {
+            Database::Sqlite { .. } => Engine::Sqlite,
+            Database::Postgres { .. } => Engine::Postgres,
+        }
+    }
+
+    /// A session that reads rows of one organization.
+    pub async fn read(&self, organization: OrganizationId) -> Result<Session, StoreError> {
+        Ok(Session(match &self.database {
+            Database::Sqlite { readers, .. } => Held::SqliteRead(readers.acquire().await?),
+            Database::Postgres { api, .. } => {
+                // A connection keeps its last organization; each session sets its own before anything else.
+                let scope = format!("set switchboard.organization_id = '{organization}'");
+                Held::PostgresRead(acquire_with(api, &scope).await?)
+            }
+        }))
+    }
+
+    /// A transaction that writes rows of one organization.
+    pub async fn write(&self, organization: OrganizationId) -> Result<Session, StoreError> {
+        Ok(Session(match &self.database {
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Postgres { api, .. } => {
+                let scope =
+                    format!("begin; set local switchboard.organization_id = '{organization}'");
+                Held::PostgresWrite(begin_with(api, &scope).await?)
+            }
+        }))
+    }
+
+    /// A session that reads across organizations, with the rights of intake.
+    pub async fn read_all(&self) -> Result<Session, StoreError> {
+        Ok(Session(match &self.database {
+            Database::Sqlite { readers, .. } => Held::SqliteRead(readers.acquire().await?),
+            Database::Postgres { intake, .. } => Held::PostgresRead(acquire_with(intake, "select 1").await?),
+        }))
+    }
+
+    /// A transaction that writes across organizations, with the rights of intake.
+    pub async fn write_all(&self) -> Result<Session, StoreError> {
+        Ok(Session(match &self.database {
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Postgres { intake, .. } => Held::PostgresWrite(begin_with(intake, "begin").await?),
+        }))
+    }
+
+    /// A transaction with the rights of the schema's owner: creating organizations, re-wrapping keys. For the command
+    /// line and the first start only.
+    pub async fn write_as_owner(&self) -> Result<Session, StoreError> {
+        Ok(Session(match &self.database {
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Postgres { owner, .. } => Held::PostgresWrite(begin_with(owner, "begin").await?),
+        }))
+    }
+
+    /// Asks the database for its time: proves that it answers, and shows how far the clocks are apart.
+    pub async fn ping(&self) -> Result<crate::clock::Timestamp, StoreError> {
+        let mut session = self.read_all().await?;
+        let sql = super::session::dialect!(session,
+            sqlite: "select strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
+            postgres: "select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+        );
+        let text: String =
+            on!(session, |c| sqlx::query_scalar(sql).fetch_one(c).await)?;
+        text.parse().map_err(|_| StoreError::Damaged(format!("the database's time `{text}`")))
+    }
+
+    /// Closes all connections once they are given back.
+    pub async fn close(&self) {
+        match &self.database {
+            Database::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Database::Postgres { api, intake, owner } => {
+                api.close().await;
+                intake.close().await;
+                owner.close().await;
+            }
+        }
+    }
+}
+
+/// A connection on which `statement` has just succeeded. When the server was restarted, every idle connection is dead;
+/// they are tried and dropped here, so that no request meets one.
+async fn acquire_with(pool: &PgPool, statement: &str) -> Result<PoolConnection<Postgres>, StoreError> {
+    let mut tries = pool.size();
+    loop {
+        let mut connection = pool.acquire().await?;
+        match sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await {
+            Ok(_) => return Ok(connection),
+            Err(error) => {
+                give_up_or_retry(&mut tries, error)?;
+                connection.close_on_drop();
+            }
+        }
+    }
+}
+
+/// A transaction begun by `statement`, with the same care.
+async fn begin_with(
+    pool: &PgPool,
+    statement: &str,
+) -> Result<sqlx::Transaction<'static, Postgres>, StoreError> {
+    let mut tries = pool.size();
+    loop {
+        match pool.begin_with(AssertSqlSafe(statement.to_owned())).await {
+            Ok(transaction) => return Ok(transaction),
+            Err(error) => give_up_or_retry(&mut tries, error)?,
+        }
+    }
+}
+
+/// Goes on only after a broken connection, and only as often as there were idle connections.
+fn give_up_or_retry(tries: &mut u32, error: sqlx::Error) -> Result<(), StoreError> {
+    let broken = match &error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => false,
+        // 57P01: the server is shutting down and has ended this connection.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P01"),
+        _ => true,
+    };
+    if !broken || *tries == 0 {
+        return Err(error.into());
+    }
+    *tries -= 1;
+    Ok(())
+}
+
+async fn begin_immediate(
+    writer: &SqlitePool,
+) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
+    // A transaction that begins as a reader may find, at its first write, that it cannot become a writer.
+    Ok(writer.begin_with("begin immediate").await?)
+}
+
+async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<Database, StoreError> {
+    let synchronous = match options.sqlite_full_sync {
+        true => SqliteSynchronous::Full,
+        false => SqliteSynchronous::Normal,
+    };
+    let connect = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .busy_timeout(options.statement_timeout)
+        .statement_cache_capacity(256)
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("cache_size", "-8000")
+        .pragma("temp_store", "memory");
+    // One writer: SQLite has one at a time, and a queue in our process is fairer than a race for its lock.
+    let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+    let writer = pool.clone().max_connections(1).connect_with(connect.clone()).await?;
+    let readers = pool
+        .max_connections(options.connections)
+        .connect_lazy_with(connect.read_only(false).pragma("query_only", "on"));
+    Ok(Database::Sqlite { readers, writer })
+}
+
+fn open_postgres(url: &str, options: &StoreOptions) -> Result<Database, StoreError> {
+    let timeout = options.statement_timeout.as_millis().to_string();
+    let settings = |connect: PgConnectOptions| {
+        connect
+            .application_name("switchboard")
+            .statement_cache_capacity(256)
+            .options([("statement_timeout", timeout.as_str())])
+            .options([("idle_in_transaction_session_timeout", "60000")])
+    };
+    let owner = PgConnectOptions::from_str(url)?;
+    let login = |own: &Option<SecretString>, role: &str| -> Result<PgConnectOptions, StoreError> {
+        Ok(match own {
+            Some(url) => settings(PgConnectOptions::from_str(url.expose_secret())?),
+            None => settings(owner.clone()).options([("role", role)]),
+        })
+    };
+    let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
+    let api = login(&options.roles.api_url, "switchboard_app")?;
+    let intake = login(&options.roles.intake_url, "switchboard_intake")?;
+    Ok(Database::Postgres {
+        api: pool.clone().max_connections(options.connections).connect_lazy_with(api),
+        intake: pool
+            .clone()
+            .max_connections(options.intake_connections)
+            .connect_lazy_with(intake),
+        owner: pool
+            .max_connections(2)
+            .idle_timeout(Duration::from_secs(10))
+            .connect_lazy_with(owner.application_name("switchboard-owner")),
+    })
+}

@@ -1,0 +1,229 @@
+//! Messages: each is written once, whoever delivers it how often.
+
+use std::collections::{HashMap, HashSet};
+
+use providers::{Attachment, Content, DeliveryStatus, Direction, EventKind, Message};
+use serde_json::{Map, Value, json};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use super::writer::{Work, Writer};
+use crate::model::OrganizationId;
+use crate::store::bulk::{Column, Rows};
+use crate::store::messages::provider_ref;
+use crate::store::types::{clean, clean_json};
+use crate::store::StoreError;
+
+/// The messages that this batch has written, by provider reference.
+pub(super) type Stored = HashMap<(OrganizationId, Uuid), Uuid>;
+
+struct Row<'a> {
+    work: Work<'a>,
+    message: &'a Message,
+    id: Uuid,
+    reference: Uuid,
+    identity: Option<Uuid>,
+    content: Option<std::borrow::Cow<'a, str>>,
+    metadata: Option<Value>,
+}
+
+pub(super) async fn insert(
+    writer: &mut Writer<'_>,
+    works: &[Work<'_>],
+) -> Result<Stored, StoreError> {
+    let mut rows: Vec<Row<'_>> = Vec::with_capacity(works.len());
+    let mut seen = HashSet::with_capacity(works.len());
+    let mut repeated = Vec::new();
+    for work in works {
+        let EventKind::Message(message) = &work.item.event.kind else { continue };
+        let reference = provider_ref(work.item.provider, &message.reference.0);
+        if seen.insert((work.item.organization_id, reference)) {
+            rows.push(row(writer, *work, message, reference));
+        } else {
+            repeated.push(*work);
+        }
+    }
+    let inserted = write(writer, &rows).await?;
+    let mut stored = Stored::new();
+    let mut historical: HashMap<(usize, OrganizationId), (Uuid, u32)> = HashMap::new();
+    let mut fresh: Vec<&Row<'_>> = Vec::new();
+    let mut known: Vec<&Row<'_>> = Vec::new();
+    for row in &rows {
+        let organization = row.work.item.organization_id;
+        let is_new = inserted.contains(&row.id);
+        writer.count(&row.work, is_new);
+        if !is_new {
+            known.push(row);
+            continue;
+        }
+        stored.insert((organization, row.reference), row.id);
+        fresh.push(row);
+        if row.message.historical {
+            let key = (row.work.submission, organization);
+            historical.entry(key).or_insert((row.id, 0)).1 += 1;
+        } else {
+            let kind = match row.message.direction {
+                Direction::Inbound => "message.received",
+                Direction::Outbound => "message.sent",
+            };
+            writer.outbox.push(organization, kind, row.id, None);
+        }
+    }
+    for work in &repeated {
+        writer.count(work, false);
+    }
+    // Old messages must not set anything off: one event says that there are some.
+    for ((_, organization), (first, count)) in historical {
+        let data = json!({ "messages": count });
+        writer.outbox.push(organization, "history.imported", first, Some(data));
+    }
+    write_attachments(writer, &fresh).await?;
+    complete_placeholders(writer, &known).await?;
+    Ok(stored)
+}
+
+fn row<'a>(
+    writer: &Writer<'_>,
+    work: Work<'a>,
+    message: &'a Message,
+    reference: Uuid,
+) -> Row<'a> {
+    let organization = work.item.organization_id;
+    let address = message.party.addresses.first();
+    let identity = address.and_then(|address| writer.identity(organization, address));
+    Row {
+        work,
+        message,
+        id: writer.ids.at(work.item.event.at),
+        reference,
+        identity: identity.map(|identity| identity.0),
+        content: message.content.text().map(clean),
+        metadata: metadata(message),
+    }
+}
+
+async fn write(
+    writer: &mut Writer<'_>,
+    rows: &[Row<'_>],
+) -> Result<HashSet<Uuid>, StoreError> {
+    let items = || rows.iter().map(|row| row.work.item);
+    let messages = || rows.iter().map(|row| row.message);
+    let status = |message: &Message| match (message.direction, message.status) {
+        (Direction::Inbound, _) => DeliveryStatus::Received.word(),
+        (Direction::Outbound, status) => status.unwrap_or(DeliveryStatus::Sent).word(),
+    };
+    let inserted: Vec<(Uuid,)> = Rows::new()
+        .column("organization_id", Column::Uuid(items().map(|i| i.organization_id.0).collect()))
+        .column("id", Column::Uuid(rows.iter().map(|row| row.id).collect()))
+        .column("account_id", Column::Uuid(items().map(|i| i.account_id.0).collect()))
+        .column("identity_id", Column::MaybeUuid(rows.iter().map(|row| row.identity).collect()))
+        .column("provider_ref", Column::Uuid(rows.iter().map(|row| row.reference).collect()))
+        .column(
+            "provider_message_id",
+            Column::Text(messages().map(|m| m.reference.0.as_str()).collect()),
+        )
+        .column("provider", Column::Text(items().map(|i| i.provider).collect()))
+        .column("channel", Column::Text(messages().map(|m| m.channel.word()).collect()))
+        .column("direction", Column::Text(messages().map(|m| m.direction.word()).collect()))
+        .column("our_address", Column::MaybeText(items().map(|i| i.our_address.as_deref()).collect()))
+        .column("kind", Column::Text(messages().map(|m| m.content.kind()).collect()))
+        .column("content", Column::MaybeText(rows.iter().map(|r| r.content.as_deref()).collect()))
+        .column("status", Column::Text(messages().map(status).collect()))
+        .column("metadata", Column::Json(rows.iter().map(|r| r.metadata.as_ref().map(Json)).collect()))
+        .column("occurred_at", Column::Time(items().map(|i| i.event.at).collect()))
+        .column("created_at", Column::Time(vec![writer.now; rows.len()]))
+        .insert_returning(
+            &mut writer.session,
+            "messages",
+            "on conflict (organization_id, provider_ref) do nothing returning id",
+        )
+        .await?;
+    Ok(inserted.into_iter().map(|(id,)| id).collect())
+}
+
+async fn write_attachments(
+    writer: &mut Writer<'_>,
+    rows: &[&Row<'_>],
+) -> Result<(), StoreError> {
+    let files: Vec<(&Row<'_>, i64, &Attachment)> = rows
+        .iter()
+        .flat_map(|row| {
+            let numbered = (0_i64..).zip(row.message.content.attachments());
+            numbered.map(move |(position, file)| (*row, position, file))
+        })
+        .collect();
+    let each = || files.iter().map(|(_, _, file)| *file);
+    let text = |pick: fn(&Attachment) -> Option<&str>| Column::MaybeText(each().map(pick).collect());
+    Rows::new()
+        .column(
+            "organization_id",
+            Column::Uuid(files.iter().map(|(row, _, _)| row.work.item.organization_id.0).collect()),
+        )
+        .column("message_id", Column::Uuid(files.iter().map(|(row, _, _)| row.id).collect()))
+        .column("position", Column::Int(files.iter().map(|(_, position, _)| *position).collect()))
+        .column("kind", Column::Text(each().map(|file| file.kind.word()).collect()))
+        .column("provider_media_id", text(|file| file.media_id.as_deref()))
+        .column("url", text(|file| file.url.as_deref()))
+        .column("mime_type", text(|file| file.mime_type.as_deref()))
+        .column("filename", text(|file| file.filename.as_deref()))
+        .column("size", Column::MaybeInt(each().map(|file| file.size).collect()))
+        .column("sha256", text(|file| file.sha256.as_deref()))
+        .insert(&mut writer.session, "message_attachments", "on conflict do nothing")
+        .await
+}
+
+/// A number's history announces media before it brings them: a message that is known only as a placeholder is
+/// completed by one that says more.
+async fn complete_placeholders(
+    writer: &mut Writer<'_>,
+    rows: &[&Row<'_>],
+) -> Result<(), StoreError> {
+    let richer: Vec<&Row<'_>> = rows
+        .iter()
+        .copied()
+        .filter(|row| matches!(row.message.content, Content::Media { .. }))
+        .collect();
+    let completed: Vec<(Uuid, Uuid)> = Rows::new()
+        .column("o", Column::Uuid(richer.iter().map(|r| r.work.item.organization_id.0).collect()))
+        .column("r", Column::Uuid(richer.iter().map(|r| r.reference).collect()))
+        .column("kd", Column::Text(richer.iter().map(|r| r.message.content.kind()).collect()))
+        .column("ct", Column::MaybeText(richer.iter().map(|r| r.content.as_deref()).collect()))
+        .query(
+            &mut writer.session,
+            "update messages set kind = k.kd, content = k.ct from k
+             where messages.organization_id = k.o and messages.provider_ref = k.r
+             and messages.kind = 'unsupported' returning id, provider_ref",
+        )
+        .await?;
+    let mut with_ids = Vec::new();
+    for (id, reference) in completed {
+        for row in richer.iter().filter(|row| row.reference == reference) {
+            with_ids.push(Row {
+                work: row.work,
+                message: row.message,
+                id,
+                reference,
+                identity: row.identity,
+                content: None,
+                metadata: None,
+            });
+        }
+    }
+    write_attachments(writer, &with_ids.iter().collect::<Vec<_>>()).await
+}
+
+/// Everything about a message that has no column of its own; `None` for a plain text.
+fn metadata(message: &Message) -> Option<Value> {
+    let plain = matches!(message.content, Content::Text { .. } | Content::Media { .. });
+    let mut members = Map::new();
+    if !plain && let Ok(Value::Object(mut content)) = serde_json::to_value(&message.content) {
+        content.remove("kind");
+        members.extend(content);
+    }
+    if message.context != providers::Context::default()
+        && let Ok(Value::Object(context)) = serde_json::to_value(&message.context)
+    {
+        members.extend(context);
+    }
+    (!members.is_empty()).then(|| clean_json(Value::Object(members)))
+}

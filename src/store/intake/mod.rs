@@ -1,0 +1,18 @@
+//! The commit batcher: webhooks that arrive together are committed together.
+//!
+//! A request hands in a [`Submission`] and waits for its [`Receipt`]. One task (a few on PostgreSQL, if configured) takes
+//! everything that waits, writes it in one transaction, and releases every request with its own result after the
+//! commit. While it commits, the next batch gathers: no timer, and no added delay when nothing else is going on. The
+//! queue is bounded in number; whoever finds it full is told to come back.
+
+mod calls;
+mod changes;
+mod messages;
+mod people;
+mod queue;
+mod quarantine;
+mod writer;
+
+pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};
+
+use writer::Writer;

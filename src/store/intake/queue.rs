@@ -1,0 +1,290 @@
+//! The queue in front of the writers, and what happens when a batch fails.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use lru::LruCache;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::writer::{self, Memory};
+use crate::clock::Clock;
+use crate::ids::Ids;
+use crate::model::{QuarantineId, QuarantineReason, QuarantinedItem, Receipt, Submission};
+use crate::store::{Store, StoreError};
+
+/// How many identities are remembered: about six megabytes.
+const MEMORY: usize = 50_000;
+
+/// How many bytes of bodies one transaction may carry, beyond its first request.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// How long one transaction may take before it counts as lost.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often a submission that is written alone meets a conflict before its sender must deliver it again.
+const CONFLICT_TRIES: u32 = 4;
+
+/// How the batcher is sized.
+#[derive(Debug, Clone, Copy)]
+pub struct BatcherOptions {
+    /// How many submissions may wait.
+    pub queue: usize,
+    /// How many submissions one transaction may carry.
+    pub batch: usize,
+    /// How many transactions may be under way at once.
+    pub writers: usize,
+}
+
+/// What a writer did, for metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Committed {
+    /// How many submissions it carried.
+    pub submissions: usize,
+    /// How long it took, from taking them up to the end of the commit.
+    pub took: Duration,
+    /// Whether it was committed.
+    pub ok: bool,
+}
+
+/// Why a submission was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// Too many wait already.
+    #[error("too many webhooks are waiting to be written")]
+    Full,
+    /// The gateway is shutting down.
+    #[error("the gateway is shutting down")]
+    Closed,
+    /// The store could not write it. Nothing of it was written, or it is not known whether it was: the sender must
+    /// deliver it again.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+}
+
+struct Waiting {
+    submission: Submission,
+    done: oneshot::Sender<Result<Receipt, Arc<StoreError>>>,
+}
+
+/// The entrance to the writers. Cheap to clone.
+#[derive(Clone)]
+pub struct Batcher {
+    queue: mpsc::Sender<Waiting>,
+    depth: Arc<AtomicUsize>,
+    closing: watch::Sender<bool>,
+    writers: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Batcher {
+    /// Starts the writers. `observe` is told of every transaction.
+    pub fn start(
+        store: Store,
+        clock: Clock,
+        ids: Ids,
+        options: BatcherOptions,
+        observe: impl Fn(Committed) + Send + Sync + 'static,
+    ) -> Self {
+        let (queue, receiver) = mpsc::channel(options.queue);
+        let (closing, closed) = watch::channel(false);
+        let depth = Arc::new(AtomicUsize::new(0));
+        let shared = Arc::new(Shared {
+            store,
+            clock,
+            ids,
+            memory: Memory::new(LruCache::new(NonZeroUsize::new(MEMORY).unwrap_or(NonZeroUsize::MIN))),
+            receiver: Mutex::new(receiver),
+            depth: Arc::clone(&depth),
+            batch: options.batch,
+            observe: Box::new(observe),
+        });
+        let mut writers = JoinSet::new();
+        for _ in 0..options.writers {
+            writers.spawn(run(Arc::clone(&shared), closed.clone()));
+        }
+        Self { queue, depth, closing, writers: Arc::new(Mutex::new(writers)) }
+    }
+
+    /// Hands in a submission and waits until it is committed.
+    pub async fn submit(&self, submission: Submission) -> Result<Receipt, SubmitError> {
+        let (done, result) = oneshot::channel();
+        self.depth.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = self.queue.try_send(Waiting { submission, done }) {
+            self.depth.fetch_sub(1, Ordering::Relaxed);
+            return Err(match error {
+                mpsc::error::TrySendError::Full(_) => SubmitError::Full,
+                mpsc::error::TrySendError::Closed(_) => SubmitError::Closed,
+            });
+        }
+        // A writer that is gone took the answer with it: what became of the submission is not known.
+        Ok(result.await.map_err(|_| SubmitError::Closed)??)
+    }
+
+    /// How many submissions wait or are being written.
+    pub fn depth(&self) -> usize {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    /// How many may wait.
+    pub fn capacity(&self) -> usize {
+        self.queue.max_capacity()
+    }
+
+    /// Stops taking submissions, and returns when everything that was handed in is written.
+    pub async fn close(&self) {
+        self.closing.send_replace(true);
+        let mut writers = self.writers.lock().await;
+        while writers.join_next().await.is_some() {}
+    }
+}
+
+impl std::fmt::Debug for Batcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batcher").field("depth", &self.depth()).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    store: Store,
+    clock: Clock,
+    ids: Ids,
+    memory: Memory,
+    receiver: Mutex<mpsc::Receiver<Waiting>>,
+    depth: Arc<AtomicUsize>,
+    batch: usize,
+    observe: Box<dyn Fn(Committed) + Send + Sync>,
+}
+
+async fn run(shared: Arc<Shared>, mut closed: watch::Receiver<bool>) {
+    let mut batch = Vec::with_capacity(shared.batch);
+    while shared.take(&mut batch, &mut closed).await {
+        let started = Instant::now();
+        let submissions = batch.len();
+        let ok = shared.write(std::mem::take(&mut batch)).await;
+        shared.depth.fetch_sub(submissions, Ordering::Relaxed);
+        (shared.observe)(Committed { submissions, took: started.elapsed(), ok });
+    }
+}
+
+impl Shared {
+    /// Everything that waits, within the bounds of one transaction; waits for the first. `false` when the queue is
+    /// closed and empty.
+    async fn take(&self, batch: &mut Vec<Waiting>, closed: &mut watch::Receiver<bool>) -> bool {
+        let mut receiver = self.receiver.lock().await;
+        let first = tokio::select! {
+            biased;
+            first = receiver.recv() => first,
+            _ = closed.wait_for(|closed| *closed) => {
+                receiver.close();
+                receiver.recv().await
+            }
+        };
+        let Some(first) = first else { return false };
+        let mut bytes = first.submission.weight();
+        batch.push(first);
+        while batch.len() < self.batch && bytes < BATCH_BYTES {
+            let Ok(next) = receiver.try_recv() else { break };
+            bytes += next.submission.weight();
+            batch.push(next);
+        }
+        true
+    }
+
+    /// Writes a batch. When it is refused for what is in it, each submission is written alone, so that one poisoned
+    /// submission harms no other.
+    async fn write(&self, batch: Vec<Waiting>) -> bool {
+        let submissions: Vec<&Submission> = batch.iter().map(|waiting| &waiting.submission).collect();
+        match self.try_write(&submissions).await {
+            Ok(receipts) => {
+                for (waiting, receipt) in batch.into_iter().zip(receipts) {
+                    let _ = waiting.done.send(Ok(receipt));
+                }
+                true
+            }
+            Err(error @ StoreError::Unavailable(_)) => {
+                let error = Arc::new(error);
+                for waiting in batch {
+                    let _ = waiting.done.send(Err(Arc::clone(&error)));
+                }
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, submissions = batch.len(), "a batch is written one by one");
+                for waiting in batch {
+                    let result = self.write_alone(&waiting.submission).await;
+                    let _ = waiting.done.send(result.map_err(Arc::new));
+                }
+                true
+            }
+        }
+    }
+
+    /// Writes one submission; if the store refuses it, writes its items one by one, and keeps those that are refused.
+    async fn write_alone(&self, submission: &Submission) -> Result<Receipt, StoreError> {
+        let error = match self.try_write_one(submission).await {
+            Err(error) if !error.is_temporary() => error,
+            result => return result,
+        };
+        tracing::warn!(%error, provider = submission.request.provider, "a webhook is written item by item");
+        let mut rest = submission.clone();
+        let mut total = Receipt::default();
+        for item in std::mem::take(&mut rest.items) {
+            let alone = Submission {
+                request: submission.request.clone(),
+                keep: false,
+                items: vec![item.clone()],
+                quarantined: Vec::new(),
+            };
+            match self.try_write_one(&alone).await {
+                Ok(receipt) => total.add(receipt),
+                Err(error) if error.is_temporary() => return Err(error),
+                Err(error) => rest.quarantined.push(refused(&self.ids, &item, &error)),
+            }
+        }
+        total.add(self.try_write_one(&rest).await?);
+        Ok(total)
+    }
+
+    /// Writes one submission; a conflict with another transaction is tried again at once.
+    async fn try_write_one(&self, submission: &Submission) -> Result<Receipt, StoreError> {
+        for _ in 1..CONFLICT_TRIES {
+            match self.try_write(&[submission]).await {
+                Err(StoreError::Conflict(_)) => {}
+                result => return Ok(result?.into_iter().next().unwrap_or_default()),
+            }
+        }
+        Ok(self.try_write(&[submission]).await?.into_iter().next().unwrap_or_default())
+    }
+
+    async fn try_write(&self, batch: &[&Submission]) -> Result<Vec<Receipt>, StoreError> {
+        let now = self.clock.now();
+        let write = writer::write(&self.store, &self.ids, &self.memory, now, batch);
+        match tokio::time::timeout(BATCH_TIMEOUT, write).await {
+            Ok(result) => result,
+            Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
+        }
+    }
+}
+
+fn refused(ids: &Ids, item: &crate::model::Item, error: &StoreError) -> QuarantinedItem {
+    QuarantinedItem {
+        organization_id: item.organization_id,
+        id: QuarantineId(ids.next()),
+        position: item.event.key.0.clone(),
+        reason: QuarantineReason::Refused,
+        detail: error.to_string(),
+        line: None,
+        raw: serde_json::to_string(&item.event).unwrap_or_default(),
+    }
+}
+
+impl Receipt {
+    fn add(&mut self, other: Receipt) {
+        self.stored += other.stored;
+        self.duplicate += other.duplicate;
+        self.waiting += other.waiting;
+        self.quarantined += other.quarantined;
+    }
+}

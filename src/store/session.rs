@@ -1,0 +1,76 @@
+//! A connection in use: for which organization, on which engine, in a transaction or not.
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+
+use super::{Engine, StoreError};
+
+/// A connection in use. A writing session must be [`committed`](Session::commit); dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Session(pub(super) Held);
+
+#[derive(Debug)]
+pub(super) enum Held {
+    SqliteRead(PoolConnection<Sqlite>),
+    SqliteWrite(Transaction<'static, Sqlite>),
+    PostgresRead(PoolConnection<Postgres>),
+    PostgresWrite(Transaction<'static, Postgres>),
+}
+
+/// The connection itself, by engine.
+pub(super) enum Connection<'s> {
+    Sqlite(&'s mut SqliteConnection),
+    Postgres(&'s mut PgConnection),
+}
+
+impl Session {
+    /// Which engine this is.
+    pub fn engine(&self) -> Engine {
+        match self.0 {
+            Held::SqliteRead(_) | Held::SqliteWrite(_) => Engine::Sqlite,
+            Held::PostgresRead(_) | Held::PostgresWrite(_) => Engine::Postgres,
+        }
+    }
+
+    /// Makes everything written in this session durable and visible.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self.0 {
+            Held::SqliteWrite(transaction) => transaction.commit().await?,
+            Held::PostgresWrite(transaction) => transaction.commit().await?,
+            Held::SqliteRead(_) | Held::PostgresRead(_) => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn connection(&mut self) -> Connection<'_> {
+        match &mut self.0 {
+            Held::SqliteRead(connection) => Connection::Sqlite(connection),
+            Held::SqliteWrite(transaction) => Connection::Sqlite(transaction),
+            Held::PostgresRead(connection) => Connection::Postgres(connection),
+            Held::PostgresWrite(transaction) => Connection::Postgres(transaction),
+        }
+    }
+}
+
+/// Runs one expression on whichever engine a session is of. The expression is compiled for both, so a query's row type
+/// and parameters must suit both.
+macro_rules! on {
+    ($session:expr, |$connection:ident| $body:expr) => {
+        match $session.connection() {
+            $crate::store::session::Connection::Sqlite($connection) => $body,
+            $crate::store::session::Connection::Postgres($connection) => $body,
+        }
+    };
+}
+
+/// Picks the SQL of a session's engine, where the dialects part.
+macro_rules! dialect {
+    ($session:expr, sqlite: $sqlite:expr, postgres: $postgres:expr $(,)?) => {
+        match $session.engine() {
+            $crate::store::Engine::Sqlite => $sqlite,
+            $crate::store::Engine::Postgres => $postgres,
+        }
+    };
+}
+
+pub(super) use {dialect, on};

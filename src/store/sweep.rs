@@ -1,0 +1,101 @@
+//! Statements that clean up across organizations. They run with the rights of intake, in small transactions.
+
+use uuid::Uuid;
+
+use super::session::{dialect, on};
+use super::{Session, StoreError};
+use crate::clock::Timestamp;
+use crate::ids;
+use crate::model::OrganizationId;
+
+/// How many rows one statement deletes.
+const CHUNK: i64 = 5_000;
+
+/// Deletes an organization's raw webhooks older than `keep_from`, and those with open items older than
+/// `keep_open_from`. Returns how many; call again while it returns many.
+pub async fn delete_inbox(
+    session: &mut Session,
+    organization: OrganizationId,
+    keep_from: Timestamp,
+    keep_open_from: Timestamp,
+) -> Result<u64, StoreError> {
+    let sql = "delete from webhook_inbox where organization_id = $1 and id in (
+                   select i.id from webhook_inbox i where i.organization_id = $1 and i.id < $2
+                   and (i.id < $3 or not exists (select 1 from webhook_quarantine q
+                        where q.inbox_id = i.id and q.state = 'open'))
+                   order by i.id limit $4)";
+    let (old, very_old) = (ids::first_at(keep_from), ids::first_at(keep_open_from));
+    Ok(on!(session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(old).bind(very_old).bind(CHUNK);
+        query.execute(c).await.map(|done| done.rows_affected())
+    })?)
+}
+
+/// Deletes quarantined items whose request is gone.
+pub async fn delete_quarantine(
+    session: &mut Session,
+    organization: OrganizationId,
+    keep_from: Timestamp,
+) -> Result<u64, StoreError> {
+    let sql = "delete from webhook_quarantine where organization_id = $1 and id in (
+                   select id from webhook_quarantine where organization_id = $1 and id < $2
+                   order by id limit $3)";
+    let old = ids::first_at(keep_from);
+    Ok(on!(session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(old).bind(CHUNK);
+        query.execute(c).await.map(|done| done.rows_affected())
+    })?)
+}
+
+/// Deletes an organization's events older than `keep_from`, and notes up to which number, so that a reader who comes too
+/// late is told.
+pub async fn delete_events(
+    session: &mut Session,
+    organization: OrganizationId,
+    keep_from: Timestamp,
+) -> Result<u64, StoreError> {
+    let newest = "select max(seq) from (select seq, at from events where organization_id = $1
+                  order by seq limit $3) oldest where at < $2";
+    let last: Option<i64> = on!(session, |c| {
+        sqlx::query_scalar(newest).bind(organization).bind(keep_from).bind(CHUNK).fetch_one(c).await
+    })?;
+    let Some(last) = last else { return Ok(0) };
+    let delete = "delete from events where organization_id = $1 and seq <= $2";
+    let note = "update event_heads set pruned_seq = $2 where organization_id = $1 and pruned_seq < $2";
+    Ok(on!(session, |c| {
+        sqlx::query(note).bind(organization).bind(last).execute(&mut *c).await?;
+        let query = sqlx::query(delete).bind(organization).bind(last);
+        query.execute(c).await.map(|done| done.rows_affected())
+    })?)
+}
+
+/// Deletes statuses that have waited for their message since before `keep_from`.
+pub async fn delete_waiting(session: &mut Session, keep_from: Timestamp) -> Result<u64, StoreError> {
+    let sql = "delete from waiting_changes where received_at < $1 /* every organization: a sweep */";
+    Ok(on!(session, |c| {
+        sqlx::query(sql).bind(keep_from).execute(c).await.map(|done| done.rows_affected())
+    })?)
+}
+
+/// How many changes wait for their message.
+pub async fn waiting_count(session: &mut Session) -> Result<i64, StoreError> {
+    let sql = "select count(*) from waiting_changes /* every organization: a metric */";
+    Ok(on!(session, |c| sqlx::query_scalar(sql).fetch_one(c).await)?)
+}
+
+/// The newest thing the gateway wrote: if it lies in the future, the machine's clock went back.
+pub async fn newest_event(session: &mut Session) -> Result<Option<Timestamp>, StoreError> {
+    let sql = "select max(received_at) from webhook_inbox where id > $1 /* every organization: a check */";
+    let recent = Uuid::nil();
+    Ok(on!(session, |c| sqlx::query_scalar(sql).bind(recent).fetch_one(c).await)?)
+}
+
+/// Whether the session's role can reach rows of other organizations: on PostgreSQL, whether it may bypass row-level
+/// security. On SQLite there are no roles.
+pub async fn can_bypass_isolation(session: &mut Session) -> Result<bool, StoreError> {
+    let sql = dialect!(session,
+        sqlite: "select false",
+        postgres: "select rolsuper or rolbypassrls from pg_roles where rolname = current_user",
+    );
+    Ok(on!(session, |c| sqlx::query_scalar(sql).fetch_one(c).await)?)
+}

@@ -1,0 +1,112 @@
+//! How the model's types stand in rows.
+
+use providers::{Channel, DeliveryStatus, Direction};
+use sqlx::database::Database;
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo};
+use sqlx::{Decode, Encode, Type};
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::model::{
+    AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MergeId, MessageId,
+    OrganizationId, QuarantineId, Role, RouteId, RouteState, UserId,
+};
+
+macro_rules! ids {
+    ($($name:ident),+ $(,)?) => {$(
+        impl<DB: Database> Type<DB> for $name
+        where
+            Uuid: Type<DB>,
+        {
+            fn type_info() -> DB::TypeInfo {
+                <Uuid as Type<DB>>::type_info()
+            }
+
+            fn compatible(info: &DB::TypeInfo) -> bool {
+                <Uuid as Type<DB>>::compatible(info)
+            }
+        }
+
+        impl<'q, DB: Database> Encode<'q, DB> for $name
+        where
+            Uuid: Encode<'q, DB>,
+        {
+            fn encode_by_ref(
+                &self,
+                buffer: &mut <DB as Database>::ArgumentBuffer,
+            ) -> Result<IsNull, BoxDynError> {
+                self.0.encode_by_ref(buffer)
+            }
+        }
+
+        impl<'r, DB: Database> Decode<'r, DB> for $name
+        where
+            Uuid: Decode<'r, DB>,
+        {
+            fn decode(value: <DB as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                Uuid::decode(value).map(Self)
+            }
+        }
+
+        impl PgHasArrayType for $name {
+            fn array_type_info() -> PgTypeInfo {
+                Uuid::array_type_info()
+            }
+        }
+    )+};
+}
+
+ids!(
+    OrganizationId,
+    UserId,
+    ApiKeyId,
+    AccountId,
+    RouteId,
+    ContactId,
+    IdentityId,
+    MergeId,
+    LeadId,
+    MessageId,
+    CallId,
+    InboxId,
+    QuarantineId,
+);
+
+/// Reads a word of ours; a word we do not know is damage.
+macro_rules! words {
+    ($($function:ident -> $type:ty),+ $(,)?) => {$(
+        pub(super) fn $function(word: &str) -> Result<$type, StoreError> {
+            <$type>::from_word(word)
+                .ok_or_else(|| StoreError::Damaged(format!("{} `{word}`", stringify!($function))))
+        }
+    )+};
+}
+
+words!(
+    channel -> Channel,
+    direction -> Direction,
+    delivery_status -> DeliveryStatus,
+    route_state -> RouteState,
+    role -> Role,
+);
+
+/// A text without the one character that PostgreSQL cannot keep.
+pub(super) fn clean(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+/// A JSON value without the one character that PostgreSQL cannot keep.
+pub(super) fn clean_json(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) if text.contains('\0') => Value::String(clean(&text).into_owned()),
+        Value::Array(items) => Value::Array(items.into_iter().map(clean_json).collect()),
+        Value::Object(members) => {
+            let member = |(name, value): (String, Value)| (clean(&name).into_owned(), clean_json(value));
+            Value::Object(members.into_iter().map(member).collect())
+        }
+        other => other,
+    }
+}
