@@ -3,70 +3,99 @@
 
 use serde_json::value::RawValue;
 
-use super::messages::{People, address};
-use super::webhook::{Scope, Unreadable};
+use super::envelope::{Scope, Unreadable, id, time};
+use super::errors;
+use super::people::{People, Who};
 use super::wire::{Status, WireCall};
 use crate::lenient::unix_time;
-use crate::{CallFact, CallProgress, CallRef, CallStage, Channel, Direction, EventKind, Timestamp};
+use crate::{
+    Address, CallFact, CallProgress, CallRef, CallStage, Channel, Direction, EventKind, Timestamp,
+};
 
-/// Reads one of `value.calls[]`: a call arrives (`connect`) or is over (`terminate`).
+/// Reads one of `value.calls[]`: a call arrives (`connect`) or is over (`terminate`). `errors` are those that stand
+/// beside it.
 pub(super) fn read(
     scope: &mut Scope<'_>,
-    people: &People,
+    people: &People<'_>,
+    errors: &[&RawValue],
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let wire: WireCall = serde_json::from_str(raw.get())?;
-    if wire.id.trim().is_empty() {
-        return Err(Unreadable("the call has no `id`".to_owned()));
-    }
-    let at = wire.timestamp.get().and_then(unix_time).unwrap_or(scope.at);
-    let direction = match wire.direction.get() {
-        Some("USER_INITIATED") => Some(Direction::Inbound),
-        Some("BUSINESS_INITIATED") => Some(Direction::Outbound),
-        _ => None,
+    let wire: WireCall<'_> = serde_json::from_str(raw.get())?;
+    let call_id = id(&wire.id, "id")?;
+    let at = match wire.timestamp.get() {
+        None => scope.at,
+        timestamp => time(timestamp)?,
     };
     let mut facts = Vec::new();
-    let stage = match wire.event.as_str() {
+    let stage = match wire.event.as_ref() {
         "connect" => CallStage::Initiated,
-        "terminate" => {
-            let seconds = wire.duration.number();
-            facts.extend(seconds.map(|seconds| CallFact::Duration { seconds }));
-            let answered = wire.start_time.get().and_then(unix_time);
-            facts.extend(answered.map(|at| CallFact::AnsweredAt { at }));
-            match wire.status.get().map(str::to_ascii_uppercase).as_deref() {
-                Some("FAILED") => CallStage::Failed,
-                _ if seconds.unwrap_or_default() > 0 || answered.is_some() => CallStage::Completed,
-                _ => CallStage::NoAnswer,
-            }
-        }
+        "terminate" => ended(&wire, &mut facts),
         other => return Err(Unreadable(format!("unknown call event `{other}`"))),
     };
-    let party = match direction {
-        Some(Direction::Outbound) => people.party(wire.to.get(), None, None),
-        _ => people.party(wire.from.get(), None, None),
+    facts.extend(errors::first(errors).map(|error| {
+        let detail = errors::explain(&error);
+        let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
+        CallFact::Error { code, detail }
+    }));
+    let from = Who {
+        number: wire.from.get(),
+        user_id: wire.from_user_id.get(),
+        parent_user_id: None,
     };
-    let key = format!("{}:{}", wire.id, wire.event);
+    let to = Who {
+        number: wire.to.get(),
+        user_id: wire.to_user_id.get(),
+        parent_user_id: None,
+    };
+    let direction = direction(scope, &wire);
+    let party = people.party(match direction {
+        Some(Direction::Outbound) => to,
+        _ => from,
+    });
     let progress = CallProgress {
-        from: wire.from.get().and_then(address),
-        to: wire.to.get().and_then(address),
-        name: party.name,
         direction,
+        from: address(from),
+        to: address(to),
+        name: party.name,
         facts,
-        ..progress(wire.id, Some(stage))
+        ..progress(call_id, stage)
     };
-    scope.batch.push(
-        key,
-        at,
-        scope.line.clone(),
-        EventKind::Call(Box::new(progress)),
-    );
+    let key = format!("{call_id}:{}", wire.event);
+    scope.push(key, at, EventKind::Call(Box::new(progress)));
     Ok(())
+}
+
+/// Whether somebody answered a call that is over, and how long it lasted.
+fn ended(wire: &WireCall<'_>, facts: &mut Vec<CallFact>) -> CallStage {
+    let seconds = wire.duration.number();
+    facts.extend(seconds.map(|seconds| CallFact::Duration { seconds }));
+    let answered = wire.start_time.get().and_then(unix_time);
+    facts.extend(answered.map(|at| CallFact::AnsweredAt { at }));
+    let has_failed = |word: &str| word.eq_ignore_ascii_case("failed");
+    if wire.status.get().is_some_and(has_failed) {
+        CallStage::Failed
+    } else if answered.is_some() || seconds.is_some_and(|seconds| seconds > 0) {
+        CallStage::Completed
+    } else {
+        CallStage::NoAnswer
+    }
+}
+
+/// Meta names the direction of most calls; of the others, those from our own number are ours.
+fn direction(scope: &Scope<'_>, wire: &WireCall<'_>) -> Option<Direction> {
+    match (wire.direction.get(), scope.number.as_deref()) {
+        (Some("USER_INITIATED"), _) => Some(Direction::Inbound),
+        (Some("BUSINESS_INITIATED"), _) => Some(Direction::Outbound),
+        (None, Some(ours)) if wire.from.get() == Some(ours) => Some(Direction::Outbound),
+        (None, Some(ours)) if wire.to.get() == Some(ours) => Some(Direction::Inbound),
+        _ => None,
+    }
 }
 
 /// Reads a status of `type` `call`: a call of ours rings, is taken or is refused.
 pub(super) fn read_status(
     scope: &mut Scope<'_>,
-    wire: &Status,
+    wire: &Status<'_>,
     at: Timestamp,
 ) -> Result<(), Unreadable> {
     let stage = match wire.status.to_ascii_uppercase().as_str() {
@@ -75,25 +104,30 @@ pub(super) fn read_status(
         "REJECTED" => CallStage::Rejected,
         other => return Err(Unreadable(format!("unknown call status `{other}`"))),
     };
+    let callee = Who {
+        number: wire.recipient_id.get(),
+        user_id: wire.recipient_user_id.get(),
+        parent_user_id: None,
+    };
     let progress = CallProgress {
         direction: Some(Direction::Outbound),
-        to: wire.recipient_id.get().and_then(address),
-        ..progress(wire.id.clone(), Some(stage))
+        to: address(callee),
+        ..progress(&wire.id, stage)
     };
     let key = format!("{}:{}", wire.id, stage.word());
-    scope.batch.push(
-        key,
-        at,
-        scope.line.clone(),
-        EventKind::Call(Box::new(progress)),
-    );
+    scope.push(key, at, EventKind::Call(Box::new(progress)));
     Ok(())
 }
 
-fn progress(id: String, stage: Option<CallStage>) -> CallProgress {
+/// The first address of somebody, if they are named at all.
+fn address(who: Who<'_>) -> Option<Address> {
+    who.addresses().into_iter().next()
+}
+
+fn progress(id: &str, stage: CallStage) -> CallProgress {
     CallProgress {
         call: CallRef {
-            id,
+            id: id.to_owned(),
             session: None,
             parent: None,
             control: None,
@@ -103,7 +137,7 @@ fn progress(id: String, stage: Option<CallStage>) -> CallProgress {
         from: None,
         to: None,
         name: None,
-        stage,
+        stage: Some(stage),
         sequence: None,
         facts: Vec::new(),
     }

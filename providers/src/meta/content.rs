@@ -1,103 +1,81 @@
 //! What a message says: one block for each type of message.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference/messages>
 
-use super::messages::{explain, required};
-use super::webhook::Unreadable;
-use super::wire::{self, WireError, WireMessage};
-use crate::lenient::Maybe;
+use serde_json::value::RawValue;
+
+use super::envelope::{Unreadable, block, id};
+use super::errors;
+use super::wire::{self, WireMessage, Word};
 use crate::{Attachment, ContactCard, Content, MediaKind, MessageRef, OrderItem};
 
 /// Reads the block that the message's type names. An unknown type is an error: the item is kept until we know it.
-pub(super) fn read(wire: &WireMessage, errors: &[WireError]) -> Result<Content, Unreadable> {
-    Ok(match wire.kind.as_str() {
-        "text" => Content::Text {
-            body: required(wire.text.as_ref(), "text")?.body.clone(),
-        },
-        "image" => media(MediaKind::Image, wire.image.as_ref(), "image")?,
-        "audio" => audio(required(wire.audio.as_ref(), "audio")?)?,
-        "voice" => media(MediaKind::Voice, wire.voice.as_ref(), "voice")?,
-        "video" => media(MediaKind::Video, wire.video.as_ref(), "video")?,
-        "document" => media(MediaKind::Document, wire.document.as_ref(), "document")?,
-        "sticker" => media(MediaKind::Sticker, wire.sticker.as_ref(), "sticker")?,
-        "location" => location(required(wire.location.as_ref(), "location")?)?,
+/// `errors` are those that stand beside the message.
+pub(super) fn read(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, Unreadable> {
+    match wire.kind.as_ref() {
+        "text" => {
+            let text: wire::Text<'_> = block(wire.text, "text")?;
+            let body = text.body.into_owned();
+            Ok(Content::Text { body })
+        }
+        "image" => media(MediaKind::Image, wire.image, "image"),
+        "audio" => media(MediaKind::Audio, wire.audio, "audio"),
+        "voice" => media(MediaKind::Voice, wire.voice, "voice"),
+        "video" => media(MediaKind::Video, wire.video, "video"),
+        "document" => media(MediaKind::Document, wire.document, "document"),
+        "sticker" => media(MediaKind::Sticker, wire.sticker, "sticker"),
+        "location" => location(block(wire.location, "location")?),
         "contacts" => {
-            let cards = required(wire.contacts.as_ref(), "contacts")?
-                .iter()
-                .map(card)
-                .collect();
-            Content::Contacts { cards }
+            let cards: Vec<wire::WireCard<'_>> = block(wire.contacts, "contacts")?;
+            let cards = cards.into_iter().map(card).collect();
+            Ok(Content::Contacts { cards })
         }
-        "interactive" => match &wire.interactive {
-            Some(interactive) => read_interactive(interactive)?,
-            None => unsupported(wire, errors),
-        },
-        "button" => {
-            let button = required(wire.button.as_ref(), "button")?;
-            let text = button.text.0.clone().unwrap_or_default();
-            let id = button.payload.0.clone().unwrap_or_else(|| text.clone());
-            Content::ButtonReply { id, title: text }
-        }
+        "interactive" => interactive(wire, errors),
+        "button" => button(block(wire.button, "button")?),
         "reaction" => {
-            let reaction = required(wire.reaction.as_ref(), "reaction")?;
-            let target = MessageRef(reaction.message_id.clone());
-            Content::Reaction {
-                target,
-                emoji: reaction.emoji.0.clone(),
-            }
+            let reaction: wire::Reaction<'_> = block(wire.reaction, "reaction")?;
+            let target = id(&reaction.message_id, "message_id")?.to_owned();
+            Ok(Content::Reaction {
+                target: MessageRef(target),
+                emoji: reaction.emoji.owned(),
+            })
         }
-        "order" => order(required(wire.order.as_ref(), "order")?),
+        "order" => Ok(order(block(wire.order, "order")?)),
         "system" => {
-            let system = required(wire.system.as_ref(), "system")?;
-            let event = system
-                .kind
-                .0
-                .clone()
-                .unwrap_or_else(|| "changed".to_owned());
-            Content::System {
-                event,
-                body: system.body.0.clone(),
-            }
+            let system: wire::System<'_> = block(wire.system, "system")?;
+            let event = system.kind.owned();
+            Ok(Content::System {
+                event: event.unwrap_or_else(|| "unspecified".to_owned()),
+                body: system.body.owned(),
+            })
         }
-        "request_welcome" => Content::Welcome,
+        "request_welcome" => Ok(Content::Welcome),
         "unsupported" | "media_placeholder" => unsupported(wire, errors),
-        other => return Err(Unreadable(format!("unknown message type `{other}`"))),
-    })
+        other => Err(Unreadable(format!("unknown message type `{other}`"))),
+    }
 }
 
-fn media(kind: MediaKind, wire: Option<&wire::Media>, name: &str) -> Result<Content, Unreadable> {
-    let wire = required(wire, name)?;
+fn media(kind: MediaKind, raw: Option<&RawValue>, name: &str) -> Result<Content, Unreadable> {
+    let wire: wire::Media<'_> = block(raw, name)?;
     if wire.id.get().is_none() && wire.url.get().is_none() {
         return Err(Unreadable(format!("the block `{name}` names no file")));
     }
+    let is_voice = kind == MediaKind::Audio && wire.voice.unwrap_or_default();
     let attachment = Attachment {
-        kind,
-        media_id: wire.id.0.clone(),
-        url: wire.url.0.clone(),
-        mime_type: wire.mime_type.0.clone(),
-        filename: wire.filename.0.clone(),
+        kind: if is_voice { MediaKind::Voice } else { kind },
+        media_id: wire.id.owned(),
+        url: wire.url.owned(),
+        mime_type: wire.mime_type.owned(),
+        filename: wire.filename.owned(),
         size: None,
-        sha256: wire.sha256.0.clone(),
+        sha256: wire.sha256.owned(),
     };
     Ok(Content::Media {
         attachments: vec![attachment],
-        caption: wire.caption.0.clone(),
+        caption: wire.caption.owned(),
     })
 }
 
-fn audio(wire: &wire::Media) -> Result<Content, Unreadable> {
-    let voice = wire.voice.unwrap_or_default();
-    media(
-        if voice {
-            MediaKind::Voice
-        } else {
-            MediaKind::Audio
-        },
-        Some(wire),
-        "audio",
-    )
-}
-
-fn location(wire: &wire::Location) -> Result<Content, Unreadable> {
+fn location(wire: wire::Location<'_>) -> Result<Content, Unreadable> {
     let in_range = |degrees: Option<f64>, limit: f64| degrees.filter(|d| d.abs() <= limit);
     let place = in_range(wire.latitude, 90.0).zip(in_range(wire.longitude, 180.0));
     let (latitude, longitude) =
@@ -105,132 +83,150 @@ fn location(wire: &wire::Location) -> Result<Content, Unreadable> {
     Ok(Content::Location {
         latitude,
         longitude,
-        name: wire.name.0.clone(),
-        address: wire.address.0.clone(),
-        url: wire.url.0.clone(),
+        name: wire.name.owned(),
+        address: wire.address.owned(),
+        url: wire.url.owned(),
     })
 }
 
-fn card(wire: &wire::WireCard) -> ContactCard {
-    let join = |parts: &[&Maybe], separator: &str| {
-        parts
-            .iter()
-            .filter_map(|part| part.get())
-            .collect::<Vec<_>>()
-            .join(separator)
+fn card(wire: wire::WireCard<'_>) -> ContactCard {
+    let name = wire.name.formatted_name.owned();
+    let parts = [wire.name.first_name, wire.name.last_name];
+    let all = |parts: Vec<wire::CardPart<'_>>, pick: fn(wire::CardPart<'_>) -> Option<String>| {
+        parts.into_iter().filter_map(pick).collect()
     };
-    let name = wire.name.formatted_name.0.clone();
-    let phone = |part: &wire::CardPart| part.phone.0.clone().or(part.wa_id.0.clone());
-    let line = |place: &wire::CardAddress| {
-        join(
-            &[
-                &place.street,
-                &place.city,
-                &place.state,
-                &place.zip,
-                &place.country,
-            ],
-            ", ",
-        )
+    let line = |place: wire::CardAddress<'_>| {
+        let wire::CardAddress {
+            street,
+            city,
+            state,
+            zip,
+            country,
+        } = place;
+        join(&[street, city, state, zip, country], ", ")
     };
     ContactCard {
-        name: name.unwrap_or_else(|| join(&[&wire.name.first_name, &wire.name.last_name], " ")),
-        phones: wire.phones.iter().filter_map(phone).collect(),
-        emails: wire
-            .emails
-            .iter()
-            .filter_map(|part| part.email.0.clone())
-            .collect(),
-        organization: wire.org.as_ref().and_then(|org| org.company.0.clone()),
+        name: name.unwrap_or_else(|| join(&parts, " ")),
+        phones: all(wire.phones, |part| {
+            part.phone.owned().or(part.wa_id.owned())
+        }),
+        emails: all(wire.emails, |part| part.email.owned()),
+        organization: wire.org.and_then(|org| org.company.owned()),
         addresses: wire
             .addresses
-            .iter()
+            .into_iter()
             .map(line)
             .filter(|line| !line.is_empty())
             .collect(),
-        urls: wire
-            .urls
-            .iter()
-            .filter_map(|part| part.url.0.clone())
-            .collect(),
-        birthday: wire.birthday.0.clone(),
+        urls: all(wire.urls, |part| part.url.owned()),
+        birthday: wire.birthday.owned(),
     }
 }
 
-fn read_interactive(wire: &wire::Interactive) -> Result<Content, Unreadable> {
-    Ok(match wire.kind.as_str() {
+fn join(parts: &[Word<'_>], separator: &str) -> String {
+    let parts: Vec<&str> = parts.iter().filter_map(Word::get).collect();
+    parts.join(separator)
+}
+
+/// An answer to a message with buttons, a list or a form. It may come without its block and with an error instead.
+fn interactive(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, Unreadable> {
+    let Some(raw) = wire.interactive else {
+        return unsupported(wire, errors);
+    };
+    let wire: wire::Interactive<'_> = block(Some(raw), "interactive")?;
+    match wire.kind.as_ref() {
         "button_reply" => {
-            let choice = required(wire.button_reply.as_ref(), "interactive.button_reply")?;
-            Content::ButtonReply {
-                id: choice.id.clone(),
-                title: choice.title.clone(),
-            }
+            let choice: wire::Choice<'_> = block(wire.button_reply, "button_reply")?;
+            Ok(Content::ButtonReply {
+                id: choice.id.into_owned(),
+                title: choice.title.or_empty(),
+            })
         }
         "list_reply" => {
-            let choice = required(wire.list_reply.as_ref(), "interactive.list_reply")?;
-            Content::ListReply {
-                id: choice.id.clone(),
-                title: choice.title.clone(),
-                description: choice.description.0.clone(),
-            }
+            let choice: wire::Choice<'_> = block(wire.list_reply, "list_reply")?;
+            Ok(Content::ListReply {
+                id: choice.id.into_owned(),
+                title: choice.title.or_empty(),
+                description: choice.description.owned(),
+            })
         }
         "nfm_reply" => {
-            let form = required(wire.nfm_reply.as_ref(), "interactive.nfm_reply")?;
-            Content::FormReply {
-                name: form.name.0.clone(),
-                body: form.body.0.clone(),
-                response: form_response(&form.response_json),
-            }
+            let form: wire::FormReply<'_> = block(wire.nfm_reply, "nfm_reply")?;
+            Ok(Content::FormReply {
+                name: form.name.owned(),
+                body: form.body.owned(),
+                response: form_response(form.response_json),
+            })
         }
         "call_permission_reply" => {
-            let reply = wire.call_permission_reply.as_ref();
-            let reply = required(reply, "interactive.call_permission_reply")?;
-            Content::CallPermissionReply {
-                granted: reply.response == "accept",
-                permanent: reply.is_permanent.unwrap_or_default(),
-                expires_at: reply.expiration_timestamp.number(),
-                source: reply.response_source.0.clone(),
-            }
+            call_permission(block(wire.call_permission_reply, "call_permission_reply")?)
         }
-        other => return Err(Unreadable(format!("unknown interactive type `{other}`"))),
-    })
+        other => Err(Unreadable(format!("unknown interactive type `{other}`"))),
+    }
 }
 
 /// `response_json` is an object written as a text; what is not is kept as it came.
-fn form_response(value: &serde_json::Value) -> serde_json::Value {
+fn form_response(value: serde_json::Value) -> serde_json::Value {
     let text = value.as_str().unwrap_or_default();
-    match serde_json::from_str::<serde_json::Value>(text) {
+    match serde_json::from_str(text) {
         Ok(object @ serde_json::Value::Object(_)) => object,
-        _ => value.clone(),
+        _ => value,
     }
 }
 
-fn order(wire: &wire::Order) -> Content {
-    let text = |maybe: &Maybe| maybe.0.clone().unwrap_or_default();
-    let item = |item: &wire::ProductItem| OrderItem {
-        product_id: text(&item.product_retailer_id),
-        quantity: text(&item.quantity),
-        price: text(&item.item_price),
-        currency: text(&item.currency),
+fn call_permission(wire: wire::CallPermission<'_>) -> Result<Content, Unreadable> {
+    let granted = match wire.response.as_ref() {
+        "accept" => true,
+        "reject" => false,
+        other => return Err(Unreadable(format!("unknown call permission `{other}`"))),
+    };
+    Ok(Content::CallPermissionReply {
+        granted,
+        permanent: wire.is_permanent.unwrap_or_default(),
+        expires_at: wire.expiration_timestamp.number(),
+        source: wire.response_source.owned(),
+    })
+}
+
+/// A quick reply to a template of ours.
+fn button(wire: wire::Button<'_>) -> Result<Content, Unreadable> {
+    let (payload, text) = (wire.payload.owned(), wire.text.owned());
+    let id = payload.or_else(|| text.clone());
+    let id = id.ok_or_else(|| Unreadable("the button has neither payload nor text".to_owned()))?;
+    let title = text.unwrap_or_default();
+    Ok(Content::ButtonReply { id, title })
+}
+
+fn order(wire: wire::Order<'_>) -> Content {
+    let item = |item: wire::ProductItem<'_>| OrderItem {
+        product_id: item.product_retailer_id.or_empty(),
+        quantity: item.quantity.or_empty(),
+        price: item.item_price.or_empty(),
+        currency: item.currency.or_empty(),
     };
     Content::Order {
-        catalog_id: text(&wire.catalog_id),
-        text: wire.text.0.clone(),
-        items: wire.product_items.iter().map(item).collect(),
+        catalog_id: wire.catalog_id.or_empty(),
+        text: wire.text.owned(),
+        items: wire.product_items.into_iter().map(item).collect(),
     }
 }
 
 /// Meta passes on that there was a message, not what it said.
-fn unsupported(wire: &WireMessage, errors: &[WireError]) -> Content {
-    let error = wire.errors.first().or(errors.first());
-    let named = wire
-        .unsupported
-        .as_ref()
-        .and_then(|unsupported| unsupported.kind.0.clone());
-    let what = named.or_else(|| (wire.kind != "unsupported").then(|| wire.kind.clone()));
-    Content::Unsupported {
-        what,
-        code: error.and_then(|error| error.code.0.clone()),
-        detail: error.and_then(explain),
-    }
+fn unsupported(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, Unreadable> {
+    let named = match wire.unsupported {
+        Some(_) => block::<wire::Unsupported<'_>>(wire.unsupported, "unsupported")?.kind,
+        None => Word::default(),
+    };
+    let is_named_by_type = wire.kind != "unsupported";
+    let error = errors::first(&wire.errors).or_else(|| errors::first(errors));
+    let (code, detail) = error.map_or((None, None), |error| {
+        let detail = errors::explain(&error);
+        (error.code.owned(), detail)
+    });
+    let what = named.owned();
+    Ok(Content::Unsupported {
+        what: what.or_else(|| is_named_by_type.then(|| wire.kind.clone().into_owned())),
+        code,
+        detail,
+    })
 }

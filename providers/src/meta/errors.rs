@@ -1,7 +1,28 @@
-//! What Meta's error codes mean for us.
+//! What Meta's error codes mean for us, and how its errors are read.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
 
+use serde_json::value::RawValue;
+
+use super::wire::WireError;
 use crate::{Cause, FailureClass, LimitScope};
+
+/// The first of `errors[]` that can be read.
+pub(super) fn first<'a>(errors: &[&'a RawValue]) -> Option<WireError<'a>> {
+    let mut readable = errors
+        .iter()
+        .filter_map(|raw| serde_json::from_str(raw.get()).ok());
+    readable.next()
+}
+
+/// Meta's explanation: the most telling one it gives, since `details` repeat what `message` and `title` say.
+pub(super) fn explain(error: &WireError<'_>) -> Option<String> {
+    let data = error.error_data.as_ref();
+    let details = data.and_then(|data| data.details.get());
+    details
+        .or(error.message.get())
+        .or(error.title.get())
+        .map(ToOwned::to_owned)
+}
 
 /// What to do about an error code. Codes we do not know are final and the message's fault: repeating an unknown
 /// refusal helps nobody.

@@ -5,10 +5,13 @@
 
 mod calls;
 mod content;
+mod envelope;
 mod errors;
 mod history;
 mod messages;
 mod notices;
+mod people;
+mod severity;
 mod statuses;
 mod webhook;
 mod wire;
@@ -25,7 +28,7 @@ pub static PROVIDER: Provider = Provider {
     channels: &[Channel::Whatsapp],
     fields: FIELDS,
     open,
-    claims: webhook::claims,
+    claims: envelope::claims,
     class_of: errors::class_of,
     sign: webhook::sign,
 };

@@ -1,171 +1,239 @@
-//! News about the account itself, its numbers and templates: kept as notices for the administrator.
-//! <https://developers.facebook.com/docs/whatsapp/business-management-api/webhooks>
+//! News about the account itself, its numbers, templates and preferences: kept as notices for the administrator.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference>
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::webhook::{Scope, Unreadable};
-use crate::{EventKind, Notice, Severity};
+use super::envelope::{Scope, Unreadable, time};
+use super::wire::{Preference, Preferences, StateSync, SyncItem};
+use super::{errors, severity};
+use crate::{Cause, EventKind, Line, Notice, Severity};
 
-const FIELDS: [&str; 18] = [
-    "account_alerts",
-    "account_offboarded",
-    "account_reconnected",
-    "account_review_update",
-    "account_settings_update",
-    "account_update",
-    "business_capability_update",
-    "business_status_update",
-    "flows",
-    "message_template_components_update",
-    "message_template_quality_update",
-    "message_template_status_update",
-    "phone_number_name_update",
-    "phone_number_quality_update",
-    "security",
-    "smb_app_state_sync",
-    "template_category_update",
-    "user_preferences",
-];
-
-/// Words that mean that traffic stops, and words that somebody should look at.
-const CRITICAL: [&str; 9] = [
-    "ACCOUNT_DELETED",
-    "ACCOUNT_OFFBOARDED",
-    "ACCOUNT_RESTRICTION",
-    "CRITICAL",
-    "DISABLE",
-    "DISABLED",
-    "DISABLED_UPDATE",
-    "PARTNER_APP_UNINSTALLED",
-    "PARTNER_REMOVED",
-];
-const WARNING: [&str; 15] = [
-    "ACCOUNT_VIOLATION",
-    "DOWNGRADE",
-    "FLAGGED",
-    "LIMIT_EXCEEDED",
-    "LOCKED",
-    "PAUSED",
-    "PENDING_DELETION",
-    "PIN_CHANGED",
-    "PIN_RESET_REQUEST",
-    "PIN_RESET_SUCCESS",
-    "RED",
-    "REJECTED",
-    "WARNING",
-    "stop",
-    "DEFERRED",
+/// The fields, and what a person calls their subject.
+const FIELDS: [(&str, &str); 18] = [
+    ("account_alerts", "Account alert"),
+    ("account_offboarded", "Account offboarded"),
+    ("account_reconnected", "Account reconnected"),
+    ("account_review_update", "Account review"),
+    ("account_settings_update", "Account settings"),
+    ("account_update", "Account update"),
+    ("business_capability_update", "Limits of the business"),
+    ("business_status_update", "Business status"),
+    ("flows", "Form"),
+    ("message_template_components_update", "Template text"),
+    ("message_template_quality_update", "Template quality"),
+    ("message_template_status_update", "Template status"),
+    ("phone_number_name_update", "Display name"),
+    ("phone_number_quality_update", "Number quality"),
+    ("security", "Security"),
+    ("smb_app_state_sync", "Contacts on the telephone"),
+    ("template_category_update", "Template category"),
+    ("user_preferences", "Marketing messages"),
 ];
 
 /// Members whose values say what happened, in the order in which a title reads well.
-const TELLING: [&str; 22] = [
-    "event",
-    "decision",
+const TELLING: [&str; 27] = [
     "message_template_name",
     "message_template_language",
     "display_phone_number",
+    "event",
+    "decision",
     "alert_type",
     "alert_severity",
     "alert_description",
+    "alert_state",
+    "previous_quality_score",
     "new_quality_score",
+    "previous_category",
     "new_category",
     "correct_category",
+    "old_limit",
     "current_limit",
     "max_daily_conversations_per_business",
+    "max_phone_numbers_per_business",
     "requested_verified_name",
     "rejection_reason",
+    "violation_type",
+    "restriction_type",
+    "waba_ban_state",
+    "waba_ban_date",
     "reason",
-    "wa_id",
-    "value",
-    "action",
-    "full_name",
-    "title",
-    "code",
+    "initiated_by",
+    "message",
 ];
 
+/// At most so many values, and so many characters of each, make a title.
+const TITLE_WORDS: usize = 8;
+const WORD_CHARS: usize = 120;
+
 pub(super) fn is_known(field: &str) -> bool {
-    FIELDS.contains(&field)
+    FIELDS.iter().any(|(name, _)| *name == field)
 }
 
-/// Reads a change as one notice; a value that is no JSON object is still a notice.
-pub(super) fn read(scope: &mut Scope<'_>, field: &str, raw: &RawValue) {
-    if let Err(Unreadable(reason)) = push(scope, field, raw) {
-        scope.batch.keep(
-            scope.position.clone(),
-            scope.line.clone(),
-            reason,
-            raw.get(),
-        );
+fn label(field: &str) -> &str {
+    let found = FIELDS.iter().find(|(name, _)| *name == field);
+    found.map_or(field, |(_, label)| label)
+}
+
+/// Reads the value of one of the fields.
+pub(super) fn read(scope: &mut Scope<'_>, field: &str, raw: &RawValue) -> Result<(), Unreadable> {
+    match field {
+        "user_preferences" => read_preferences(scope, raw),
+        "smb_app_state_sync" => read_contacts(scope, raw),
+        _ => {
+            let data: Value = serde_json::from_str(raw.get())?;
+            let mut words = Vec::new();
+            collect(&data, 0, &mut words);
+            let title = match words.as_slice() {
+                [] => label(field).to_owned(),
+                words => format!("{}: {}", label(field), words.join(", ")),
+            };
+            let severity = severity::of(field, &data);
+            push(scope, field, raw, title, severity, data);
+            Ok(())
+        }
     }
 }
 
-pub(super) fn push(scope: &mut Scope<'_>, field: &str, raw: &RawValue) -> Result<(), Unreadable> {
-    let data: Value = serde_json::from_str(raw.get())?;
-    let mut words = Vec::new();
-    collect(&data, 0, &mut words);
-    let severity = severity(&words);
-    let title = match words.as_slice() {
-        [] => field.to_owned(),
-        words => format!("{field}: {}", words.join(", ")),
+/// Reads `errors[]` that belong to no message or call. `raw` is all that was said.
+pub(super) fn read_errors(
+    scope: &mut Scope<'_>,
+    field: &str,
+    errors: &[&RawValue],
+    raw: &RawValue,
+) -> Result<(), Unreadable> {
+    let data = serde_json::from_str(raw.get())?;
+    let error = errors::first(errors).unwrap_or_default();
+    let detail = errors::explain(&error).unwrap_or_else(|| "no explanation".to_owned());
+    let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
+    let severity = match errors::class_of(&code).cause() {
+        Some(Cause::Account) => Severity::Critical,
+        _ => Severity::Warning,
     };
-    // Meta gives these no id: what it says, when it says it, is the news.
-    let digest = Sha256::digest(raw.get());
-    let key = format!(
-        "{field}:{}:{}",
-        scope.at.timestamp(),
-        hex::encode(&digest[..16])
-    );
+    let title = format!("WhatsApp reports error {code}: {detail}");
+    push(scope, field, raw, title, severity, data);
+    Ok(())
+}
+
+/// A person wants marketing messages no longer, or again. One notice each, since each is about somebody else.
+fn read_preferences(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
+    let field = "user_preferences";
+    let value: Preferences<'_> = serde_json::from_str(raw.get())?;
+    if value.user_preferences.is_empty() {
+        return Err(Unreadable("the value lists no preferences".to_owned()));
+    }
+    let sent_at = scope.at;
+    scope.each(field, &value.user_preferences, |scope, raw| {
+        let preference: Preference<'_> = serde_json::from_str(raw.get())?;
+        let person = preference.wa_id.get().or(preference.user_id.get());
+        let person = person.ok_or_else(|| Unreadable("it names nobody".to_owned()))?;
+        scope.at = match preference.timestamp.get() {
+            None => sent_at,
+            timestamp => time(timestamp)?,
+        };
+        let wish = preference.value.as_ref();
+        let about = preference.category.get().unwrap_or("messages");
+        let title = format!("{}: {person} says {wish} to {about}", label(field));
+        let severity = match wish {
+            "stop" => Severity::Warning,
+            _ => Severity::Info,
+        };
+        let data = serde_json::from_str(raw.get())?;
+        push(scope, field, raw, title, severity, data);
+        Ok(())
+    });
+    scope.at = sent_at;
+    Ok(())
+}
+
+/// The telephone's address book changed. One notice for all of it: at the beginning it comes as a whole.
+fn read_contacts(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
+    let field = "smb_app_state_sync";
+    let value: StateSync<'_> = serde_json::from_str(raw.get())?;
+    if value.state_sync.is_empty() {
+        return Err(Unreadable("the value lists no contacts".to_owned()));
+    }
+    let mut sound: Vec<Value> = Vec::new();
+    let (mut added, mut removed) = (0, 0);
+    scope.each("state_sync", &value.state_sync, |_, raw| {
+        let item: SyncItem<'_> = serde_json::from_str(raw.get())?;
+        if item.contact.phone_number.get().is_none() {
+            return Err(Unreadable("the contact has no telephone number".to_owned()));
+        }
+        match item.action.as_ref() {
+            "add" => added += 1,
+            "remove" => removed += 1,
+            other => return Err(Unreadable(format!("unknown action `{other}`"))),
+        }
+        sound.push(serde_json::from_str(raw.get())?);
+        Ok(())
+    });
+    if !sound.is_empty() {
+        let title = format!(
+            "{}: {added} added or changed, {removed} removed",
+            label(field)
+        );
+        let data = serde_json::json!({ "state_sync": sound });
+        push(scope, field, raw, title, Severity::Info, data);
+    }
+    Ok(())
+}
+
+/// Adds a notice. Meta gives these no id: what it says, of whom, at the time it names, is the news.
+fn push(
+    scope: &mut Scope<'_>,
+    field: &str,
+    raw: &RawValue,
+    title: String,
+    severity: Severity,
+    data: Value,
+) {
+    let mut digest = Sha256::new();
+    if let Line::Account(id) | Line::Handle(id) = &scope.line {
+        digest.update(id);
+    }
+    digest.update([0]);
+    digest.update(raw.get());
+    let digest = hex::encode(&digest.finalize()[..16]);
+    let key = match scope.entry_time {
+        Some(time) => format!("{field}:{}:{digest}", time.timestamp()),
+        None => format!("{field}:{digest}"),
+    };
     let notice = Notice {
         topic: field.to_owned(),
         title,
         severity,
         data,
     };
-    scope
-        .batch
-        .push(key, scope.at, scope.line.clone(), EventKind::Notice(notice));
-    Ok(())
+    scope.push(key, scope.at, EventKind::Notice(notice));
 }
 
-/// The telling values, at most eight, not deeper than three levels.
+/// The telling values, not deeper than three levels.
 fn collect(data: &Value, depth: usize, words: &mut Vec<String>) {
     match data {
         Value::Object(members) => {
             for name in TELLING {
                 let text = match members.get(name) {
-                    Some(Value::String(text)) => text.clone(),
-                    Some(Value::Number(number)) => number.to_string(),
+                    Some(Value::String(text)) => text.chars().take(WORD_CHARS).collect(),
+                    // A number says nothing without its name.
+                    Some(Value::Number(number)) => format!("{name} {number}"),
                     _ => continue,
                 };
-                if !text.is_empty() && text != "NONE" && words.len() < 8 {
-                    words.push(text.chars().take(120).collect());
+                let is_empty = text.is_empty() || text == "NONE" || words.contains(&text);
+                if !is_empty && words.len() < TITLE_WORDS {
+                    words.push(text);
                 }
             }
             if depth < 3 {
-                members
-                    .values()
-                    .for_each(|value| collect(value, depth + 1, words));
+                let values = members.values();
+                values.for_each(|value| collect(value, depth + 1, words));
             }
         }
         Value::Array(items) if depth < 3 => {
-            items
-                .iter()
-                .take(4)
-                .for_each(|item| collect(item, depth + 1, words));
+            let items = items.iter().take(4);
+            items.for_each(|item| collect(item, depth + 1, words));
         }
         _ => {}
-    }
-}
-
-fn severity(words: &[String]) -> Severity {
-    let any = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
-    if any(&CRITICAL) {
-        Severity::Critical
-    } else if any(&WARNING) {
-        Severity::Warning
-    } else {
-        Severity::Info
     }
 }

@@ -4,11 +4,9 @@
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::messages::explain;
-use super::webhook::{Scope, Unreadable};
-use super::wire::{Status, WireError};
+use super::envelope::{Scope, Unreadable, id, time};
+use super::wire::Status;
 use super::{calls, errors};
-use crate::lenient::unix_time;
 use crate::{DeliveryStatus, EventKind, MessageRef, StatusChange, StatusFailure};
 
 /// Legacy values that say nothing about delivery: the person deleted the message on their side, or a catalogue item
@@ -17,43 +15,35 @@ const WITHOUT_NEWS: [&str; 2] = ["deleted", "warning"];
 
 /// Reads one of `value.statuses[]`.
 pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
-    let wire: Status = serde_json::from_str(raw.get())?;
-    if wire.id.trim().is_empty() {
-        return Err(Unreadable("the status has no `id`".to_owned()));
-    }
-    let at = wire.timestamp.get().and_then(unix_time);
-    let at = at.ok_or_else(|| Unreadable("`timestamp` is missing or no Unix time".to_owned()))?;
+    let wire: Status<'_> = serde_json::from_str(raw.get())?;
+    id(&wire.id, "id")?;
+    let at = time(wire.timestamp.get())?;
     if wire.kind.get() == Some("call") {
         return calls::read_status(scope, &wire, at);
     }
-    if WITHOUT_NEWS.contains(&wire.status.as_str()) {
+    if WITHOUT_NEWS.contains(&wire.status.as_ref()) {
         return Ok(());
     }
     let status = status_of(&wire.status)
         .ok_or_else(|| Unreadable(format!("unknown status `{}`", wire.status)))?;
     let is_group = wire.recipient_type.get() == Some("group");
-    let participant = wire
-        .recipient_participant_id
-        .0
-        .clone()
-        .or(wire.recipient_participant_user_id.0.clone());
-    let recipient = if is_group { participant } else { None };
+    let participant = wire.recipient_participant_id.owned();
+    let participant = participant.or(wire.recipient_participant_user_id.owned());
+    let recipient = participant.filter(|_| is_group);
     let key = match &recipient {
         Some(recipient) => format!("{}:{}:{recipient}", wire.id, status.word()),
         None => format!("{}:{}", wire.id, status.word()),
     };
     let change = StatusChange {
-        failure: failure(status, &wire.errors),
-        pricing: pricing(&wire),
-        reference: MessageRef(wire.id),
-        ours: wire.biz_opaque_callback_data.0,
+        reference: MessageRef(wire.id.into_owned()),
+        ours: wire.biz_opaque_callback_data.owned(),
         status,
         recipient,
+        failure: failure(status, &wire.errors),
+        pricing: pricing(wire.pricing, wire.conversation),
         cost: None,
     };
-    scope
-        .batch
-        .push(key, at, scope.line.clone(), EventKind::Status(change));
+    scope.push(key, at, EventKind::Status(change));
     Ok(())
 }
 
@@ -69,28 +59,28 @@ pub(super) fn status_of(word: &str) -> Option<DeliveryStatus> {
     })
 }
 
-fn failure(status: DeliveryStatus, wire: &[WireError]) -> Option<StatusFailure> {
+fn failure(status: DeliveryStatus, errors: &[&RawValue]) -> Option<StatusFailure> {
     if status != DeliveryStatus::Failed {
         return None;
     }
-    let error = wire.first()?;
-    let code = error.code.0.clone().unwrap_or_else(|| "unknown".to_owned());
-    let cause = errors::class_of(&code).cause();
+    let error = errors::first(errors)?;
+    let detail = errors::explain(&error);
+    let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
     Some(StatusFailure {
+        cause: errors::class_of(&code).cause(),
         code,
-        detail: explain(error),
-        cause,
+        detail,
     })
 }
 
 /// `pricing` and `conversation`, as Meta wrote them; either may be missing.
-fn pricing(wire: &Status) -> Option<Value> {
-    let mut pricing = match &wire.pricing {
-        Some(Value::Object(members)) => members.clone(),
+fn pricing(pricing: Option<Value>, conversation: Option<Value>) -> Option<Value> {
+    let mut members = match pricing {
+        Some(Value::Object(members)) => members,
         _ => Map::new(),
     };
-    if let Some(conversation) = &wire.conversation {
-        pricing.insert("conversation".to_owned(), conversation.clone());
+    if let Some(conversation) = conversation {
+        members.insert("conversation".to_owned(), conversation);
     }
-    (!pricing.is_empty()).then_some(Value::Object(pricing))
+    (!members.is_empty()).then_some(Value::Object(members))
 }

@@ -8,7 +8,10 @@ use providers::{Inbound, Money, PROVIDERS, PhoneNumber};
 use crate::fixtures::{self, Fixture, now};
 
 fn any_fixture() -> impl Strategy<Value = Fixture> {
-    proptest::sample::select(fixtures::all())
+    // A verification challenge carries a token instead of a signature; the laws and vectors judge it.
+    let mut signed = fixtures::all();
+    signed.retain(|fixture| !fixture.is_challenge());
+    proptest::sample::select(signed)
 }
 
 fn any_request() -> impl Strategy<Value = http::Request<Bytes>> {

@@ -1,258 +1,288 @@
 //! The JSON of one message.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference/messages>
 
-use serde::Deserialize;
+use std::borrow::Cow;
 
-use super::WireError;
-use crate::lenient::{Maybe, decimal};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::Word;
+use crate::lenient::decimal;
 
 /// A message, an echo, a message of the history, or what an edit made of one (then without an id). It has the one
-/// block that its type names.
+/// block that its type names; only that one is read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct WireMessage {
-    pub(in crate::meta) id: String,
-    pub(in crate::meta) timestamp: Maybe,
-    #[serde(rename = "type")]
-    pub(in crate::meta) kind: String,
-    pub(in crate::meta) from: Maybe,
-    pub(in crate::meta) from_user_id: Maybe,
-    pub(in crate::meta) from_parent_user_id: Maybe,
-    pub(in crate::meta) to: Maybe,
-    pub(in crate::meta) to_user_id: Maybe,
-    pub(in crate::meta) group_id: Maybe,
-    pub(in crate::meta) context: Option<WireContext>,
-    pub(in crate::meta) referral: Option<WireReferral>,
-    pub(in crate::meta) errors: Vec<WireError>,
-    pub(in crate::meta) history_context: Option<HistoryContext>,
-    pub(in crate::meta) edit: Option<Edit>,
-    pub(in crate::meta) revoke: Option<Revoke>,
-    pub(in crate::meta) system: Option<System>,
-    pub(in crate::meta) text: Option<Text>,
-    pub(in crate::meta) image: Option<Media>,
-    pub(in crate::meta) audio: Option<Media>,
-    pub(in crate::meta) voice: Option<Media>,
-    pub(in crate::meta) video: Option<Media>,
-    pub(in crate::meta) document: Option<Media>,
-    pub(in crate::meta) sticker: Option<Media>,
-    pub(in crate::meta) location: Option<Location>,
-    pub(in crate::meta) contacts: Option<Vec<WireCard>>,
-    pub(in crate::meta) interactive: Option<Interactive>,
-    pub(in crate::meta) button: Option<Button>,
-    pub(in crate::meta) reaction: Option<Reaction>,
-    pub(in crate::meta) order: Option<Order>,
-    pub(in crate::meta) unsupported: Option<Unsupported>,
+pub(in crate::meta) struct WireMessage<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) id: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    pub(in crate::meta) kind: Cow<'a, str>,
+    pub(in crate::meta) timestamp: Word<'a>,
+    pub(in crate::meta) from: Word<'a>,
+    pub(in crate::meta) from_user_id: Word<'a>,
+    pub(in crate::meta) from_parent_user_id: Word<'a>,
+    pub(in crate::meta) to: Word<'a>,
+    pub(in crate::meta) to_user_id: Word<'a>,
+    pub(in crate::meta) to_parent_user_id: Word<'a>,
+    pub(in crate::meta) group_id: Word<'a>,
+    pub(in crate::meta) errors: Vec<&'a RawValue>,
+    pub(in crate::meta) context: Option<&'a RawValue>,
+    pub(in crate::meta) referral: Option<&'a RawValue>,
+    pub(in crate::meta) history_context: Option<&'a RawValue>,
+    pub(in crate::meta) edit: Option<&'a RawValue>,
+    pub(in crate::meta) revoke: Option<&'a RawValue>,
+    pub(in crate::meta) system: Option<&'a RawValue>,
+    pub(in crate::meta) text: Option<&'a RawValue>,
+    pub(in crate::meta) image: Option<&'a RawValue>,
+    pub(in crate::meta) audio: Option<&'a RawValue>,
+    pub(in crate::meta) voice: Option<&'a RawValue>,
+    pub(in crate::meta) video: Option<&'a RawValue>,
+    pub(in crate::meta) document: Option<&'a RawValue>,
+    pub(in crate::meta) sticker: Option<&'a RawValue>,
+    pub(in crate::meta) location: Option<&'a RawValue>,
+    pub(in crate::meta) contacts: Option<&'a RawValue>,
+    pub(in crate::meta) interactive: Option<&'a RawValue>,
+    pub(in crate::meta) button: Option<&'a RawValue>,
+    pub(in crate::meta) reaction: Option<&'a RawValue>,
+    pub(in crate::meta) order: Option<&'a RawValue>,
+    pub(in crate::meta) unsupported: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::meta) struct Text<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) body: Cow<'a, str>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct Text {
-    pub(in crate::meta) body: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::meta) struct Media {
-    pub(in crate::meta) id: Maybe,
-    pub(in crate::meta) mime_type: Maybe,
-    pub(in crate::meta) sha256: Maybe,
-    pub(in crate::meta) caption: Maybe,
-    pub(in crate::meta) filename: Maybe,
-    pub(in crate::meta) url: Maybe,
+pub(in crate::meta) struct Media<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) id: Word<'a>,
+    pub(in crate::meta) mime_type: Word<'a>,
+    pub(in crate::meta) sha256: Word<'a>,
+    pub(in crate::meta) caption: Word<'a>,
+    pub(in crate::meta) filename: Word<'a>,
+    pub(in crate::meta) url: Word<'a>,
     pub(in crate::meta) voice: Option<bool>,
 }
 
+/// Coordinates are numbers; older payloads have them as texts.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct Location {
+pub(in crate::meta) struct Location<'a> {
     #[serde(deserialize_with = "decimal")]
     pub(in crate::meta) latitude: Option<f64>,
     #[serde(deserialize_with = "decimal")]
     pub(in crate::meta) longitude: Option<f64>,
-    pub(in crate::meta) name: Maybe,
-    pub(in crate::meta) address: Maybe,
-    pub(in crate::meta) url: Maybe,
+    #[serde(borrow)]
+    pub(in crate::meta) name: Word<'a>,
+    pub(in crate::meta) address: Word<'a>,
+    pub(in crate::meta) url: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct WireCard {
-    pub(in crate::meta) name: CardName,
-    pub(in crate::meta) phones: Vec<CardPart>,
-    pub(in crate::meta) emails: Vec<CardPart>,
-    pub(in crate::meta) addresses: Vec<CardAddress>,
-    pub(in crate::meta) urls: Vec<CardPart>,
-    pub(in crate::meta) org: Option<CardOrganization>,
-    pub(in crate::meta) birthday: Maybe,
+pub(in crate::meta) struct WireCard<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) name: CardName<'a>,
+    pub(in crate::meta) phones: Vec<CardPart<'a>>,
+    pub(in crate::meta) emails: Vec<CardPart<'a>>,
+    pub(in crate::meta) addresses: Vec<CardAddress<'a>>,
+    pub(in crate::meta) urls: Vec<CardPart<'a>>,
+    pub(in crate::meta) org: Option<CardOrganization<'a>>,
+    pub(in crate::meta) birthday: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct CardName {
-    pub(in crate::meta) formatted_name: Maybe,
-    pub(in crate::meta) first_name: Maybe,
-    pub(in crate::meta) last_name: Maybe,
+pub(in crate::meta) struct CardName<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) formatted_name: Word<'a>,
+    pub(in crate::meta) first_name: Word<'a>,
+    pub(in crate::meta) last_name: Word<'a>,
 }
 
 /// A telephone number, an e-mail address or a link of a card.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct CardPart {
-    pub(in crate::meta) phone: Maybe,
-    pub(in crate::meta) email: Maybe,
-    pub(in crate::meta) url: Maybe,
-    pub(in crate::meta) wa_id: Maybe,
+pub(in crate::meta) struct CardPart<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) phone: Word<'a>,
+    pub(in crate::meta) email: Word<'a>,
+    pub(in crate::meta) url: Word<'a>,
+    pub(in crate::meta) wa_id: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct CardAddress {
-    pub(in crate::meta) street: Maybe,
-    pub(in crate::meta) city: Maybe,
-    pub(in crate::meta) state: Maybe,
-    pub(in crate::meta) zip: Maybe,
-    pub(in crate::meta) country: Maybe,
+pub(in crate::meta) struct CardAddress<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) street: Word<'a>,
+    pub(in crate::meta) city: Word<'a>,
+    pub(in crate::meta) state: Word<'a>,
+    pub(in crate::meta) zip: Word<'a>,
+    pub(in crate::meta) country: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct CardOrganization {
-    pub(in crate::meta) company: Maybe,
+pub(in crate::meta) struct CardOrganization<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) company: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct Interactive {
-    #[serde(rename = "type")]
-    pub(in crate::meta) kind: String,
-    pub(in crate::meta) button_reply: Option<Choice>,
-    pub(in crate::meta) list_reply: Option<Choice>,
-    pub(in crate::meta) nfm_reply: Option<FormReply>,
-    pub(in crate::meta) call_permission_reply: Option<CallPermission>,
+pub(in crate::meta) struct Interactive<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(in crate::meta) kind: Cow<'a, str>,
+    pub(in crate::meta) button_reply: Option<&'a RawValue>,
+    pub(in crate::meta) list_reply: Option<&'a RawValue>,
+    pub(in crate::meta) nfm_reply: Option<&'a RawValue>,
+    pub(in crate::meta) call_permission_reply: Option<&'a RawValue>,
+}
+
+/// The button or row that was chosen.
+#[derive(Debug, Deserialize)]
+pub(in crate::meta) struct Choice<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) id: Cow<'a, str>,
+    #[serde(default)]
+    pub(in crate::meta) title: Word<'a>,
+    #[serde(default)]
+    pub(in crate::meta) description: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct Choice {
-    pub(in crate::meta) id: String,
-    pub(in crate::meta) title: String,
-    pub(in crate::meta) description: Maybe,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::meta) struct FormReply {
-    pub(in crate::meta) name: Maybe,
-    pub(in crate::meta) body: Maybe,
+pub(in crate::meta) struct FormReply<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) name: Word<'a>,
+    pub(in crate::meta) body: Word<'a>,
     pub(in crate::meta) response_json: serde_json::Value,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::meta) struct CallPermission {
-    pub(in crate::meta) response: String,
+#[derive(Debug, Deserialize)]
+pub(in crate::meta) struct CallPermission<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) response: Cow<'a, str>,
+    #[serde(default)]
     pub(in crate::meta) is_permanent: Option<bool>,
-    pub(in crate::meta) expiration_timestamp: Maybe,
-    pub(in crate::meta) response_source: Maybe,
+    #[serde(default)]
+    pub(in crate::meta) expiration_timestamp: Word<'a>,
+    #[serde(default)]
+    pub(in crate::meta) response_source: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct Button {
-    pub(in crate::meta) payload: Maybe,
-    pub(in crate::meta) text: Maybe,
+pub(in crate::meta) struct Button<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) payload: Word<'a>,
+    pub(in crate::meta) text: Word<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::meta) struct Reaction<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) message_id: Cow<'a, str>,
+    #[serde(default)]
+    pub(in crate::meta) emoji: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct Reaction {
-    pub(in crate::meta) message_id: String,
-    pub(in crate::meta) emoji: Maybe,
+pub(in crate::meta) struct Order<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) catalog_id: Word<'a>,
+    pub(in crate::meta) text: Word<'a>,
+    pub(in crate::meta) product_items: Vec<ProductItem<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct Order {
-    pub(in crate::meta) catalog_id: Maybe,
-    pub(in crate::meta) text: Maybe,
-    pub(in crate::meta) product_items: Vec<ProductItem>,
+pub(in crate::meta) struct ProductItem<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) product_retailer_id: Word<'a>,
+    pub(in crate::meta) quantity: Word<'a>,
+    pub(in crate::meta) item_price: Word<'a>,
+    pub(in crate::meta) currency: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct ProductItem {
-    pub(in crate::meta) product_retailer_id: Maybe,
-    pub(in crate::meta) quantity: Maybe,
-    pub(in crate::meta) item_price: Maybe,
-    pub(in crate::meta) currency: Maybe,
+pub(in crate::meta) struct Unsupported<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(in crate::meta) kind: Word<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::meta) struct Edit<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) original_message_id: Cow<'a, str>,
+    pub(in crate::meta) message: &'a RawValue,
+}
+
+#[derive(Debug, Deserialize)]
+pub(in crate::meta) struct Revoke<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) original_message_id: Cow<'a, str>,
+}
+
+/// `new_wa_id` and `customer` are the older names of `wa_id` and of the message's `from`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::meta) struct System<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(in crate::meta) kind: Word<'a>,
+    pub(in crate::meta) body: Word<'a>,
+    pub(in crate::meta) wa_id: Word<'a>,
+    pub(in crate::meta) new_wa_id: Word<'a>,
+    pub(in crate::meta) customer: Word<'a>,
+    pub(in crate::meta) user_id: Word<'a>,
+    pub(in crate::meta) parent_user_id: Word<'a>,
+    pub(in crate::meta) previous_user_id: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct Unsupported {
-    #[serde(rename = "type")]
-    pub(in crate::meta) kind: Maybe,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::meta) struct Edit {
-    pub(in crate::meta) original_message_id: String,
-    pub(in crate::meta) message: Option<Box<WireMessage>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::meta) struct Revoke {
-    pub(in crate::meta) original_message_id: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::meta) struct System {
-    #[serde(rename = "type")]
-    pub(in crate::meta) kind: Maybe,
-    pub(in crate::meta) body: Maybe,
-    pub(in crate::meta) wa_id: Maybe,
-    pub(in crate::meta) new_wa_id: Maybe,
-    pub(in crate::meta) customer: Maybe,
-    pub(in crate::meta) user_id: Maybe,
-    pub(in crate::meta) parent_user_id: Maybe,
-    pub(in crate::meta) previous_user_id: Maybe,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::meta) struct WireContext {
-    pub(in crate::meta) id: Maybe,
+pub(in crate::meta) struct WireContext<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) id: Word<'a>,
     pub(in crate::meta) forwarded: Option<bool>,
     pub(in crate::meta) frequently_forwarded: Option<bool>,
-    pub(in crate::meta) referred_product: Option<ReferredProduct>,
-    pub(in crate::meta) referral: Option<WireReferral>,
+    pub(in crate::meta) referred_product: Option<ReferredProduct<'a>>,
+    pub(in crate::meta) referral: Option<WireReferral<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct ReferredProduct {
-    pub(in crate::meta) catalog_id: Maybe,
-    pub(in crate::meta) product_retailer_id: Maybe,
+pub(in crate::meta) struct ReferredProduct<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) catalog_id: Word<'a>,
+    pub(in crate::meta) product_retailer_id: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct WireReferral {
-    pub(in crate::meta) source_url: Maybe,
-    pub(in crate::meta) source_id: Maybe,
-    pub(in crate::meta) source_type: Maybe,
-    pub(in crate::meta) headline: Maybe,
-    pub(in crate::meta) body: Maybe,
-    pub(in crate::meta) image_url: Maybe,
-    pub(in crate::meta) video_url: Maybe,
-    pub(in crate::meta) ctwa_clid: Maybe,
+pub(in crate::meta) struct WireReferral<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) source_url: Word<'a>,
+    pub(in crate::meta) source_id: Word<'a>,
+    pub(in crate::meta) source_type: Word<'a>,
+    pub(in crate::meta) headline: Word<'a>,
+    pub(in crate::meta) body: Word<'a>,
+    pub(in crate::meta) image_url: Word<'a>,
+    pub(in crate::meta) video_url: Word<'a>,
+    pub(in crate::meta) thumbnail_url: Word<'a>,
+    pub(in crate::meta) ctwa_clid: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(in crate::meta) struct HistoryContext {
-    pub(in crate::meta) status: Maybe,
+pub(in crate::meta) struct HistoryContext<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) status: Word<'a>,
 }
