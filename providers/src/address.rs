@@ -262,8 +262,8 @@ impl Address {
     }
 }
 
-/// How Twilio and Telnyx write a caller who withholds the number. `+266696687` spells ANONYMOUS and
-/// `+86282452253` BLOCKED on a keypad.
+/// How Twilio and Telnyx write a caller who withholds the number. On a keypad, the numbers spell ANONYMOUS,
+/// UNAVAILABLE, RESTRICTED, BLOCKED and UNKNOWN.
 fn is_withheld(text: &str) -> bool {
     const WORDS: [&str; 6] = [
         "anonymous",
@@ -273,6 +273,12 @@ fn is_withheld(text: &str) -> bool {
         "private",
         "blocked",
     ];
-    const NUMBERS: [&str; 3] = ["+266696687", "+86282452253", "+7378742833"];
+    const NUMBERS: [&str; 5] = [
+        "+266696687",
+        "+86282452253",
+        "+7378742833",
+        "+2562533",
+        "+8656696",
+    ];
     NUMBERS.contains(&text) || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }

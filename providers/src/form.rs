@@ -8,6 +8,24 @@ pub(crate) struct Form<'a> {
     fields: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
+impl Form<'static> {
+    /// Reads a flat JSON object as the form it stands for: numbers and booleans become texts, nested members the JSON
+    /// they are, and `null` is left out.
+    pub(crate) fn from_json(object: serde_json::Map<String, serde_json::Value>) -> Self {
+        let text = |value| match value {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text),
+            other => Some(other.to_string()),
+        };
+        let fields = object
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into(), text(value)?.into())));
+        Self {
+            fields: fields.collect(),
+        }
+    }
+}
+
 impl<'a> Form<'a> {
     /// Reads a form. Never fails: broken percent-encoding stays as it is, bytes that are no UTF-8 are replaced.
     pub(crate) fn parse(body: &'a [u8]) -> Self {
@@ -22,6 +40,19 @@ impl<'a> Form<'a> {
         values
             .find(|(_, value)| !value.trim().is_empty())
             .map(|(_, value)| value.as_ref())
+    }
+
+    /// The first value of `name` as it came, blank or not.
+    pub(crate) fn exact(&self, name: &str) -> Option<&str> {
+        let mut fields = self.fields.iter();
+        fields
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_ref())
+    }
+
+    /// Whether there is a field `name`, blank or not.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.exact(name).is_some()
     }
 
     /// The first of `names` that has a value.

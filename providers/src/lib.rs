@@ -21,7 +21,7 @@ mod signature;
 
 pub mod meta;
 //TMP pub mod telnyx;
-//TMP pub mod twilio;
+pub mod twilio;
 
 pub use account::{Account, Field, Misconfigured, Provider, Settings, Webhooks};
 pub use address::{Address, AddressError, Channel, Direction, Line, PhoneNumber};
@@ -41,7 +41,7 @@ pub use secret::{KeyId, Secret};
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 /// Every provider the gateway can speak to. The order is the order of documentation.
-pub static PROVIDERS: &[&Provider] = &[&meta::PROVIDER];
+pub static PROVIDERS: &[&Provider] = &[&meta::PROVIDER, &twilio::PROVIDER];
 
 /// The provider of that name, or `None`.
 pub fn provider(name: &str) -> Option<&'static Provider> {

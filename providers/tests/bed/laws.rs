@@ -80,31 +80,42 @@ fn forged_a_changed_body_is_rejected() {
     for fixture in signed_fixtures() {
         let signed = fixture.signed();
         let body = signed.body().clone();
+        let assert_noticed = |bytes: Vec<u8>, what: &str| {
+            if !is_same_signed_form(&signed, &bytes) {
+                assert_rejected(&fixture, signed.clone().map(|_| bytes.into()), what);
+            }
+        };
         for index in (0..body.len()).step_by(1 + body.len() / 97) {
             let mut bytes = body.to_vec();
             bytes[index] ^= 0x01;
-            assert_rejected(
-                &fixture,
-                signed.clone().map(|_| bytes.into()),
-                "the body was changed",
-            );
+            assert_noticed(bytes, "the body was changed");
         }
-        let longer = [&body[..], b" "].concat();
         if !body.is_empty() {
-            let shorter = body.slice(..body.len() - 1);
-            assert_rejected(
-                &fixture,
-                signed.clone().map(|_| shorter),
-                "the body was cut",
-            );
+            assert_noticed(body[..body.len() - 1].to_vec(), "the body was cut");
             // A blank after a form's last value is part of that value; after JSON it is part of the bytes.
-            assert_rejected(
-                &fixture,
-                signed.map(|_| longer.into()),
-                "the body was lengthened",
-            );
+            assert_noticed([&body[..], b" "].concat(), "the body was lengthened");
         }
     }
+}
+
+/// Twilio signs what a form says, not how it is written: `a=` and `a`, `%2b` and `%2B` are the same form. Its body was
+/// changed only if it decodes to other fields. What decodes to a replacement character counts as changed, since
+/// different bytes are replaced by it.
+fn is_same_signed_form(signed: &http::Request<Bytes>, bytes: &[u8]) -> bool {
+    let kind = signed.headers().get("content-type");
+    let is_form = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form"));
+    let fields = |bytes: &[u8]| -> Vec<(String, String)> {
+        let fields = url::form_urlencoded::parse(bytes);
+        fields.into_owned().collect()
+    };
+    let decoded = fields(bytes);
+    let is_exact = !decoded
+        .iter()
+        .any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
+    signed.headers().contains_key("x-twilio-signature")
+        && is_form
+        && is_exact
+        && decoded == fields(signed.body())
 }
 
 #[test]

@@ -9,4 +9,5 @@ mod fixtures;
 mod laws;
 mod normal;
 mod properties;
+mod twilio;
 mod vectors;

@@ -1,0 +1,128 @@
+//! What all of Twilio's webhooks have in common: a flat list of parameters, as a form, a query or JSON.
+//! <https://www.twilio.com/docs/usage/webhooks/getting-started-twilio-webhooks>
+
+use bytes::Bytes;
+use http::Method;
+use sha2::{Digest, Sha256};
+
+use super::signature::{self, Body};
+use super::{address, calls, messages};
+use crate::form::Form;
+use crate::signature::single_header;
+use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Secret, Timestamp};
+
+/// The instructions Twilio asks for, empty: do nothing more. Anything in plain text would be sent to the person as
+/// an answer, so that this is what every webhook is answered with, needed or not.
+const NO_INSTRUCTIONS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>";
+
+/// The same each time Twilio repeats a request.
+const IDEMPOTENCY_HEADER: &str = "i-twilio-idempotency-token";
+
+pub(super) fn receive(auth_tokens: &[Secret], inbound: &Inbound) -> Result<Batch, Rejection> {
+    let (at, request) = inbound.parts();
+    if ![Method::GET, Method::POST].contains(request.method()) {
+        return Err(Rejection::MethodNotUsed);
+    }
+    let signed_with = match inbound {
+        Inbound::Webhook { .. } => Some(signature::verify(auth_tokens, request)?),
+        Inbound::Kept { .. } => None,
+    };
+    let reply = Reply::xml(NO_INSTRUCTIONS);
+    let form = match parameters(request) {
+        Ok(form) => form,
+        Err(error) => return Ok(Batch::unreadable(reply, signed_with, error, request.body())),
+    };
+    let mut batch = Batch::empty(reply, signed_with);
+    let outcome = Scope {
+        batch: &mut batch,
+        form: &form,
+        at,
+        request,
+    }
+    .read();
+    if let Err(Unreadable(reason)) = outcome {
+        let raw = form.to_json().to_string();
+        batch.keep(String::new(), line(&form), reason, &raw);
+    }
+    Ok(batch)
+}
+
+/// The account and the numbers of ours that an unverified request names.
+pub(super) fn claims(request: &http::Request<Bytes>) -> Vec<Line> {
+    let Ok(form) = parameters(request) else {
+        return Vec::new();
+    };
+    let ours = match line(&form) {
+        Line::Either(likelier, other) => vec![Line::Address(likelier), Line::Address(other)],
+        line @ Line::Address(_) => vec![line],
+        _ => Vec::new(),
+    };
+    let account = form.owned("AccountSid").map(Line::Account);
+    account.into_iter().chain(ours).collect()
+}
+
+/// The parameters, from where the signature covers them.
+fn parameters(request: &http::Request<Bytes>) -> Result<Form<'_>, serde_json::Error> {
+    match Body::of(request) {
+        Body::None => Ok(Form::parse(query(request))),
+        Body::Form => Ok(Form::parse(request.body())),
+        Body::Hashed => serde_json::from_slice(request.body()).map(Form::from_json),
+    }
+}
+
+fn query(request: &http::Request<Bytes>) -> &[u8] {
+    request.uri().query().unwrap_or_default().as_bytes()
+}
+
+fn line(form: &Form<'_>) -> Line {
+    if calls::is_call(form) {
+        calls::line(form)
+    } else if messages::is_message(form) {
+        messages::line(form)
+    } else {
+        address::account(form)
+    }
+}
+
+/// One request: what it says, and where to put what was made of it.
+pub(super) struct Scope<'a> {
+    batch: &'a mut Batch,
+    pub(super) form: &'a Form<'a>,
+    /// When it reached us, for news that name no time.
+    pub(super) at: Timestamp,
+    request: &'a http::Request<Bytes>,
+}
+
+impl Scope<'_> {
+    fn read(&mut self) -> Result<(), Unreadable> {
+        if calls::is_call(self.form) {
+            calls::read(self)
+        } else if messages::is_message(self.form) {
+            messages::read(self)
+        } else {
+            let reason = "it names neither a message nor a call";
+            Err(Unreadable(reason.to_owned()))
+        }
+    }
+
+    pub(super) fn push(&mut self, key: String, at: Timestamp, line: Line, kind: EventKind) {
+        self.batch.push(key, at, line, kind);
+    }
+
+    /// What tells this request from others for news that have no id of their own: Twilio's token, or else a digest
+    /// of all it says.
+    pub(super) fn distinction(&self) -> String {
+        let token = single_header(self.request.headers(), IDEMPOTENCY_HEADER);
+        if let Some(token) = token.filter(|token| (1..=64).contains(&token.len())) {
+            return token.to_owned();
+        }
+        let mut digest = Sha256::new();
+        digest.update(query(self.request));
+        digest.update(b"\n");
+        digest.update(self.request.body());
+        hex::encode(&digest.finalize()[..8])
+    }
+}
+
+/// Why a request cannot be read.
+pub(super) struct Unreadable(pub(super) String);
