@@ -20,7 +20,7 @@ mod secret;
 mod signature;
 
 pub mod meta;
-//TMP pub mod telnyx;
+pub mod telnyx;
 pub mod twilio;
 
 pub use account::{Account, Field, Misconfigured, Provider, Settings, Webhooks};
@@ -41,7 +41,7 @@ pub use secret::{KeyId, Secret};
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 /// Every provider the gateway can speak to. The order is the order of documentation.
-pub static PROVIDERS: &[&Provider] = &[&meta::PROVIDER, &twilio::PROVIDER];
+pub static PROVIDERS: &[&Provider] = &[&meta::PROVIDER, &twilio::PROVIDER, &telnyx::PROVIDER];
 
 /// The provider of that name, or `None`.
 pub fn provider(name: &str) -> Option<&'static Provider> {

@@ -1,0 +1,108 @@
+//! Telnyx: the Voice API (Call Control), TeXML, and messaging.
+//!
+//! An account is one Telnyx account seen through its Ed25519 public key, which signs everything Telnyx sends: JSON
+//! events, TeXML callbacks and TeXML fetches alike.
+//! Follows <https://developers.telnyx.com/development/api-fundamentals/webhooks/receiving-webhooks>.
+
+mod details;
+mod errors;
+mod messages;
+mod notices;
+mod routing;
+mod signature;
+mod statuses;
+mod texml;
+mod voice;
+mod webhook;
+mod whatsapp;
+mod wire;
+
+use crate::{
+    Account, Batch, Channel, Field, Inbound, KeyId, Misconfigured, Provider, Rejection, Settings,
+    Webhooks,
+};
+use signature::PublicKey;
+
+/// Telnyx.
+pub static PROVIDER: Provider = Provider {
+    name: "telnyx",
+    title: "Telnyx",
+    channels: &[Channel::Voip, Channel::Sms, Channel::Whatsapp],
+    fields: FIELDS,
+    open,
+    claims: webhook::claims,
+    class_of: errors::class_of,
+    sign: signature::sign,
+};
+
+const FIELDS: &[Field] = &[
+    Field {
+        name: "public_key",
+        // It is no secret, but it is the verification key: it is stored and rotated as the others' are.
+        secret: true,
+        required: true,
+        rotates: true,
+        about: "The account's public key, base64, from Keys & Credentials in Mission Control.",
+    },
+    Field {
+        name: "connection_ids",
+        secret: false,
+        required: false,
+        rotates: false,
+        about: "The ids of the Voice API and TeXML applications whose calls come here.",
+    },
+    Field {
+        name: "messaging_profile_ids",
+        secret: false,
+        required: false,
+        rotates: false,
+        about: "The ids of the messaging profiles whose messages come here.",
+    },
+];
+
+/// One Telnyx account: what verifies its webhooks, and which of its applications and profiles are ours.
+#[derive(Debug)]
+struct TelnyxAccount {
+    public_keys: Vec<PublicKey>,
+    connection_ids: Vec<String>,
+    messaging_profile_ids: Vec<String>,
+}
+
+fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
+    let names = ["public_key", "previous_public_key"];
+    let texts = settings.rotating(names[0])?;
+    let public_keys = texts
+        .iter()
+        .zip(names)
+        .map(|(text, name)| PublicKey::parse(text).map_err(|why| Misconfigured::new(name, why)))
+        .collect::<Result<_, _>>()?;
+    Ok(Box::new(TelnyxAccount {
+        public_keys,
+        connection_ids: settings.list("connection_ids"),
+        messaging_profile_ids: settings.list("messaging_profile_ids"),
+    }))
+}
+
+impl Account for TelnyxAccount {
+    fn identifiers(&self) -> Vec<String> {
+        let ids = self
+            .connection_ids
+            .iter()
+            .chain(&self.messaging_profile_ids);
+        ids.cloned().collect()
+    }
+
+    fn webhooks(&self) -> Option<&dyn Webhooks> {
+        Some(self)
+    }
+}
+
+impl Webhooks for TelnyxAccount {
+    fn receive(&self, inbound: &Inbound) -> Result<Batch, Rejection> {
+        webhook::receive(&self.public_keys, inbound)
+    }
+
+    fn keys(&self) -> Vec<KeyId> {
+        self.public_keys.iter().map(PublicKey::id).collect()
+    }
+}

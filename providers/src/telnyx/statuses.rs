@@ -1,0 +1,121 @@
+//! How far messages of ours have come. The status stands at each recipient, not at the message.
+//! <https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks>
+
+use serde_json::{Map, Value};
+
+use super::errors;
+use super::messages::{money, reference};
+use super::routing::address;
+use super::webhook::{Scope, Unreadable};
+use super::wire::{WireError, WireMessage};
+use crate::{DeliveryStatus, EventKind, StatusChange, StatusFailure};
+
+/// Reads `message.sent`, `message.finalized` or `message.read`: one change a recipient.
+pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
+    let wire: WireMessage = serde_json::from_str(payload)?;
+    let reference = reference(&wire)?;
+    // All of them or none: an event with one unreadable recipient is kept whole, and read again whole.
+    let statuses = wire
+        .to
+        .0
+        .iter()
+        .map(|end| status(&scope.event_type, end.status.get()))
+        .collect::<Result<Vec<_>, _>>()?;
+    if statuses.is_empty() {
+        return Err(Unreadable("the message names no recipient".to_owned()));
+    }
+    // Telnyx tells of each recipient of a group by itself, and of the others in `cc`.
+    let is_group = wire.to.0.len() + wire.cc.0.len() > 1;
+    for (index, (end, status)) in wire.to.0.iter().zip(statuses).enumerate() {
+        let recipient = address(end).map(|address| address.value().to_owned());
+        let recipient = recipient.filter(|_| is_group);
+        let is_first = index == 0;
+        let change = StatusChange {
+            reference: reference.clone(),
+            ours: None,
+            status,
+            recipient: recipient.clone(),
+            failure: failure(status, index, &wire),
+            // The price is that of the whole message, and told once.
+            pricing: pricing(&wire).filter(|_| is_first),
+            cost: wire.cost.as_ref().and_then(money).filter(|_| is_first),
+        };
+        scope.push(recipient.as_deref(), EventKind::Status(change));
+    }
+    Ok(())
+}
+
+/// What a recipient's status means.
+fn status(event_type: &str, word: Option<&str>) -> Result<DeliveryStatus, Unreadable> {
+    let word = match (event_type, word) {
+        ("message.read", _) => "read",
+        ("message.sent", None) => "sent",
+        // Handsets outside Telnyx's network never confirm a group MMS: their last word is `unknown`.
+        ("message.finalized", Some("unknown")) => "delivery_unconfirmed",
+        (_, Some(word)) => word,
+        (_, None) => return Err(Unreadable("a recipient has no `status`".to_owned())),
+    };
+    Ok(match word {
+        "queued" | "scheduled" => DeliveryStatus::Queued,
+        "sending" => DeliveryStatus::Sending,
+        "sent" | "delivery_unconfirmed" => DeliveryStatus::Sent,
+        "delivered" => DeliveryStatus::Delivered,
+        "read" => DeliveryStatus::Read,
+        "expired" | "sending_failed" | "delivery_failed" => DeliveryStatus::Failed,
+        "cancelled" | "canceled" => DeliveryStatus::Canceled,
+        unknown => return Err(Unreadable(format!("unknown message status `{unknown}`"))),
+    })
+}
+
+/// Why it failed. Without an error, the status itself says whether time ran out or the network refused.
+fn failure(status: DeliveryStatus, index: usize, wire: &WireMessage) -> Option<StatusFailure> {
+    if status != DeliveryStatus::Failed {
+        return None;
+    }
+    let Some(error) = error_of(index, &wire.errors) else {
+        let word = wire.to.0.get(index)?.status.0.clone()?;
+        return Some(StatusFailure {
+            code: word,
+            detail: None,
+            cause: None,
+        });
+    };
+    let code = error.code.0.clone().unwrap_or_else(|| "unknown".to_owned());
+    Some(StatusFailure {
+        detail: error.detail.0.clone().or(error.title.0.clone()),
+        cause: errors::class_of(&code).cause(),
+        code,
+    })
+}
+
+/// The error that points at this recipient, else the first that points at nobody, else the first.
+fn error_of(index: usize, errors: &[WireError]) -> Option<&WireError> {
+    let pointer = |error: &WireError| {
+        let source = error.source.as_ref();
+        source.and_then(|source| source.pointer.0.clone())
+    };
+    let this = format!("/to/{index}");
+    let inside = format!("{this}/");
+    let points_here = |error: &&WireError| {
+        pointer(error).is_some_and(|pointer| pointer == this || pointer.starts_with(&inside))
+    };
+    let points_nowhere =
+        |error: &&WireError| !pointer(error).is_some_and(|pointer| pointer.starts_with("/to/"));
+    errors
+        .iter()
+        .find(points_here)
+        .or_else(|| errors.iter().find(points_nowhere))
+        .or(errors.first())
+}
+
+/// How many parts were billed, and what the price is made of.
+fn pricing(wire: &WireMessage) -> Option<Value> {
+    let mut pricing = Map::new();
+    if let Some(parts) = wire.parts.number() {
+        pricing.insert("parts".to_owned(), parts.into());
+    }
+    if let Some(breakdown) = &wire.cost_breakdown {
+        pricing.insert("cost_breakdown".to_owned(), breakdown.clone());
+    }
+    (!pricing.is_empty()).then_some(Value::Object(pricing))
+}

@@ -1,0 +1,170 @@
+//! From a request to its events: JSON with or without its envelope, and TeXML forms.
+//! <https://developers.telnyx.com/development/api-fundamentals/webhooks/receiving-webhooks>
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request};
+use sha2::{Digest, Sha256};
+
+use super::routing::Routing;
+use super::signature::{self, PublicKey};
+use super::wire::{Envelope, Occurrence, WireEvent};
+use super::{messages, notices, statuses, texml, voice};
+use crate::form::Form;
+use crate::lenient::rfc3339;
+use crate::{Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp};
+
+pub(super) fn receive(keys: &[PublicKey], inbound: &Inbound) -> Result<Batch, Rejection> {
+    let (at, request) = inbound.parts();
+    if ![Method::GET, Method::POST].contains(request.method()) {
+        return Err(Rejection::MethodNotUsed);
+    }
+    let signed_with = match inbound {
+        Inbound::Webhook { .. } => Some(signature::verify(keys, at, request)?),
+        Inbound::Kept { .. } => None,
+    };
+    Ok(match form(request) {
+        Some(fields) => texml::read(fields, at, signed_with),
+        None => read(request.body(), at, signed_with),
+    })
+}
+
+/// The numbers, connections and messaging profiles that an unverified request names.
+pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
+    if let Some(fields) = form(request) {
+        return Routing::of_form(&Form::parse(fields)).claims();
+    }
+    let routing = open(request.body()).map(|(_, content)| Routing::of_json(content));
+    routing.unwrap_or_default().claims()
+}
+
+/// The fields of a TeXML request: the query of a GET, the body of a POST. `None` for JSON.
+fn form(request: &Request<Bytes>) -> Option<&[u8]> {
+    if request.method() == Method::GET {
+        return Some(request.uri().query().unwrap_or_default().as_bytes());
+    }
+    let kind = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        .then_some(&request.body()[..])
+}
+
+/// The event in a body, and the JSON of what it tells: its payload, or the event itself where it has none.
+fn open(body: &[u8]) -> Result<(WireEvent<'_>, &str), Unreadable> {
+    let text = std::str::from_utf8(body).map_err(|error| Unreadable(error.to_string()))?;
+    let envelope: Envelope<'_> = serde_json::from_str(text)?;
+    let text = envelope.data.map_or(text, |data| data.get());
+    let event: WireEvent<'_> = serde_json::from_str(text)?;
+    let content = event.payload.map_or(text, |payload| payload.get());
+    Ok((event, content))
+}
+
+/// Reads a JSON body that is known to be Telnyx's. It holds one event.
+fn read(body: &Bytes, at: Timestamp, signed_with: Option<KeyId>) -> Batch {
+    let mut batch = Batch::empty(Reply::OK, signed_with);
+    let mut line = Line::Unnamed;
+    if let Err(Unreadable(reason)) = read_event(&mut batch, &mut line, body, at) {
+        let raw = String::from_utf8_lossy(body);
+        batch.keep(String::new(), line, reason, &raw);
+    }
+    batch
+}
+
+/// `line` is where the event belongs, told as soon as it is known, whether or not the rest can be read.
+fn read_event(
+    batch: &mut Batch,
+    line: &mut Line,
+    body: &Bytes,
+    at: Timestamp,
+) -> Result<(), Unreadable> {
+    let (event, content) = open(body)?;
+    let routing = Routing::of_json(content);
+    *line = routing.line(routing.direction());
+    let event_type = event_type(&event)?;
+    let direction = routing.direction().or(match event_type {
+        "message.received" => Some(Direction::Inbound),
+        "message.sent" | "message.finalized" | "message.read" => Some(Direction::Outbound),
+        _ => None,
+    });
+    *line = routing.line(direction);
+    let mut scope = Scope {
+        batch,
+        id: event
+            .id
+            .0
+            .clone()
+            .or(event.webhook_id.0.clone())
+            .unwrap_or_else(|| digest(body)),
+        event_type: event_type.to_owned(),
+        at: time(&event, content).unwrap_or(at),
+        direction,
+        line: line.clone(),
+    };
+    match event_type {
+        known if notices::is_known(known) => notices::read(&mut scope, content),
+        _ if event.payload.is_none() => Err(Unreadable("`payload` is missing".to_owned())),
+        "message.received" => messages::read(&mut scope, content),
+        "message.sent" | "message.finalized" | "message.read" => {
+            statuses::read(&mut scope, content)
+        }
+        known if voice::is_known(known) => voice::read(&mut scope, content),
+        unknown => Err(Unreadable(format!("unknown event type `{unknown}`"))),
+    }
+}
+
+/// What kind of event it is. A few have only a `record_type`, and 10DLC campaign news not even that.
+fn event_type<'e>(event: &'e WireEvent<'_>) -> Result<&'e str, Unreadable> {
+    let record_type = event.record_type.get().filter(|kind| *kind != "event");
+    let campaign = event.campaign_id.get().map(|_| notices::CAMPAIGN);
+    let kind = event.event_type.get().or(record_type).or(campaign);
+    kind.ok_or_else(|| Unreadable("the event has no `event_type`".to_owned()))
+}
+
+/// When it happened. `created_at` is when the webhook was made, which is later.
+fn time(event: &WireEvent<'_>, content: &str) -> Option<Timestamp> {
+    let inside: Occurrence = serde_json::from_str(content).unwrap_or_default();
+    let named = [
+        &event.occurred_at,
+        &inside.occurred_at,
+        &event.time_clicked,
+        &event.created_at,
+    ];
+    named
+        .into_iter()
+        .find_map(|member| member.get().and_then(rfc3339))
+}
+
+/// Stands for the id of a request that has none: the same request gives the same digest.
+pub(super) fn digest(body: &[u8]) -> String {
+    hex::encode(&Sha256::digest(body)[..16])
+}
+
+/// Where the reader stands: which event, which line, which way and when.
+pub(super) struct Scope<'b> {
+    batch: &'b mut Batch,
+    id: String,
+    pub(super) event_type: String,
+    pub(super) at: Timestamp,
+    pub(super) direction: Option<Direction>,
+    line: Line,
+}
+
+impl Scope<'_> {
+    /// Adds what the event says. `part` tells apart several items of one event.
+    pub(super) fn push(&mut self, part: Option<&str>, kind: EventKind) {
+        let mut key = format!("{}:{}", self.id, self.event_type);
+        if let Some(part) = part {
+            key = format!("{key}:{part}");
+        }
+        self.batch.push(key, self.at, self.line.clone(), kind);
+    }
+}
+
+/// Why an event cannot be read.
+pub(super) struct Unreadable(pub(super) String);
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        Unreadable(error.to_string())
+    }
+}
