@@ -27,7 +27,10 @@ impl Clock {
     /// The time, cut to microseconds.
     pub fn now(&self) -> Timestamp {
         let micros = match self {
-            #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the one place that asks the machine"
+            )]
             Self::System => Utc::now().timestamp_micros(),
             Self::Frozen(micros) => micros.load(Ordering::SeqCst),
         };

@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn an_id_tells_its_time() {
         let ids = Ids::new(Clock::frozen(instant("2026-11-01T12:00:00Z")));
-        for text in ["2026-10-01T00:00:00Z", "2026-10-01T00:00:00.123456Z", "1970-01-01T00:00:01Z"] {
+        for text in ["2026-10-01T00:00:00Z", "2026-10-01T00:00:00.123456Z", "1970-01-01T00:00:01Z"]
+        {
             let at = instant(text);
             assert_eq!(time_of(ids.at(at)), at);
             assert!(first_at(at) <= ids.at(at));

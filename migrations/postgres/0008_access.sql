@@ -55,9 +55,10 @@ create policy organization on organizations to switchboard_app
 create policy intake on organizations to switchboard_intake using (true) with check (true);
 
 alter table users enable row level security;
-create policy organization on users to switchboard_app
-    using (true)
-    with check (true);
+create policy organization on users for select to switchboard_app
+    using (exists (select 1 from memberships m
+                   where m.user_id = users.id and m.organization_id = (select switchboard_organization())));
+create policy creation on users for insert to switchboard_app with check (true);
 create policy intake on users to switchboard_intake using (true) with check (false);
 
 grant usage on schema public to switchboard_app, switchboard_intake;

@@ -99,16 +99,12 @@ impl Settings {
 
     /// A plain setting, if present and not blank.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.plain
-            .get(name)
-            .map(|value| value.trim())
-            .filter(|value| !value.is_empty())
+        self.plain.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// A plain setting that must be there.
     pub fn required_text(&self, name: &str) -> Result<&str, Misconfigured> {
-        self.text(name)
-            .ok_or_else(|| Misconfigured::new(name, "is missing"))
+        self.text(name).ok_or_else(|| Misconfigured::new(name, "is missing"))
     }
 
     /// A plain setting that lists several values, separated by commas or white space.
@@ -123,17 +119,13 @@ impl Settings {
 
     /// A credential, if present and not blank.
     pub fn secret(&self, name: &str) -> Option<&Secret> {
-        self.secrets
-            .get(name)
-            .filter(|secret| !secret.expose_secret().trim().is_empty())
+        self.secrets.get(name).filter(|secret| !secret.expose_secret().trim().is_empty())
     }
 
     /// The current value of a rotating credential and, while a rotation lasts, the previous one.
     pub fn rotating(&self, name: &str) -> Result<Vec<Secret>, Misconfigured> {
-        let current = self
-            .secret(name)
-            .ok_or_else(|| Misconfigured::new(name, "is missing"))?
-            .clone();
+        let current =
+            self.secret(name).ok_or_else(|| Misconfigured::new(name, "is missing"))?.clone();
         let previous = self.secret(&format!("previous_{name}")).cloned();
         Ok(std::iter::once(current).chain(previous).collect())
     }
@@ -142,9 +134,6 @@ impl Settings {
 impl Misconfigured {
     /// A refusal of `field` because of `reason`.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            reason: reason.into(),
-        }
+        Self { field: field.into(), reason: reason.into() }
     }
 }

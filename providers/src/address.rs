@@ -80,12 +80,7 @@ pub enum AddressError {
 
 impl Channel {
     /// All channels.
-    pub const ALL: [Channel; 4] = [
-        Channel::Whatsapp,
-        Channel::Sms,
-        Channel::Email,
-        Channel::Voip,
-    ];
+    pub const ALL: [Channel; 4] = [Channel::Whatsapp, Channel::Sms, Channel::Email, Channel::Voip];
 
     /// The channel's word.
     pub fn word(self) -> &'static str {
@@ -114,9 +109,7 @@ impl Direction {
 
     /// The direction of that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Direction::Inbound, Direction::Outbound]
-            .into_iter()
-            .find(|d| d.word() == word)
+        [Direction::Inbound, Direction::Outbound].into_iter().find(|d| d.word() == word)
     }
 }
 
@@ -128,11 +121,7 @@ impl PhoneNumber {
         let plausible = (7..=15).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
-        if plausible {
-            Ok(Self(format!("+{digits}")))
-        } else {
-            Err(AddressError::Phone)
-        }
+        if plausible { Ok(Self(format!("+{digits}"))) } else { Err(AddressError::Phone) }
     }
 
     /// The number with its plus sign.
@@ -212,10 +201,7 @@ impl Address {
         if !plain(local) || !plain(domain) || local.contains('@') || text.len() > 254 {
             return Err(AddressError::Email);
         }
-        Ok(Address::Email(format!(
-            "{local}@{}",
-            domain.to_ascii_lowercase()
-        )))
+        Ok(Address::Email(format!("{local}@{}", domain.to_ascii_lowercase())))
     }
 
     /// The word of the address's kind, as it stands in rows.
@@ -265,20 +251,9 @@ impl Address {
 /// How Twilio and Telnyx write a caller who withholds the number. On a keypad, the numbers spell ANONYMOUS,
 /// UNAVAILABLE, RESTRICTED, BLOCKED and UNKNOWN.
 fn is_withheld(text: &str) -> bool {
-    const WORDS: [&str; 6] = [
-        "anonymous",
-        "restricted",
-        "unavailable",
-        "unknown",
-        "private",
-        "blocked",
-    ];
-    const NUMBERS: [&str; 5] = [
-        "+266696687",
-        "+86282452253",
-        "+7378742833",
-        "+2562533",
-        "+8656696",
-    ];
+    const WORDS: [&str; 6] =
+        ["anonymous", "restricted", "unavailable", "unknown", "private", "blocked"];
+    const NUMBERS: [&str; 5] =
+        ["+266696687", "+86282452253", "+7378742833", "+2562533", "+8656696"];
     NUMBERS.contains(&text) || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }

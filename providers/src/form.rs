@@ -17,37 +17,28 @@ impl Form<'static> {
             serde_json::Value::String(text) => Some(text),
             other => Some(other.to_string()),
         };
-        let fields = object
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.into(), text(value)?.into())));
-        Self {
-            fields: fields.collect(),
-        }
+        let fields =
+            object.into_iter().filter_map(|(name, value)| Some((name.into(), text(value)?.into())));
+        Self { fields: fields.collect() }
     }
 }
 
 impl<'a> Form<'a> {
     /// Reads a form. Never fails: broken percent-encoding stays as it is, bytes that are no UTF-8 are replaced.
     pub(crate) fn parse(body: &'a [u8]) -> Self {
-        Self {
-            fields: url::form_urlencoded::parse(body).collect(),
-        }
+        Self { fields: url::form_urlencoded::parse(body).collect() }
     }
 
     /// The first value of `name` that is not blank.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.fields.iter().filter(|(key, _)| key == name);
-        values
-            .find(|(_, value)| !value.trim().is_empty())
-            .map(|(_, value)| value.as_ref())
+        values.find(|(_, value)| !value.trim().is_empty()).map(|(_, value)| value.as_ref())
     }
 
     /// The first value of `name` as it came, blank or not.
     pub(crate) fn exact(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields.iter();
-        fields
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_ref())
+        fields.find(|(key, _)| key == name).map(|(_, value)| value.as_ref())
     }
 
     /// Whether there is a field `name`, blank or not.
@@ -78,10 +69,7 @@ impl<'a> Form<'a> {
     /// The form as one JSON object; a repeated name keeps its last value.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let member = |(key, value): &(Cow<'_, str>, Cow<'_, str>)| {
-            (
-                key.to_string(),
-                serde_json::Value::String(value.to_string()),
-            )
+            (key.to_string(), serde_json::Value::String(value.to_string()))
         };
         serde_json::Value::Object(self.fields.iter().map(member).collect())
     }

@@ -102,33 +102,18 @@ impl Inbound {
 impl Batch {
     /// A batch without items.
     pub(crate) fn empty(reply: Reply, signed_with: Option<KeyId>) -> Self {
-        Self {
-            events: Vec::new(),
-            unparsed: Vec::new(),
-            reply,
-            signed_with,
-        }
+        Self { events: Vec::new(), unparsed: Vec::new(), reply, signed_with }
     }
 
     /// Adds what happened on `line` at `at`, under `key`.
     pub(crate) fn push(&mut self, key: String, at: Timestamp, line: Line, kind: EventKind) {
-        self.events.push(Event {
-            key: EventKey(key),
-            at,
-            line,
-            kind,
-        });
+        self.events.push(Event { key: EventKey(key), at, line, kind });
     }
 
     /// Keeps an item that could not be read.
     pub(crate) fn keep(&mut self, position: String, line: Line, reason: impl Display, raw: &str) {
         let raw = raw.to_owned();
-        self.unparsed.push(Unparsed {
-            position,
-            line,
-            reason: reason.to_string(),
-            raw,
-        });
+        self.unparsed.push(Unparsed { position, line, reason: reason.to_string(), raw });
     }
 
     /// A batch for a body that could not be read at all.
@@ -151,29 +136,17 @@ impl Batch {
 
 impl Reply {
     /// 200 without a body.
-    pub const OK: Reply = Reply {
-        status: 200,
-        content_type: None,
-        body: Bytes::new(),
-    };
+    pub const OK: Reply = Reply { status: 200, content_type: None, body: Bytes::new() };
 
     /// 200 with a plain text.
     pub fn text(body: impl Into<Bytes>) -> Self {
-        Reply {
-            status: 200,
-            content_type: Some("text/plain; charset=utf-8"),
-            body: body.into(),
-        }
+        Reply { status: 200, content_type: Some("text/plain; charset=utf-8"), body: body.into() }
     }
 
     /// 200 with an XML document.
     pub fn xml(body: &'static str) -> Self {
         let body = Bytes::from_static(body.as_bytes());
-        Reply {
-            status: 200,
-            content_type: Some("text/xml; charset=utf-8"),
-            body,
-        }
+        Reply { status: 200, content_type: Some("text/xml; charset=utf-8"), body }
     }
 }
 

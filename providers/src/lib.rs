@@ -45,8 +45,5 @@ pub static PROVIDERS: &[&Provider] = &[&meta::PROVIDER, &twilio::PROVIDER, &teln
 
 /// The provider of that name, or `None`.
 pub fn provider(name: &str) -> Option<&'static Provider> {
-    PROVIDERS
-        .iter()
-        .find(|provider| provider.name == name)
-        .copied()
+    PROVIDERS.iter().find(|provider| provider.name == name).copied()
 }

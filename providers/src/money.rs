@@ -27,20 +27,18 @@ impl Money {
         if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
             return None;
         }
-        let fraction: String = fraction
-            .chars()
-            .chain("000000000".chars())
-            .take(9)
-            .collect();
+        let fraction: String = fraction.chars().chain("000000000".chars()).take(9).collect();
         let nanos = whole
             .parse::<i64>()
             .ok()?
             .checked_mul(1_000_000_000)?
             .checked_add(fraction.parse::<i64>().ok()?)?;
-        Some(Self {
-            nanos: sign * nanos,
-            currency,
-        })
+        Some(Self { nanos: sign * nanos, currency })
+    }
+
+    /// The amount in billionths of a unit; `None` if the currency is no ISO 4217 code.
+    pub fn from_nanos(nanos: i64, currency: &str) -> Option<Self> {
+        Self::parse("0", currency).map(|zero| Self { nanos, ..zero })
     }
 
     /// The amount in billionths of a unit.
@@ -67,10 +65,7 @@ impl Money {
 
     /// The same amount without its sign: Twilio writes prices as negative numbers.
     pub fn abs(self) -> Self {
-        Self {
-            nanos: self.nanos.saturating_abs(),
-            ..self
-        }
+        Self { nanos: self.nanos.saturating_abs(), ..self }
     }
 }
 

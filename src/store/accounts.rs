@@ -55,7 +55,8 @@ impl From<Row> for SealedAccount {
 pub async fn insert(session: &mut Session, sealed: &SealedAccount) -> Result<(), StoreError> {
     let SealedAccount { account, sealed } = sealed;
     let names = account.credentials.join(" ");
-    let sql = "insert into accounts (organization_id, id, provider, name, settings, credential_names,
+    let sql =
+        "insert into accounts (organization_id, id, provider, name, settings, credential_names,
                sealed, previous_expires_at, created_at, updated_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     on!(session, |c| {
@@ -90,7 +91,8 @@ pub async fn delete(
     id: AccountId,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let sql = "update accounts set sealed = $3, credential_names = '', deleted_at = $4, updated_at = $4
+    let sql =
+        "update accounts set sealed = $3, credential_names = '', deleted_at = $4, updated_at = $4
                where organization_id = $1 and id = $2 and deleted_at is null";
     let done = on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(id).bind(&b""[..]).bind(now);

@@ -59,7 +59,8 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.word()).collect();
     let scopes = scopes.join(" ");
-    let sql = "insert into api_keys (organization_id, id, name, prefix, secret_hash, scopes, created_at,
+    let sql =
+        "insert into api_keys (organization_id, id, name, prefix, secret_hash, scopes, created_at,
                expires_at) values ($1, $2, $3, $4, $5, $6, $7, $8)";
     on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(key.id).bind(&key.name);

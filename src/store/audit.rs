@@ -36,7 +36,8 @@ pub async fn insert(
     organization: OrganizationId,
     entry: &AuditEntry,
 ) -> Result<(), StoreError> {
-    let sql = "insert into audit_log (organization_id, id, actor_kind, actor_id, action, subject, detail,
+    let sql =
+        "insert into audit_log (organization_id, id, actor_kind, actor_id, action, subject, detail,
                request_id, at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(entry.id).bind(&entry.actor_kind);
@@ -54,16 +55,17 @@ pub async fn list(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<AuditEntry>, StoreError> {
-    let sql = "select id, actor_kind, actor_id, action, subject, detail, request_id, at from audit_log
+    let sql =
+        "select id, actor_kind, actor_id, action, subject, detail, request_id, at from audit_log
                where organization_id = $1 and id < $2 order by id desc limit $3";
-    type Found =
-        (Uuid, String, String, String, String, Json<Value>, Option<String>, Timestamp);
+    type Found = (Uuid, String, String, String, String, Json<Value>, Option<String>, Timestamp);
     let before = before.unwrap_or(Uuid::max());
     let rows: Vec<Found> = on!(session, |c| {
         sqlx::query_as(sql).bind(organization).bind(before).bind(limit).fetch_all(c).await
     })?;
-    let entry = |(id, actor_kind, actor_id, action, subject, Json(detail), request_id, at): Found| {
-        AuditEntry { id, actor_kind, actor_id, action, subject, detail, request_id, at }
-    };
+    let entry =
+        |(id, actor_kind, actor_id, action, subject, Json(detail), request_id, at): Found| {
+            AuditEntry { id, actor_kind, actor_id, action, subject, detail, request_id, at }
+        };
     Ok(rows.into_iter().map(entry).collect())
 }

@@ -85,7 +85,8 @@ pub async fn rename(
     name: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let sql = "update contacts set name = $3, updated_at = $4 where organization_id = $1 and id = $2";
+    let sql =
+        "update contacts set name = $3, updated_at = $4 where organization_id = $1 and id = $2";
     let done = on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(id).bind(name).bind(now);
         query.execute(c).await.map(|done| done.rows_affected())

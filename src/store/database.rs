@@ -4,11 +4,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
 use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, SqlitePool};
 
 use super::session::{Held, on};
@@ -135,7 +133,9 @@ impl Store {
     pub async fn read_all(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
             Database::Sqlite { readers, .. } => Held::SqliteRead(readers.acquire().await?),
-            Database::Postgres { intake, .. } => Held::PostgresRead(acquire_with(intake, "select 1").await?),
+            Database::Postgres { intake, .. } => {
+                Held::PostgresRead(acquire_with(intake, "select 1").await?)
+            }
         }))
     }
 
@@ -143,7 +143,9 @@ impl Store {
     pub async fn write_all(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
             Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
-            Database::Postgres { intake, .. } => Held::PostgresWrite(begin_with(intake, "begin").await?),
+            Database::Postgres { intake, .. } => {
+                Held::PostgresWrite(begin_with(intake, "begin").await?)
+            }
         }))
     }
 
@@ -152,7 +154,9 @@ impl Store {
     pub async fn write_as_owner(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
             Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
-            Database::Postgres { owner, .. } => Held::PostgresWrite(begin_with(owner, "begin").await?),
+            Database::Postgres { owner, .. } => {
+                Held::PostgresWrite(begin_with(owner, "begin").await?)
+            }
         }))
     }
 
@@ -163,8 +167,7 @@ impl Store {
             sqlite: "select strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
             postgres: "select to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
         );
-        let text: String =
-            on!(session, |c| sqlx::query_scalar(sql).fetch_one(c).await)?;
+        let text: String = on!(session, |c| sqlx::query_scalar(sql).fetch_one(c).await)?;
         text.parse().map_err(|_| StoreError::Damaged(format!("the database's time `{text}`")))
     }
 
@@ -186,7 +189,10 @@ impl Store {
 
 /// A connection on which `statement` has just succeeded. When the server was restarted, every idle connection is dead;
 /// they are tried and dropped here, so that no request meets one.
-async fn acquire_with(pool: &PgPool, statement: &str) -> Result<PoolConnection<Postgres>, StoreError> {
+async fn acquire_with(
+    pool: &PgPool,
+    statement: &str,
+) -> Result<PoolConnection<Postgres>, StoreError> {
     let mut tries = pool.size();
     loop {
         let mut connection = pool.acquire().await?;
@@ -281,10 +287,7 @@ fn open_postgres(url: &str, options: &StoreOptions) -> Result<Database, StoreErr
     let intake = login(&options.roles.intake_url, "switchboard_intake")?;
     Ok(Database::Postgres {
         api: pool.clone().max_connections(options.connections).connect_lazy_with(api),
-        intake: pool
-            .clone()
-            .max_connections(options.intake_connections)
-            .connect_lazy_with(intake),
+        intake: pool.clone().max_connections(options.intake_connections).connect_lazy_with(intake),
         owner: pool
             .max_connections(2)
             .idle_timeout(Duration::from_secs(10))

@@ -110,7 +110,10 @@ impl Outbox {
         }
         let rows = &self.rows;
         Rows::new()
-            .column("organization_id", Column::Uuid(rows.iter().map(|r| r.organization_id.0).collect()))
+            .column(
+                "organization_id",
+                Column::Uuid(rows.iter().map(|r| r.organization_id.0).collect()),
+            )
             .column("seq", Column::Int(rows.iter().map(|r| r.seq).collect()))
             .column("kind", Column::Text(rows.iter().map(|r| r.kind).collect()))
             .column("subject_id", Column::Uuid(rows.iter().map(|r| r.subject_id).collect()))
@@ -140,7 +143,8 @@ pub async fn create_head(
     session: &mut Session,
     organization: OrganizationId,
 ) -> Result<(), StoreError> {
-    let sql = "insert into event_heads (organization_id, seq) values ($1, 0) on conflict do nothing";
+    let sql =
+        "insert into event_heads (organization_id, seq) values ($1, 0) on conflict do nothing";
     on!(session, |c| sqlx::query(sql).bind(organization).execute(c).await.map(drop))?;
     Ok(())
 }

@@ -107,7 +107,8 @@ pub async fn request(
     organization: OrganizationId,
     id: InboxId,
 ) -> Result<Option<InboxRequest>, StoreError> {
-    let sql = "select organization_id, id, account_id, provider, method, url, headers, body, received_at
+    let sql =
+        "select organization_id, id, account_id, provider, method, url, headers, body, received_at
                from webhook_inbox where organization_id = $1 and id = $2";
     Ok(on!(session, |c| sqlx::query_as(sql).bind(organization).bind(id).fetch_optional(c).await)?)
 }
@@ -119,7 +120,8 @@ pub async fn requests(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<InboxEntry>, StoreError> {
-    let sql = "select id, account_id, provider, method, cast(length(body) as bigint) as size, received_at
+    let sql =
+        "select id, account_id, provider, method, cast(length(body) as bigint) as size, received_at
                from webhook_inbox where organization_id = $1 and id < $2 order by id desc limit $3";
     let before = before.unwrap_or(Uuid::max());
     Ok(on!(session, |c| {
@@ -167,7 +169,12 @@ pub async fn unrouted(
 ) -> Result<Vec<QuarantineEntry>, StoreError> {
     let sql = "select * from webhook_quarantine where state = 'open' and provider = $1 and line = $2
                order by id limit $3 /* every organization: what nobody claimed belongs to the platform */";
-    Ok(on!(session, |c| sqlx::query_as(sql).bind(provider).bind(line).bind(limit).fetch_all(c).await)?)
+    Ok(on!(session, |c| sqlx::query_as(sql)
+        .bind(provider)
+        .bind(line)
+        .bind(limit)
+        .fetch_all(c)
+        .await)?)
 }
 
 /// Notes what a replay came to.

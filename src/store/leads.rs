@@ -78,7 +78,8 @@ pub async fn get(
     organization: OrganizationId,
     id: LeadId,
 ) -> Result<Option<Lead>, StoreError> {
-    let sql = "select id, contact_id, name, email, phone, company, source, stage, created_at, updated_at
+    let sql =
+        "select id, contact_id, name, email, phone, company, source, stage, created_at, updated_at
                from leads where organization_id = $1 and id = $2";
     let row: Option<Row> =
         on!(session, |c| sqlx::query_as(sql).bind(organization).bind(id).fetch_optional(c).await)?;

@@ -49,7 +49,13 @@ pub async fn list_users(session: &mut Session) -> Result<Vec<User>, StoreError> 
                /* every organization: for the operator */";
     type Found = (UserId, String, Option<String>, Option<String>, Timestamp);
     let rows: Vec<Found> = on!(session, |c| sqlx::query_as(sql).fetch_all(c).await)?;
-    let user = |(id, email, subject, name, created_at): Found| User { id, email, subject, name, created_at };
+    let user = |(id, email, subject, name, created_at): Found| User {
+        id,
+        email,
+        subject,
+        name,
+        created_at,
+    };
     Ok(rows.into_iter().map(user).collect())
 }
 
@@ -60,8 +66,11 @@ pub async fn role_of(
     user: UserId,
 ) -> Result<Option<Role>, StoreError> {
     let sql = "select role from memberships where organization_id = $1 and user_id = $2";
-    let word: Option<String> =
-        on!(session, |c| sqlx::query_scalar(sql).bind(organization).bind(user).fetch_optional(c).await)?;
+    let word: Option<String> = on!(session, |c| sqlx::query_scalar(sql)
+        .bind(organization)
+        .bind(user)
+        .fetch_optional(c)
+        .await)?;
     word.as_deref().map(role).transpose()
 }
 
@@ -98,7 +107,10 @@ pub async fn remove(
 }
 
 /// How many owners an organization has.
-pub async fn owners(session: &mut Session, organization: OrganizationId) -> Result<i64, StoreError> {
+pub async fn owners(
+    session: &mut Session,
+    organization: OrganizationId,
+) -> Result<i64, StoreError> {
     let sql = "select count(*) from memberships where organization_id = $1 and role = 'owner'";
     Ok(on!(session, |c| sqlx::query_scalar(sql).bind(organization).fetch_one(c).await)?)
 }

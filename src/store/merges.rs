@@ -93,7 +93,9 @@ pub async fn undo(
     id: MergeId,
     now: Timestamp,
 ) -> Result<Option<Merge>, StoreError> {
-    let Some(found) = get(session, organization, id).await? else { return Ok(None) };
+    let Some(found) = get(session, organization, id).await? else {
+        return Ok(None);
+    };
     if found.undone_at.is_some() {
         return Ok(None);
     }

@@ -1,7 +1,137 @@
 //! `messages` and what hangs on them: how a provider's id becomes a reference, and what a message's id leads to.
 
+use providers::{Channel, Direction};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use sqlx::types::Json;
 use uuid::Uuid;
+
+use super::bulk::{Column, Rows};
+use super::session::on;
+use super::{Session, StoreError, timeline};
+use crate::clock::Timestamp;
+use crate::model::{Communication, MessageId, OrganizationId};
+
+/// Which messages to list.
+#[derive(Debug, Clone, Default)]
+pub struct MessageFilter {
+    /// On this channel.
+    pub channel: Option<Channel>,
+    /// In this direction.
+    pub direction: Option<Direction>,
+    /// In this status.
+    pub status: Option<String>,
+    /// With this id at the provider.
+    pub provider_message_id: Option<String>,
+    /// With a smaller id than this.
+    pub before: Option<Uuid>,
+}
+
+/// A message with its history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MessageDetail {
+    /// The message as it stands in the timeline.
+    pub communication: Communication,
+    /// The provider's ids of it.
+    pub provider_message_ids: Vec<String>,
+    /// Every status it went through, in the order in which they happened.
+    pub statuses: Vec<StatusEntry>,
+    /// Every change its author made to it.
+    pub edits: Vec<EditEntry>,
+}
+
+/// A status a message went through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StatusEntry {
+    /// The status.
+    pub status: String,
+    /// Which recipient; empty where there is one.
+    pub recipient: String,
+    /// Why it failed, what it cost.
+    pub detail: Option<Value>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// When we were told.
+    pub received_at: Timestamp,
+}
+
+/// A change of a message by its author.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditEntry {
+    /// `edited` or `revoked`.
+    pub what: String,
+    /// What it said before.
+    pub content_before: Option<String>,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// Messages, newest first, and where the next page begins.
+pub async fn list(
+    session: &mut Session,
+    organization: OrganizationId,
+    filter: &MessageFilter,
+    limit: i64,
+) -> Result<(Vec<Communication>, Option<Uuid>), StoreError> {
+    let sql = "select id from messages where organization_id = $1 and id < $2
+               and ($3 is null or channel = $3) and ($4 is null or direction = $4)
+               and ($5 is null or status = $5) and ($6 is null or provider_message_id = $6)
+               order by id desc limit $7";
+    let before = filter.before.unwrap_or(Uuid::max());
+    let (channel, direction) =
+        (filter.channel.map(Channel::word), filter.direction.map(Direction::word));
+    let ids: Vec<Uuid> = on!(session, |c| {
+        let query = sqlx::query_scalar(sql).bind(organization).bind(before).bind(channel);
+        let query = query.bind(direction).bind(&filter.status).bind(&filter.provider_message_id);
+        query.bind(limit + 1).fetch_all(c).await
+    })?;
+    timeline::page_of(session, organization, ids, limit).await
+}
+
+/// One message with its history.
+pub async fn get(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: MessageId,
+) -> Result<Option<MessageDetail>, StoreError> {
+    let ids = "select provider_message_id from messages
+               where organization_id = $1 and id = $2 and provider_message_id is not null
+               union all select provider_message_id from message_refs
+               where organization_id = $1 and message_id = $2";
+    let statuses = "select status, recipient, detail, at, received_at from message_statuses
+                    where organization_id = $1 and message_id = $2 order by at, received_at";
+    let edits = "select what, content_before, at from message_edits
+                 where organization_id = $1 and message_id = $2 order by at";
+    type Status = (String, String, Option<Json<Value>>, Timestamp, Timestamp);
+    type Edit = (String, Option<String>, Timestamp);
+    let found = timeline::by_ids(session, organization, &[id.0]).await?;
+    let Some(communication) = found.into_iter().next().filter(|found| found.kind != "call") else {
+        return Ok(None);
+    };
+    let (provider_message_ids, statuses, edits) = on!(session, |c| {
+        let query = sqlx::query_scalar(ids).bind(organization).bind(id);
+        let ids: Vec<String> = query.fetch_all(&mut *c).await?;
+        let query = sqlx::query_as(statuses).bind(organization).bind(id);
+        let statuses: Vec<Status> = query.fetch_all(&mut *c).await?;
+        let query = sqlx::query_as(edits).bind(organization).bind(id);
+        let edits: Vec<Edit> = query.fetch_all(c).await?;
+        (ids, statuses, edits)
+    });
+    let status = |(status, recipient, detail, at, received_at): Status| StatusEntry {
+        status,
+        recipient,
+        detail: detail.map(|Json(detail)| detail),
+        at,
+        received_at,
+    };
+    let edit = |(what, content_before, at): Edit| EditEntry { what, content_before, at };
+    Ok(Some(MessageDetail {
+        communication,
+        provider_message_ids,
+        statuses: statuses.into_iter().map(status).collect(),
+        edits: edits.into_iter().map(edit).collect(),
+    }))
+}
 
 /// What a message (or call) is found by: the first 16 bytes of SHA-256 of the provider's word, a zero byte and the
 /// provider's id. Provider ids are unique within the provider, long, and of any form; this has one length.
@@ -13,6 +143,33 @@ pub fn provider_ref(provider: &str, id: &str) -> Uuid {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.finalize()[..16]);
     Uuid::from_bytes(bytes)
+}
+
+/// Which of these organizations has the message or call of that reference; `None` if none, or more than one, has it.
+pub async fn owner_of(
+    session: &mut Session,
+    organizations: &[OrganizationId],
+    reference: Uuid,
+) -> Result<Option<OrganizationId>, StoreError> {
+    let found: Vec<(OrganizationId,)> = Rows::new()
+        .column("o", Column::Uuid(organizations.iter().map(|id| id.0).collect()))
+        .column("r", Column::Uuid(vec![reference; organizations.len()]))
+        .query(
+            session,
+            "select m.organization_id from k join messages m
+             on m.organization_id = k.o and m.provider_ref = k.r
+             union
+             select m.organization_id from k join message_refs m
+             on m.organization_id = k.o and m.provider_ref = k.r
+             union
+             select c.organization_id from k join call_logs c
+             on c.organization_id = k.o and c.provider_ref = k.r",
+        )
+        .await?;
+    match found.as_slice() {
+        [(only,)] => Ok(Some(*only)),
+        _ => Ok(None),
+    }
 }
 
 /// A message's status as a number, in SQL: [`providers::DeliveryStatus::rank`].

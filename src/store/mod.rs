@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod attachments;
 pub mod audit;
 pub mod call_logs;
 pub mod contacts;
@@ -19,6 +20,7 @@ pub mod merges;
 pub mod messages;
 pub mod notices;
 pub mod organizations;
+pub mod recorded;
 pub mod routes;
 pub mod sweep;
 pub mod timeline;

@@ -38,7 +38,8 @@ pub async fn insert(
                (organization_id, account_id, key, topic, title, severity, data, at, received_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
     let data = Json(clean_json(notice.data.clone()));
-    let (key, topic, title) = (clean(&item.event.key.0), clean(&notice.topic), clean(&notice.title));
+    let (key, topic, title) =
+        (clean(&item.event.key.0), clean(&notice.topic), clean(&notice.title));
     let written = on!(session, |c| {
         let query = sqlx::query(sql).bind(item.organization_id).bind(item.account_id);
         let query = query.bind(key.as_ref()).bind(topic.as_ref()).bind(title.as_ref());

@@ -64,7 +64,8 @@ pub async fn insert_key(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     // One key an organization: its id is the organization's.
-    let sql = "insert into organization_keys (organization_id, id, master_key_id, wrapped, created_at)
+    let sql =
+        "insert into organization_keys (organization_id, id, master_key_id, wrapped, created_at)
                values ($1, $1, $2, $3, $4)";
     on!(session, |c| {
         let query = sqlx::query(sql).bind(key.organization_id).bind(&key.master_key_id.0);
@@ -121,7 +122,8 @@ pub async fn directory_version(session: &mut Session) -> Result<i64, StoreError>
 
 /// Tells all processes that accounts, routes or keys changed.
 pub async fn bump_directory(session: &mut Session) -> Result<(), StoreError> {
-    let sql = "update directory set version = version + 1 /* every organization: one counter for all */";
+    let sql =
+        "update directory set version = version + 1 /* every organization: one counter for all */";
     on!(session, |c| sqlx::query(sql).execute(c).await.map(drop))?;
     Ok(())
 }

@@ -39,7 +39,8 @@ impl TryFrom<Row> for Route {
 
 /// Writes a new route. A second active one of a channel, or a second one of a line, is a duplicate.
 pub async fn insert(session: &mut Session, route: &Route) -> Result<(), StoreError> {
-    let sql = "insert into routes (organization_id, id, account_id, channel, address, handle, state,
+    let sql =
+        "insert into routes (organization_id, id, account_id, channel, address, handle, state,
                created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     on!(session, |c| {
         let query = sqlx::query(sql).bind(route.organization_id).bind(route.id);
@@ -58,7 +59,8 @@ pub async fn set_state(
     state: RouteState,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let sql = "update routes set state = $3, updated_at = $4 where organization_id = $1 and id = $2";
+    let sql =
+        "update routes set state = $3, updated_at = $4 where organization_id = $1 and id = $2";
     let done = on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(id).bind(state.word()).bind(now);
         query.execute(c).await.map(|done| done.rows_affected())
@@ -74,7 +76,12 @@ pub async fn delete(
 ) -> Result<bool, StoreError> {
     let sql = "delete from routes where organization_id = $1 and id = $2";
     let done = on!(session, |c| {
-        sqlx::query(sql).bind(organization).bind(id).execute(c).await.map(|done| done.rows_affected())
+        sqlx::query(sql)
+            .bind(organization)
+            .bind(id)
+            .execute(c)
+            .await
+            .map(|done| done.rows_affected())
     })?;
     Ok(done > 0)
 }

@@ -61,7 +61,8 @@ pub async fn delete_events(
     })?;
     let Some(last) = last else { return Ok(0) };
     let delete = "delete from events where organization_id = $1 and seq <= $2";
-    let note = "update event_heads set pruned_seq = $2 where organization_id = $1 and pruned_seq < $2";
+    let note =
+        "update event_heads set pruned_seq = $2 where organization_id = $1 and pruned_seq < $2";
     Ok(on!(session, |c| {
         sqlx::query(note).bind(organization).bind(last).execute(&mut *c).await?;
         let query = sqlx::query(delete).bind(organization).bind(last);
@@ -70,8 +71,12 @@ pub async fn delete_events(
 }
 
 /// Deletes statuses that have waited for their message since before `keep_from`.
-pub async fn delete_waiting(session: &mut Session, keep_from: Timestamp) -> Result<u64, StoreError> {
-    let sql = "delete from waiting_changes where received_at < $1 /* every organization: a sweep */";
+pub async fn delete_waiting(
+    session: &mut Session,
+    keep_from: Timestamp,
+) -> Result<u64, StoreError> {
+    let sql =
+        "delete from waiting_changes where received_at < $1 /* every organization: a sweep */";
     Ok(on!(session, |c| {
         sqlx::query(sql).bind(keep_from).execute(c).await.map(|done| done.rows_affected())
     })?)
@@ -83,8 +88,8 @@ pub async fn waiting_count(session: &mut Session) -> Result<i64, StoreError> {
     Ok(on!(session, |c| sqlx::query_scalar(sql).fetch_one(c).await)?)
 }
 
-/// The newest thing the gateway wrote: if it lies in the future, the machine's clock went back.
-pub async fn newest_event(session: &mut Session) -> Result<Option<Timestamp>, StoreError> {
+/// When the newest webhook was received: if that lies in the future, the machine's clock went back.
+pub async fn newest_webhook(session: &mut Session) -> Result<Option<Timestamp>, StoreError> {
     let sql = "select max(received_at) from webhook_inbox where id > $1 /* every organization: a check */";
     let recent = Uuid::nil();
     Ok(on!(session, |c| sqlx::query_scalar(sql).bind(recent).fetch_one(c).await)?)

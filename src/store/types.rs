@@ -104,7 +104,8 @@ pub(super) fn clean_json(value: serde_json::Value) -> serde_json::Value {
         Value::String(text) if text.contains('\0') => Value::String(clean(&text).into_owned()),
         Value::Array(items) => Value::Array(items.into_iter().map(clean_json).collect()),
         Value::Object(members) => {
-            let member = |(name, value): (String, Value)| (clean(&name).into_owned(), clean_json(value));
+            let member =
+                |(name, value): (String, Value)| (clean(&name).into_owned(), clean_json(value));
             Value::Object(members.into_iter().map(member).collect())
         }
         other => other,

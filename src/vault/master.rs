@@ -90,7 +90,11 @@ impl MasterKeys {
     }
 
     /// Wraps a data key with the current master key.
-    pub fn wrap(&self, place: &str, key: &DataKey) -> Result<(MasterKeyId, Vec<u8>), MasterKeyError> {
+    pub fn wrap(
+        &self,
+        place: &str,
+        key: &DataKey,
+    ) -> Result<(MasterKeyId, Vec<u8>), MasterKeyError> {
         let (id, master) = self.current();
         Ok((id, master.seal(place, key.bytes())?))
     }
@@ -120,7 +124,9 @@ impl MasterKeys {
 
     /// Puts a new random key in front of the file's keys. Running gateways find it when they meet it.
     pub fn add_to_file(&self) -> Result<(), MasterKeyError> {
-        let Source::File(path) = &self.source else { return Err(MasterKeyError::NotAFile) };
+        let Source::File(path) = &self.source else {
+            return Err(MasterKeyError::NotAFile);
+        };
         let mut keys = vec![DataKey::random()?];
         keys.extend(read(path)?.into_iter().map(|(_, key)| key));
         write(path, &keys)?;
@@ -129,7 +135,9 @@ impl MasterKeys {
 
     /// Takes every key but the current one out of the file.
     pub fn forget_old(&self) -> Result<(), MasterKeyError> {
-        let Source::File(path) = &self.source else { return Err(MasterKeyError::NotAFile) };
+        let Source::File(path) = &self.source else {
+            return Err(MasterKeyError::NotAFile);
+        };
         write(path, &[self.current().1])?;
         self.reload()
     }
@@ -226,7 +234,8 @@ mod tests {
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("switchboard-vault-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("switchboard-vault-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         folder
     }

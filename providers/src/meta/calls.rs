@@ -37,16 +37,9 @@ pub(super) fn read(
         let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
         CallFact::Error { code, detail }
     }));
-    let from = Who {
-        number: wire.from.get(),
-        user_id: wire.from_user_id.get(),
-        parent_user_id: None,
-    };
-    let to = Who {
-        number: wire.to.get(),
-        user_id: wire.to_user_id.get(),
-        parent_user_id: None,
-    };
+    let from =
+        Who { number: wire.from.get(), user_id: wire.from_user_id.get(), parent_user_id: None };
+    let to = Who { number: wire.to.get(), user_id: wire.to_user_id.get(), parent_user_id: None };
     let direction = direction(scope, &wire);
     let party = people.party(match direction {
         Some(Direction::Outbound) => to,
@@ -126,12 +119,7 @@ fn address(who: Who<'_>) -> Option<Address> {
 
 fn progress(id: &str, stage: CallStage) -> CallProgress {
     CallProgress {
-        call: CallRef {
-            id: id.to_owned(),
-            session: None,
-            parent: None,
-            control: None,
-        },
+        call: CallRef { id: id.to_owned(), session: None, parent: None, control: None },
         channel: Channel::Whatsapp,
         direction: None,
         from: None,

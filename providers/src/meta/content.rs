@@ -34,10 +34,7 @@ pub(super) fn read(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Conte
         "reaction" => {
             let reaction: wire::Reaction<'_> = block(wire.reaction, "reaction")?;
             let target = id(&reaction.message_id, "message_id")?.to_owned();
-            Ok(Content::Reaction {
-                target: MessageRef(target),
-                emoji: reaction.emoji.owned(),
-            })
+            Ok(Content::Reaction { target: MessageRef(target), emoji: reaction.emoji.owned() })
         }
         "order" => Ok(order(block(wire.order, "order")?)),
         "system" => {
@@ -69,10 +66,7 @@ fn media(kind: MediaKind, raw: Option<&RawValue>, name: &str) -> Result<Content,
         size: None,
         sha256: wire.sha256.owned(),
     };
-    Ok(Content::Media {
-        attachments: vec![attachment],
-        caption: wire.caption.owned(),
-    })
+    Ok(Content::Media { attachments: vec![attachment], caption: wire.caption.owned() })
 }
 
 fn location(wire: wire::Location<'_>) -> Result<Content, Unreadable> {
@@ -96,28 +90,15 @@ fn card(wire: wire::WireCard<'_>) -> ContactCard {
         parts.into_iter().filter_map(pick).collect()
     };
     let line = |place: wire::CardAddress<'_>| {
-        let wire::CardAddress {
-            street,
-            city,
-            state,
-            zip,
-            country,
-        } = place;
+        let wire::CardAddress { street, city, state, zip, country } = place;
         join(&[street, city, state, zip, country], ", ")
     };
     ContactCard {
         name: name.unwrap_or_else(|| join(&parts, " ")),
-        phones: all(wire.phones, |part| {
-            part.phone.owned().or(part.wa_id.owned())
-        }),
+        phones: all(wire.phones, |part| part.phone.owned().or(part.wa_id.owned())),
         emails: all(wire.emails, |part| part.email.owned()),
         organization: wire.org.and_then(|org| org.company.owned()),
-        addresses: wire
-            .addresses
-            .into_iter()
-            .map(line)
-            .filter(|line| !line.is_empty())
-            .collect(),
+        addresses: wire.addresses.into_iter().map(line).filter(|line| !line.is_empty()).collect(),
         urls: all(wire.urls, |part| part.url.owned()),
         birthday: wire.birthday.owned(),
     }
@@ -137,10 +118,7 @@ fn interactive(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, 
     match wire.kind.as_ref() {
         "button_reply" => {
             let choice: wire::Choice<'_> = block(wire.button_reply, "button_reply")?;
-            Ok(Content::ButtonReply {
-                id: choice.id.into_owned(),
-                title: choice.title.or_empty(),
-            })
+            Ok(Content::ButtonReply { id: choice.id.into_owned(), title: choice.title.or_empty() })
         }
         "list_reply" => {
             let choice: wire::Choice<'_> = block(wire.list_reply, "list_reply")?;

@@ -22,12 +22,8 @@ const OBJECT: &str = "whatsapp_business_account";
 const CLAIMS_LIMIT: usize = 16;
 
 /// Fields whose news say nothing to a CRM. They are kept in the inbox and not read.
-const IGNORED_FIELDS: [&str; 4] = [
-    "automatic_events",
-    "tracking_events",
-    "payment_configuration_update",
-    "partner_solutions",
-];
+const IGNORED_FIELDS: [&str; 4] =
+    ["automatic_events", "tracking_events", "payment_configuration_update", "partner_solutions"];
 
 /// The numbers and WABAs that an unverified request names.
 pub(super) fn claims(request: &http::Request<Bytes>) -> Vec<Line> {
@@ -43,10 +39,7 @@ pub(super) fn claims(request: &http::Request<Bytes>) -> Vec<Line> {
         for raw in entry.changes.iter().take(CLAIMS_LIMIT) {
             let change = serde_json::from_str::<Change<'_>>(raw.get()).ok();
             let value = change.and_then(|change| serde_json::from_str(change.value.get()).ok());
-            let Whose {
-                metadata,
-                waba_info,
-            } = value.unwrap_or_default();
+            let Whose { metadata, waba_info } = value.unwrap_or_default();
             let number = metadata.and_then(|metadata| metadata.phone_number_id.owned());
             add(&mut numbers, number.map(Line::Handle));
             let waba = waba_info.and_then(|info| info.waba_id.owned());
@@ -150,9 +143,7 @@ fn read_value(
     // Errors beside one call are that call's; beside several, nobody can tell whose they are.
     let is_alone = value.calls.len() == 1;
     let call_errors = if is_alone { errors } else { &[] };
-    scope.each("calls", &value.calls, |scope, raw| {
-        calls::read(scope, &people, call_errors, raw)
-    });
+    scope.each("calls", &value.calls, |scope, raw| calls::read(scope, &people, call_errors, raw));
     scope.each("history", &value.history, history::read);
     let nobodys = value.messages.is_empty() && !is_alone;
     if !errors.is_empty() && nobodys {
@@ -166,9 +157,7 @@ fn read_value(
         value.history.len(),
     ];
     if lists == [0; 5] {
-        return Err(Unreadable(
-            "the value has none of the lists we know".to_owned(),
-        ));
+        return Err(Unreadable("the value has none of the lists we know".to_owned()));
     }
     Ok(())
 }

@@ -8,9 +8,7 @@ use crate::{Cause, FailureClass, LimitScope};
 
 /// The first of `errors[]` that can be read.
 pub(super) fn first<'a>(errors: &[&'a RawValue]) -> Option<WireError<'a>> {
-    let mut readable = errors
-        .iter()
-        .filter_map(|raw| serde_json::from_str(raw.get()).ok());
+    let mut readable = errors.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
     readable.next()
 }
 
@@ -18,10 +16,7 @@ pub(super) fn first<'a>(errors: &[&'a RawValue]) -> Option<WireError<'a>> {
 pub(super) fn explain(error: &WireError<'_>) -> Option<String> {
     let data = error.error_data.as_ref();
     let details = data.and_then(|data| data.details.get());
-    details
-        .or(error.message.get())
-        .or(error.title.get())
-        .map(ToOwned::to_owned)
+    details.or(error.message.get()).or(error.title.get()).map(ToOwned::to_owned)
 }
 
 /// What to do about an error code. Codes we do not know are final and the message's fault: repeating an unknown

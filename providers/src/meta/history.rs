@@ -91,12 +91,7 @@ pub(super) fn read_file(
         scope.push(key, at, EventKind::Edited { target, content });
         return Ok(());
     }
-    let envelope = Envelope {
-        at,
-        party,
-        direction,
-        historical: true,
-    };
+    let envelope = Envelope { at, party, direction, historical: true };
     messages::push(scope, wire, &[], envelope)
 }
 
@@ -111,11 +106,7 @@ fn direction(scope: &Scope<'_>, wire: &WireMessage<'_>, contact: Option<&str>) -
         (None, Some(contact)) => !same_digits(from, contact),
         (None, None) => wire.to.get().is_some(),
     };
-    if is_ours {
-        Direction::Outbound
-    } else {
-        Direction::Inbound
-    }
+    if is_ours { Direction::Outbound } else { Direction::Inbound }
 }
 
 fn same_digits(left: &str, right: &str) -> bool {

@@ -28,12 +28,7 @@ pub(super) fn read(
     if wire.kind == "system" {
         read_identity(scope, &wire, &mut party, at)?;
     }
-    let envelope = Envelope {
-        at,
-        party,
-        direction: Direction::Inbound,
-        historical: false,
-    };
+    let envelope = Envelope { at, party, direction: Direction::Inbound, historical: false };
     push(scope, wire, errors, envelope)
 }
 
@@ -106,16 +101,9 @@ fn written(
     errors: &[&RawValue],
     envelope: Envelope,
 ) -> Result<EventKind, Unreadable> {
-    let Envelope {
-        party,
-        direction,
-        historical,
-        ..
-    } = envelope;
+    let Envelope { party, direction, historical, .. } = envelope;
     if party.addresses.is_empty() && wire.group_id.get().is_none() {
-        return Err(Unreadable(
-            "the message names nobody at the other end".to_owned(),
-        ));
+        return Err(Unreadable("the message names nobody at the other end".to_owned()));
     }
     let status = match direction {
         Direction::Inbound => None,
@@ -146,9 +134,7 @@ fn edited(wire: &WireMessage<'_>) -> Result<EventKind, Unreadable> {
 fn revoked(wire: &WireMessage<'_>) -> Result<EventKind, Unreadable> {
     let revoke: Revoke<'_> = block(wire.revoke, "revoke")?;
     let target = id(&revoke.original_message_id, "original_message_id")?.to_owned();
-    Ok(EventKind::Revoked {
-        target: MessageRef(target),
-    })
+    Ok(EventKind::Revoked { target: MessageRef(target) })
 }
 
 /// A person's number or user id changed: the contact stays, the addresses move on. `party` becomes whoever they are
@@ -187,36 +173,24 @@ fn read_identity(
     if before.is_empty() || after.is_empty() {
         return Ok(());
     }
-    let reason = system
-        .kind
-        .owned()
-        .unwrap_or_else(|| "unspecified".to_owned());
-    let change = IdentityChange {
-        before,
-        after,
-        reason,
-    };
+    let reason = system.kind.owned().unwrap_or_else(|| "unspecified".to_owned());
+    let change = IdentityChange { before, after, reason };
     let key = format!("{message_id}:identity");
     scope.push(key, at, EventKind::Identity(change));
     Ok(())
 }
 
 fn context(wire: &WireMessage<'_>) -> Result<Context, Unreadable> {
-    let mut surroundings = Context {
-        group_id: wire.group_id.clone().owned(),
-        ..Context::default()
-    };
+    let mut surroundings =
+        Context { group_id: wire.group_id.clone().owned(), ..Context::default() };
     if wire.context.is_some() {
         let context: WireContext<'_> = block(wire.context, "context")?;
         surroundings.reply_to = context.id.owned().map(MessageRef);
         surroundings.forwarded = context.forwarded.unwrap_or_default();
         surroundings.frequently_forwarded = context.frequently_forwarded.unwrap_or_default();
-        surroundings.product = context.referred_product.map(|product| {
-            (
-                product.catalog_id.or_empty(),
-                product.product_retailer_id.or_empty(),
-            )
-        });
+        surroundings.product = context
+            .referred_product
+            .map(|product| (product.catalog_id.or_empty(), product.product_retailer_id.or_empty()));
         surroundings.referral = context.referral.map(referral);
     }
     if wire.referral.is_some() {

@@ -70,9 +70,8 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
     if !waba_id.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Misconfigured::new("waba_id", "must be digits only"));
     }
-    let verify_token = settings
-        .secret("verify_token")
-        .ok_or(Misconfigured::new("verify_token", "is missing"))?;
+    let verify_token =
+        settings.secret("verify_token").ok_or(Misconfigured::new("verify_token", "is missing"))?;
     Ok(Box::new(MetaAccount {
         waba_id,
         app_secrets: settings.rotating("app_secret")?,

@@ -170,10 +170,7 @@ fn read_contacts(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable
         Ok(())
     });
     if !sound.is_empty() {
-        let title = format!(
-            "{}: {added} added or changed, {removed} removed",
-            label(field)
-        );
+        let title = format!("{}: {added} added or changed, {removed} removed", label(field));
         let data = serde_json::json!({ "state_sync": sound });
         push(scope, field, raw, title, Severity::Info, data);
     }
@@ -200,12 +197,7 @@ fn push(
         Some(time) => format!("{field}:{}:{digest}", time.timestamp()),
         None => format!("{field}:{digest}"),
     };
-    let notice = Notice {
-        topic: field.to_owned(),
-        title,
-        severity,
-        data,
-    };
+    let notice = Notice { topic: field.to_owned(), title, severity, data };
     scope.push(key, scope.at, EventKind::Notice(notice));
 }
 

@@ -22,9 +22,7 @@ pub(super) struct Who<'w> {
 
 impl<'a> People<'a> {
     pub(super) fn read(raw: &[&'a RawValue]) -> Self {
-        let contacts = raw
-            .iter()
-            .filter_map(|raw| serde_json::from_str(raw.get()).ok());
+        let contacts = raw.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
         Self(contacts.collect())
     }
 
@@ -32,10 +30,7 @@ impl<'a> People<'a> {
     pub(super) fn party(&self, who: Who<'_>) -> Party {
         let who = who.sorted();
         let Some(contact) = self.find(who) else {
-            return Party {
-                addresses: who.addresses(),
-                ..Party::default()
-            };
+            return Party { addresses: who.addresses(), ..Party::default() };
         };
         let known = Who::of(contact).sorted();
         let all = Who {
@@ -92,10 +87,7 @@ impl<'w> Who<'w> {
         let user_ids = [who.user_id, who.parent_user_id];
         let user_ids = user_ids.into_iter().flatten();
         let mut addresses = Vec::with_capacity(2);
-        for address in number
-            .into_iter()
-            .chain(user_ids.map(|id| Address::WaUser(id.to_owned())))
-        {
+        for address in number.into_iter().chain(user_ids.map(|id| Address::WaUser(id.to_owned()))) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }

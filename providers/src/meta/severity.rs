@@ -69,9 +69,5 @@ fn template(event: &str) -> Severity {
 }
 
 fn warning_if(needs_a_look: bool) -> Severity {
-    if needs_a_look {
-        Severity::Warning
-    } else {
-        Severity::Info
-    }
+    if needs_a_look { Severity::Warning } else { Severity::Info }
 }

@@ -52,9 +52,7 @@ fn challenge(verify_token: &Secret, request: &http::Request<Bytes>) -> Result<Ba
             && text.len() <= 64
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
-    let answer = answer
-        .filter(|text| is_challenge(text))
-        .ok_or(Rejection::ChallengeMalformed)?;
+    let answer = answer.filter(|text| is_challenge(text)).ok_or(Rejection::ChallengeMalformed)?;
     if mode.as_deref() != Some("subscribe") {
         return Err(Rejection::ChallengeMalformed);
     }
@@ -84,9 +82,8 @@ pub(super) fn sign(
 ) -> http::Request<Bytes> {
     let mac = hex::encode(hmac_sha256(app_secret, &[request.body()]));
     let value = http::HeaderValue::from_str(&format!("sha256={mac}"));
-    request.headers_mut().insert(
-        SIGNATURE_HEADER,
-        value.unwrap_or_else(|_| unreachable!("hex is a header value")),
-    );
+    request
+        .headers_mut()
+        .insert(SIGNATURE_HEADER, value.unwrap_or_else(|_| unreachable!("hex is a header value")));
     request
 }

@@ -33,10 +33,7 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
         reference,
         channel,
         direction: Direction::Inbound,
-        party: Party {
-            addresses: vec![sender],
-            ..Party::default()
-        },
+        party: Party { addresses: vec![sender], ..Party::default() },
         content,
         context: surroundings,
         status: None,
@@ -78,10 +75,7 @@ pub(super) fn content(wire: &WireMessage) -> Result<Content, Unreadable> {
         let body = words.ok_or_else(|| Unreadable("the message is empty".to_owned()))?;
         return Ok(Content::Text { body });
     }
-    Ok(Content::Media {
-        attachments: wire.media.iter().map(attachment).collect(),
-        caption: words,
-    })
+    Ok(Content::Media { attachments: wire.media.iter().map(attachment).collect(), caption: words })
 }
 
 /// A file. The link works without authentication for 30 days, and is gone then.
@@ -103,11 +97,8 @@ fn group(wire: &WireMessage) -> Option<String> {
         return None;
     }
     let ends = [&wire.from, &wire.to, &wire.cc];
-    let mut members: Vec<String> = ends
-        .into_iter()
-        .flat_map(addresses)
-        .map(|address| address.value().to_owned())
-        .collect();
+    let mut members: Vec<String> =
+        ends.into_iter().flat_map(addresses).map(|address| address.value().to_owned()).collect();
     members.sort();
     members.dedup();
     (members.len() > 2).then(|| members.join(","))

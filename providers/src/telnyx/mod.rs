@@ -85,10 +85,7 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
 
 impl Account for TelnyxAccount {
     fn identifiers(&self) -> Vec<String> {
-        let ids = self
-            .connection_ids
-            .iter()
-            .chain(&self.messaging_profile_ids);
+        let ids = self.connection_ids.iter().chain(&self.messaging_profile_ids);
         ids.cloned().collect()
     }
 

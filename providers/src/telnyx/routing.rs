@@ -36,10 +36,7 @@ impl Routing {
         let end = |names: &[&str]| {
             let phone_number = Maybe(form.any(names).map(ToOwned::to_owned));
             let status = Maybe(None);
-            Endpoints(vec![Endpoint {
-                phone_number,
-                status,
-            }])
+            Endpoints(vec![Endpoint { phone_number, status }])
         };
         Self {
             direction: Maybe(form.owned("Direction")),
@@ -73,8 +70,7 @@ impl Routing {
                 (one, other) => one.or(other).map(Line::Address),
             },
         };
-        line.or_else(|| self.accounts().next())
-            .unwrap_or(Line::Unnamed)
+        line.or_else(|| self.accounts().next()).unwrap_or(Line::Unnamed)
     }
 
     /// Every line of ours that this may be about, the likeliest first.
@@ -98,14 +94,8 @@ impl Routing {
     }
 
     fn accounts(&self) -> impl Iterator<Item = Line> + '_ {
-        let ids = [
-            &self.connection_id,
-            &self.messaging_profile_id,
-            &self.profile_id,
-        ];
-        ids.into_iter()
-            .filter_map(|id| id.0.clone())
-            .map(Line::Account)
+        let ids = [&self.connection_id, &self.messaging_profile_id, &self.profile_id];
+        ids.into_iter().filter_map(|id| id.0.clone()).map(Line::Account)
     }
 }
 

@@ -29,9 +29,7 @@ pub(super) struct PublicKey(VerifyingKey);
 impl PublicKey {
     /// Reads base64 of 32 bytes that are a point of the curve. The error is a reason for the person who typed it.
     pub(super) fn parse(text: &Secret) -> Result<Self, &'static str> {
-        let bytes = STANDARD
-            .decode(text.expose_secret().trim())
-            .map_err(|_| "is not base64")?;
+        let bytes = STANDARD.decode(text.expose_secret().trim()).map_err(|_| "is not base64")?;
         let bytes: [u8; 32] = bytes.try_into().map_err(|_| "must be 32 bytes")?;
         let key = VerifyingKey::from_bytes(&bytes)
             .ok()
@@ -127,16 +125,10 @@ mod tests {
     fn a_key_that_is_none_is_refused() {
         let reason = |text: &str| PublicKey::parse(&Secret::from(text)).map(|_| ()).err();
         assert_eq!(reason("11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="), None);
-        assert_eq!(
-            reason(" 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"),
-            None
-        );
+        assert_eq!(reason(" 11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"), None);
         let short = STANDARD.encode([7; 31]);
         assert_eq!(reason(&short), Some("must be 32 bytes"));
-        assert_eq!(
-            reason("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
-            Some("is not base64")
-        );
+        assert_eq!(reason("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo="), Some("is not base64"));
         // A point of small order would make signatures that fit every message.
         let weak = STANDARD.encode([0; 32]);
         assert_eq!(reason(&weak), Some("is no Ed25519 public key"));

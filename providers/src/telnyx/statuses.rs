@@ -74,11 +74,7 @@ fn failure(status: DeliveryStatus, index: usize, wire: &WireMessage) -> Option<S
     }
     let Some(error) = error_of(index, &wire.errors) else {
         let word = wire.to.0.get(index)?.status.0.clone()?;
-        return Some(StatusFailure {
-            code: word,
-            detail: None,
-            cause: None,
-        });
+        return Some(StatusFailure { code: word, detail: None, cause: None });
     };
     let code = error.code.0.clone().unwrap_or_else(|| "unknown".to_owned());
     Some(StatusFailure {

@@ -18,12 +18,7 @@ use crate::{
 const NO_INSTRUCTION: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
 
 /// Fields whose values are only noted: what became of a dialled leg, a place in a queue, a conference, a stream.
-const NOTED: [&str; 4] = [
-    "DialCallStatus",
-    "QueueResult",
-    "StatusCallbackEvent",
-    "StreamEvent",
-];
+const NOTED: [&str; 4] = ["DialCallStatus", "QueueResult", "StatusCallbackEvent", "StreamEvent"];
 
 /// Reads the fields of a TeXML request that is known to be Telnyx's. It is about one call, or one conference.
 pub(super) fn read(fields: &[u8], arrived: Timestamp, signed_with: Option<KeyId>) -> Batch {
@@ -32,9 +27,7 @@ pub(super) fn read(fields: &[u8], arrived: Timestamp, signed_with: Option<KeyId>
     let routing = Routing::of_form(&form);
     let line = routing.line(routing.direction());
     let named = ["OccurredAt", "Timestamp"];
-    let told = named
-        .iter()
-        .find_map(|name| form.get(name).and_then(rfc3339));
+    let told = named.iter().find_map(|name| form.get(name).and_then(rfc3339));
     let at = told.unwrap_or(arrived);
     let item = match (form.get("CallSid"), form.get("ConferenceSid")) {
         (Some(id), _) => call(id, &form, routing.direction(), at).map(|progress| {
@@ -84,9 +77,7 @@ fn call(
     };
     let facts = facts(form, stage, at)?;
     if stage.is_none() && facts.is_empty() && from.is_none() && to.is_none() {
-        return Err(Unreadable(
-            "the request says nothing of the call".to_owned(),
-        ));
+        return Err(Unreadable("the request says nothing of the call".to_owned()));
     }
     let name = form.any(&["CallerId", "CallerName"]);
     let control = form.owned("CallControlId");
@@ -147,11 +138,7 @@ fn facts(
     facts.extend(seconds.map(|seconds| CallFact::Duration { seconds }));
     let (cause, source) = (text("HangupCause"), text("HangupSource"));
     if cause.is_some() || source.is_some() {
-        facts.push(CallFact::Hangup {
-            cause,
-            source,
-            sip_code: None,
-        });
+        facts.push(CallFact::Hangup { cause, source, sip_code: None });
     }
     facts.extend(mos(form).map(|mos| CallFact::Quality { mos }));
     let recording = recording(form, at)?;
@@ -160,16 +147,11 @@ fn facts(
     facts.extend(digits.map(|digits| CallFact::Digits { digits }));
     facts.extend(text("SpeechResult").map(|text| CallFact::Speech { text }));
     facts.extend(transcript(form));
-    facts.extend(text("ErrorCode").map(|code| CallFact::Error {
-        code,
-        detail: text("ErrorMessage"),
-    }));
-    let noted = NOTED
-        .iter()
-        .filter_map(|name| form.get(name).map(|word| (name, word)));
-    facts.extend(noted.map(|(name, word)| CallFact::Noted {
-        what: format!("{name}: {word}"),
-    }));
+    facts.extend(
+        text("ErrorCode").map(|code| CallFact::Error { code, detail: text("ErrorMessage") }),
+    );
+    let noted = NOTED.iter().filter_map(|name| form.get(name).map(|word| (name, word)));
+    facts.extend(noted.map(|(name, word)| CallFact::Noted { what: format!("{name}: {word}") }));
     Ok(facts)
 }
 
@@ -188,10 +170,7 @@ fn recording(form: &Form<'_>, at: Timestamp) -> Result<Option<Recording>, Unread
             return Err(Unreadable(format!("unknown recording status `{unknown}`")));
         }
         None if form.get("RecordingUrl").is_none() => return Ok(None),
-        None if form
-            .any(&["TranscriptionSid", "TranscriptionText"])
-            .is_some() =>
-        {
+        None if form.any(&["TranscriptionSid", "TranscriptionText"]).is_some() => {
             return Ok(None);
         }
         None => "completed",
@@ -218,16 +197,10 @@ fn recording(form: &Form<'_>, at: Timestamp) -> Result<Option<Recording>, Unread
 /// The words of a recording, or what became of them.
 fn transcript(form: &Form<'_>) -> Option<CallFact> {
     let words = form.owned("TranscriptionText");
-    let words = words.map(|text| CallFact::Transcribed {
-        text,
-        track: None,
-        is_final: true,
-    });
+    let words = words.map(|text| CallFact::Transcribed { text, track: None, is_final: true });
     let status = form.get("TranscriptionStatus");
     words.or_else(|| {
-        status.map(|word| CallFact::Noted {
-            what: format!("TranscriptionStatus: {word}"),
-        })
+        status.map(|word| CallFact::Noted { what: format!("TranscriptionStatus: {word}") })
     })
 }
 
@@ -238,10 +211,5 @@ fn conference(form: &Form<'_>) -> Notice {
         Some(event) => format!("{topic}: {event}"),
         None => topic.to_owned(),
     };
-    Notice {
-        topic: topic.to_owned(),
-        title,
-        severity: Severity::Info,
-        data: form.to_json(),
-    }
+    Notice { topic: topic.to_owned(), title, severity: Severity::Info, data: form.to_json() }
 }

@@ -183,10 +183,7 @@ pub(super) fn answered_by(detail: String) -> CallFact {
         word if word.starts_with("machine") => "machine",
         _ => "unknown",
     };
-    CallFact::AnsweredBy {
-        who: who.to_owned(),
-        detail,
-    }
+    CallFact::AnsweredBy { who: who.to_owned(), detail }
 }
 
 fn saved(at: Timestamp, payload: &str) -> Result<CallFact, Unreadable> {
@@ -202,9 +199,7 @@ fn saved(at: Timestamp, payload: &str) -> Result<CallFact, Unreadable> {
         status: "completed".to_owned(),
         // Public URLs last, but exist only for accounts that asked for them.
         url: short_lived.or_else(|| pick(wire.public_recording_urls)),
-        duration_seconds: length
-            .map(|l| l.num_seconds())
-            .filter(|seconds| *seconds >= 0),
+        duration_seconds: length.map(|l| l.num_seconds()).filter(|seconds| *seconds >= 0),
         channels: wire.channels.0,
         source: None,
         started_at,
@@ -232,11 +227,7 @@ fn transcribed(payload: &str) -> Result<Option<CallFact>, Unreadable> {
     let data = wire.transcription_data.unwrap_or_default();
     let is_final = whole.is_some() || data.is_final.get() == Some("true");
     let text = whole.or(data.transcript.0);
-    Ok(text.map(|text| CallFact::Transcribed {
-        text,
-        track: data.transcription_track.0,
-        is_final,
-    }))
+    Ok(text.map(|text| CallFact::Transcribed { text, track: data.transcription_track.0, is_final }))
 }
 
 /// The currency stands at the parts only. `None` when the sum could not be made up (yet).

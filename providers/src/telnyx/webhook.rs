@@ -45,8 +45,7 @@ fn form(request: &Request<Bytes>) -> Option<&[u8]> {
     }
     let kind = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        .then_some(&request.body()[..])
+    kind.eq_ignore_ascii_case("application/x-www-form-urlencoded").then_some(&request.body()[..])
 }
 
 /// The event in a body, and the JSON of what it tells: its payload, or the event itself where it has none.
@@ -89,12 +88,7 @@ fn read_event(
     *line = routing.line(direction);
     let mut scope = Scope {
         batch,
-        id: event
-            .id
-            .0
-            .clone()
-            .or(event.webhook_id.0.clone())
-            .unwrap_or_else(|| digest(body)),
+        id: event.id.0.clone().or(event.webhook_id.0.clone()).unwrap_or_else(|| digest(body)),
         event_type: event_type.to_owned(),
         at: time(&event, content).unwrap_or(at),
         direction,
@@ -123,15 +117,8 @@ fn event_type<'e>(event: &'e WireEvent<'_>) -> Result<&'e str, Unreadable> {
 /// When it happened. `created_at` is when the webhook was made, which is later.
 fn time(event: &WireEvent<'_>, content: &str) -> Option<Timestamp> {
     let inside: Occurrence = serde_json::from_str(content).unwrap_or_default();
-    let named = [
-        &event.occurred_at,
-        &inside.occurred_at,
-        &event.time_clicked,
-        &event.created_at,
-    ];
-    named
-        .into_iter()
-        .find_map(|member| member.get().and_then(rfc3339))
+    let named = [&event.occurred_at, &inside.occurred_at, &event.time_clicked, &event.created_at];
+    named.into_iter().find_map(|member| member.get().and_then(rfc3339))
 }
 
 /// Stands for the id of a request that has none: the same request gives the same digest.

@@ -111,20 +111,12 @@ fn content(body: Body, value: &Value) -> Result<Content, Unreadable> {
         "image" => body.image.and_then(|file| media(MediaKind::Image, file)),
         "audio" => body.audio.and_then(|file| {
             let is_voice = file.voice.unwrap_or_default();
-            let kind = if is_voice {
-                MediaKind::Voice
-            } else {
-                MediaKind::Audio
-            };
+            let kind = if is_voice { MediaKind::Voice } else { MediaKind::Audio };
             media(kind, file)
         }),
         "video" => body.video.and_then(|file| media(MediaKind::Video, file)),
-        "document" => body
-            .document
-            .and_then(|file| media(MediaKind::Document, file)),
-        "sticker" => body
-            .sticker
-            .and_then(|file| media(MediaKind::Sticker, file)),
+        "document" => body.document.and_then(|file| media(MediaKind::Document, file)),
+        "sticker" => body.sticker.and_then(|file| media(MediaKind::Sticker, file)),
         "location" => body.location.and_then(location),
         "reaction" => body.reaction.and_then(reaction),
         "interactive" => body.interactive.and_then(choice),
@@ -155,10 +147,7 @@ fn media(kind: MediaKind, file: File) -> Option<Content> {
         size: None,
         sha256: file.sha256.0,
     };
-    Some(Content::Media {
-        attachments: vec![attachment],
-        caption: file.caption.0,
-    })
+    Some(Content::Media { attachments: vec![attachment], caption: file.caption.0 })
 }
 
 fn location(wire: Location) -> Option<Content> {
@@ -173,23 +162,13 @@ fn location(wire: Location) -> Option<Content> {
 }
 
 fn reaction(wire: Reaction) -> Option<Content> {
-    Some(Content::Reaction {
-        target: MessageRef(wire.message_id.0?),
-        emoji: wire.emoji.0,
-    })
+    Some(Content::Reaction { target: MessageRef(wire.message_id.0?), emoji: wire.emoji.0 })
 }
 
 fn choice(wire: Interactive) -> Option<Content> {
     if let Some(button) = wire.button_reply {
-        return Some(Content::ButtonReply {
-            id: button.id.0?,
-            title: button.title.0?,
-        });
+        return Some(Content::ButtonReply { id: button.id.0?, title: button.title.0? });
     }
     let row = wire.list_reply?;
-    Some(Content::ListReply {
-        id: row.id.0?,
-        title: row.title.0?,
-        description: row.description.0,
-    })
+    Some(Content::ListReply { id: row.id.0?, title: row.title.0?, description: row.description.0 })
 }

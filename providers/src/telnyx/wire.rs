@@ -225,12 +225,8 @@ pub(super) struct Endpoints(pub(super) Vec<Endpoint>);
 impl<'de> Deserialize<'de> for Endpoints {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let one = |value: Value| match value {
-            Value::String(_) | Value::Number(_) => {
-                serde_json::from_value(value).map(|phone_number| Endpoint {
-                    phone_number,
-                    ..Endpoint::default()
-                })
-            }
+            Value::String(_) | Value::Number(_) => serde_json::from_value(value)
+                .map(|phone_number| Endpoint { phone_number, ..Endpoint::default() }),
             value => serde_json::from_value(value),
         };
         let ends = match Value::deserialize(deserializer)? {

@@ -66,15 +66,10 @@ fn without_prefix(text: &str) -> &str {
 pub(super) fn channel(form: &Form<'_>, other: Channel) -> Channel {
     let sides = [form.get("From"), form.get("To")];
     let is_whatsapp = |side: &str| side.trim().starts_with(WHATSAPP);
-    if sides.into_iter().flatten().any(is_whatsapp) {
-        Channel::Whatsapp
-    } else {
-        other
-    }
+    if sides.into_iter().flatten().any(is_whatsapp) { Channel::Whatsapp } else { other }
 }
 
 /// The account, for news that name no number of ours.
 pub(super) fn account(form: &Form<'_>) -> Line {
-    form.owned("AccountSid")
-        .map_or(Line::Unnamed, Line::Account)
+    form.owned("AccountSid").map_or(Line::Unnamed, Line::Account)
 }

@@ -52,9 +52,7 @@ pub(super) fn transcription(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
         },
         "failed" => noted("transcription-failed"),
         other => {
-            return Err(Unreadable(format!(
-                "unknown transcription status `{other}`"
-            )));
+            return Err(Unreadable(format!("unknown transcription status `{other}`")));
         }
     };
     let key = match form.get("TranscriptionSid") {
@@ -90,9 +88,7 @@ pub(super) fn live_transcription(scope: &mut Scope<'_>) -> Result<(), Unreadable
             }
         }
         "transcription-error" => CallFact::Error {
-            code: form
-                .owned("TranscriptionErrorCode")
-                .unwrap_or_else(|| event.to_owned()),
+            code: form.owned("TranscriptionErrorCode").unwrap_or_else(|| event.to_owned()),
             detail: form.owned("TranscriptionError"),
         },
         other => return Err(Unreadable(format!("unknown transcription event `{other}`"))),
@@ -133,9 +129,7 @@ pub(super) fn other(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
 }
 
 fn noted(what: &str) -> CallFact {
-    CallFact::Noted {
-        what: what.to_owned(),
-    }
+    CallFact::Noted { what: what.to_owned() }
 }
 
 fn push_fact(scope: &mut Scope<'_>, key: String, fact: CallFact) {

@@ -106,11 +106,7 @@ fn progress(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
     } else {
         format!("{id}:{word}")
     };
-    let call = CallProgress {
-        stage: Some(stage),
-        facts,
-        ..about(form)
-    };
+    let call = CallProgress { stage: Some(stage), facts, ..about(form) };
     push(scope, key, call);
     Ok(())
 }
@@ -125,19 +121,11 @@ fn dialled(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
         CallStage::InProgress => CallStage::Completed,
         stage => stage,
     };
-    let stage = if form.has("CallStatus") {
-        Some(status(form, "CallStatus")?.1)
-    } else {
-        None
-    };
+    let stage = if form.has("CallStatus") { Some(status(form, "CallStatus")?.1) } else { None };
     let id = id(form);
-    let mut facts = vec![CallFact::Noted {
-        what: format!("dial-{word}"),
-    }];
+    let mut facts = vec![CallFact::Noted { what: format!("dial-{word}") }];
     if form.get("DialBridged").map(str::trim) == Some("true") {
-        facts.push(CallFact::Noted {
-            what: "bridged".to_owned(),
-        });
+        facts.push(CallFact::Noted { what: "bridged".to_owned() });
     }
     facts.extend(facts::recorded(form));
     // Conferences and queues are no legs and have no id.
@@ -146,20 +134,11 @@ fn dialled(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
         Some(leg) => format!("{id}:dial:{leg}"),
         None => format!("{id}:dial:{word}:{}", scope.distinction()),
     };
-    let call = CallProgress {
-        stage,
-        facts,
-        ..about(form)
-    };
+    let call = CallProgress { stage, facts, ..about(form) };
     push(scope, key, call);
     if let Some(leg) = leg {
         let key = format!("{leg}:dial:{word}");
-        let call = CallRef {
-            id: leg,
-            session: None,
-            parent: Some(id),
-            control: None,
-        };
+        let call = CallRef { id: leg, session: None, parent: Some(id), control: None };
         let leg = CallProgress {
             call,
             channel: Channel::Voip,

@@ -12,17 +12,9 @@ pub(super) fn read(form: &Form<'_>) -> Result<Content, Unreadable> {
     let attachments = attachments(form);
     if !attachments.is_empty() {
         let caption = form.owned("Body");
-        return Ok(Content::Media {
-            attachments,
-            caption,
-        });
+        return Ok(Content::Media { attachments, caption });
     }
-    let parts = [
-        location(form),
-        list_reply(form),
-        button_reply(form),
-        form_reply(form),
-    ];
+    let parts = [location(form), list_reply(form), button_reply(form), form_reply(form)];
     match parts.into_iter().flatten().next() {
         Some(content) => Ok(content),
         None => text(form),
@@ -37,9 +29,9 @@ fn text(form: &Form<'_>) -> Result<Content, Unreadable> {
         Some(kind) if body.is_empty() && kind != "text" => {
             Err(Unreadable(format!("unknown message type `{kind}`")))
         }
-        _ if body.is_empty() && has_media => Err(Unreadable(
-            "`NumMedia` announces files, none is named".to_owned(),
-        )),
+        _ if body.is_empty() && has_media => {
+            Err(Unreadable("`NumMedia` announces files, none is named".to_owned()))
+        }
         _ => Ok(Content::Text { body }),
     }
 }
@@ -103,20 +95,13 @@ fn location(form: &Form<'_>) -> Option<Content> {
 fn form_reply(form: &Form<'_>) -> Option<Content> {
     let answers = form.any(&["FlowData", "InteractiveData"])?;
     let response = serde_json::from_str(answers).unwrap_or_else(|_| Value::from(answers));
-    Some(Content::FormReply {
-        name: None,
-        body: form.owned("Body"),
-        response,
-    })
+    Some(Content::FormReply { name: None, body: form.owned("Body"), response })
 }
 
 fn list_reply(form: &Form<'_>) -> Option<Content> {
     Some(Content::ListReply {
         id: form.owned("ListId")?,
-        title: form
-            .any(&["ListTitle", "Body"])
-            .unwrap_or_default()
-            .to_owned(),
+        title: form.any(&["ListTitle", "Body"]).unwrap_or_default().to_owned(),
         description: form.owned("ListDescription"),
     })
 }
@@ -125,8 +110,5 @@ fn list_reply(form: &Form<'_>) -> Option<Content> {
 fn button_reply(form: &Form<'_>) -> Option<Content> {
     let id = form.any(&["ButtonPayload", "ButtonText"])?;
     let title = form.any(&["ButtonText", "Body"]).unwrap_or(id);
-    Some(Content::ButtonReply {
-        id: id.to_owned(),
-        title: title.to_owned(),
-    })
+    Some(Content::ButtonReply { id: id.to_owned(), title: title.to_owned() })
 }

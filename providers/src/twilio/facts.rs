@@ -24,8 +24,7 @@ pub(super) fn of_progress(form: &Form<'_>, stage: CallStage) -> Vec<CallFact> {
         hangup(form, "SipResponseCode", stage),
         recorded(form),
         digits(form),
-        form.owned("SpeechResult")
-            .map(|text| CallFact::Speech { text }),
+        form.owned("SpeechResult").map(|text| CallFact::Speech { text }),
         error(form),
     ];
     facts.into_iter().flatten().collect()
@@ -33,10 +32,8 @@ pub(super) fn of_progress(form: &Form<'_>, stage: CallStage) -> Vec<CallFact> {
 
 /// What the action of `<Dial>` tells about the leg it made.
 pub(super) fn of_dialled_leg(form: &Form<'_>, stage: CallStage) -> Vec<CallFact> {
-    let facts = [
-        duration(form, "DialCallDuration", stage),
-        hangup(form, "DialSipResponseCode", stage),
-    ];
+    let facts =
+        [duration(form, "DialCallDuration", stage), hangup(form, "DialSipResponseCode", stage)];
     facts.into_iter().flatten().collect()
 }
 
@@ -49,10 +46,7 @@ pub(super) fn answered_by(word: &str) -> Option<CallFact> {
         _ if word.starts_with("machine") => "machine",
         _ => return None,
     };
-    Some(CallFact::AnsweredBy {
-        who: who.to_owned(),
-        detail: word.to_owned(),
-    })
+    Some(CallFact::AnsweredBy { who: who.to_owned(), detail: word.to_owned() })
 }
 
 fn duration(form: &Form<'_>, name: &str, stage: CallStage) -> Option<CallFact> {
@@ -77,19 +71,13 @@ fn digits(form: &Form<'_>) -> Option<CallFact> {
 }
 
 fn error(form: &Form<'_>) -> Option<CallFact> {
-    Some(CallFact::Error {
-        code: errors::code(form)?,
-        detail: form.owned("ErrorMessage"),
-    })
+    Some(CallFact::Error { code: errors::code(form)?, detail: form.owned("ErrorMessage") })
 }
 
 /// A recording that a status or an action mentions. It is over by then; an error beside it is the call's.
 pub(super) fn recorded(form: &Form<'_>) -> Option<CallFact> {
     form.get("RecordingUrl")?;
-    let recording = Recording {
-        error: None,
-        ..recording(form, "completed")
-    };
+    let recording = Recording { error: None, ..recording(form, "completed") };
     Some(CallFact::Recorded { recording })
 }
 
@@ -107,9 +95,7 @@ pub(super) fn recording(form: &Form<'_>, status: &str) -> Recording {
         status: status.to_owned(),
         url: form.owned("RecordingUrl"),
         // -1 while it goes on.
-        duration_seconds: form
-            .number("RecordingDuration")
-            .filter(|seconds| *seconds >= 0),
+        duration_seconds: form.number("RecordingDuration").filter(|seconds| *seconds >= 0),
         channels: channels.map(ToOwned::to_owned),
         source: form.owned("RecordingSource"),
         started_at: form.get("RecordingStartTime").and_then(rfc2822),

@@ -21,13 +21,8 @@ pub(super) fn is_message(form: &Form<'_>) -> bool {
 /// Our line: who received what arrived, who sent everything else. A message that a messaging service has not yet
 /// given to one of its numbers has no sender.
 pub(super) fn line(form: &Form<'_>) -> Line {
-    let ours = if statuses::has_arrived(form) {
-        form.get("To")
-    } else {
-        form.get("From")
-    };
-    ours.and_then(correspondent)
-        .map_or_else(|| account(form), Line::Address)
+    let ours = if statuses::has_arrived(form) { form.get("To") } else { form.get("From") };
+    ours.and_then(correspondent).map_or_else(|| account(form), Line::Address)
 }
 
 /// Reads a message of a person, or a status of one.
@@ -63,9 +58,7 @@ pub(super) fn read(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
 /// `From` is where answers go. WhatsApp's own id of the person may be an older spelling of the same number, and
 /// people who hide their number have only a user id.
 fn party(form: &Form<'_>) -> Party {
-    let wa_id = form
-        .get("WaId")
-        .and_then(|digits| PhoneNumber::international(digits.trim()).ok());
+    let wa_id = form.get("WaId").and_then(|digits| PhoneNumber::international(digits.trim()).ok());
     let known = [
         form.get("From").and_then(correspondent),
         wa_id.map(Address::Phone),
@@ -77,11 +70,7 @@ fn party(form: &Form<'_>) -> Party {
             addresses.push(address);
         }
     }
-    Party {
-        addresses,
-        name: form.owned("ProfileName"),
-        username: form.owned("Username"),
-    }
+    Party { addresses, name: form.owned("ProfileName"), username: form.owned("Username") }
 }
 
 fn context(form: &Form<'_>) -> Context {

@@ -63,10 +63,7 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
         let reason = "must be AC and 32 hexadecimal digits";
         return Err(Misconfigured::new("account_sid", reason));
     }
-    Ok(Box::new(TwilioAccount {
-        account_sid,
-        auth_tokens: settings.rotating("auth_token")?,
-    }))
+    Ok(Box::new(TwilioAccount { account_sid, auth_tokens: settings.rotating("auth_token")? }))
 }
 
 impl Account for TwilioAccount {

@@ -72,9 +72,7 @@ pub(super) fn verify(
         })
     };
     let token = auth_tokens.iter().find(signs);
-    token
-        .map(KeyId::of_secret)
-        .ok_or(Rejection::SignatureMismatch)
+    token.map(KeyId::of_secret).ok_or(Rejection::SignatureMismatch)
 }
 
 /// A body that is no form is proven by its hash in the URL, which is signed. Without the hash nothing proves it.
@@ -108,11 +106,7 @@ pub(super) fn sign(
     let body = Body::of(&request);
     if body == Body::Hashed && body_hashes(request.uri()).next().is_none() {
         let hash = hex::encode(Sha256::digest(request.body()));
-        let joint = if request.uri().query().is_some() {
-            '&'
-        } else {
-            '?'
-        };
+        let joint = if request.uri().query().is_some() { '&' } else { '?' };
         let url = format!("{}{joint}{BODY_HASH}={hash}", request.uri());
         // Only a URL near the length limit fails here; it stays as it was and will not be believed.
         if let Ok(uri) = url.parse() {
@@ -148,11 +142,7 @@ fn signed_parameters(body: Body, bytes: &[u8]) -> Vec<u8> {
         bytes.split(|&byte| byte == b'&').map(field).collect();
     fields.sort_unstable();
     fields.dedup();
-    fields
-        .into_iter()
-        .flat_map(|(name, value)| [name, value])
-        .flatten()
-        .collect()
+    fields.into_iter().flat_map(|(name, value)| [name, value]).flatten().collect()
 }
 
 /// Undoes the encoding of a form to the very bytes. A decoder that replaces what is no UTF-8 would take different

@@ -66,9 +66,5 @@ fn failure(status: DeliveryStatus, form: &Form<'_>) -> Option<StatusFailure> {
     let cause = errors::class_of(&code).cause();
     // WhatsApp and RCS explain themselves under another name than carriers do.
     let detail = form.any(&["ErrorMessage", "ChannelStatusMessage"]);
-    Some(StatusFailure {
-        code,
-        detail: detail.map(ToOwned::to_owned),
-        cause,
-    })
+    Some(StatusFailure { code, detail: detail.map(ToOwned::to_owned), cause })
 }

@@ -44,11 +44,7 @@ fn schemes(request: &http::Request<Bytes>) -> Vec<&str> {
 /// Without a port and with one: as received, as a browser would write it, and with the query as Node wrote it once.
 fn forms(scheme: &str, uri: &Uri) -> Option<Vec<String>> {
     let authority = uri.authority()?;
-    let standard_port = if matches!(scheme, "https" | "wss") {
-        443
-    } else {
-        80
-    };
+    let standard_port = if matches!(scheme, "https" | "wss") { 443 } else { 80 };
     let user = authority.as_str().rsplit_once('@').map(|(user, _)| user);
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
     let host = authority.host();
@@ -59,11 +55,8 @@ fn forms(scheme: &str, uri: &Uri) -> Option<Vec<String>> {
     let mut forms = vec![without_port, with_port];
     if let Ok(mut url) = Url::parse(&forms[1]) {
         let port = url.port().unwrap_or(standard_port);
-        let with_port = format!(
-            "{}:{port}{}",
-            &url[..Position::AfterHost],
-            &url[Position::BeforePath..]
-        );
+        let with_port =
+            format!("{}:{port}{}", &url[..Position::AfterHost], &url[Position::BeforePath..]);
         // Only URLs without a host refuse this, and these have one.
         let _ = url.set_port(None);
         let without_port = String::from(url);

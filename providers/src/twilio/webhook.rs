@@ -33,13 +33,7 @@ pub(super) fn receive(auth_tokens: &[Secret], inbound: &Inbound) -> Result<Batch
         Err(error) => return Ok(Batch::unreadable(reply, signed_with, error, request.body())),
     };
     let mut batch = Batch::empty(reply, signed_with);
-    let outcome = Scope {
-        batch: &mut batch,
-        form: &form,
-        at,
-        request,
-    }
-    .read();
+    let outcome = Scope { batch: &mut batch, form: &form, at, request }.read();
     if let Err(Unreadable(reason)) = outcome {
         let raw = form.to_json().to_string();
         batch.keep(String::new(), line(&form), reason, &raw);

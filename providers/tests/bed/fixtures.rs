@@ -45,9 +45,7 @@ pub fn now() -> Timestamp {
 }
 
 pub fn folder(provider: &Provider) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures")
-        .join(provider.name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(provider.name)
 }
 
 pub fn accounts(provider: &Provider) -> Vec<AccountFixture> {
@@ -61,10 +59,7 @@ pub fn of(provider: &'static Provider) -> Vec<Fixture> {
     let files = std::fs::read_dir(folder(provider).join("webhooks")).unwrap();
     let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     paths.sort();
-    paths
-        .iter()
-        .map(|path| read(provider, &accounts, path))
-        .collect()
+    paths.iter().map(|path| read(provider, &accounts, path)).collect()
 }
 
 /// All webhooks of all providers.
@@ -78,10 +73,7 @@ fn read(provider: &'static Provider, accounts: &[AccountFixture], path: &Path) -
     let url = format!("https://gateway.example.com/hooks/{}", provider.name);
     let joined = || {
         let text = String::from_utf8(bytes.clone()).unwrap();
-        text.lines()
-            .filter(|line| !line.trim().is_empty())
-            .collect::<Vec<_>>()
-            .join("&")
+        text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>().join("&")
     };
     let build = |method: &str, url: &str, kind: Option<&str>, body: Vec<u8>| {
         let mut builder = http::Request::builder().method(method).uri(url);
@@ -95,26 +87,14 @@ fn read(provider: &'static Provider, accounts: &[AccountFixture], path: &Path) -
         "json" => build("POST", &url, Some("application/json"), bytes.clone()),
         "form" => build("POST", &url, form, joined().into_bytes()),
         "query" => build("GET", &format!("{url}?{}", joined()), None, Vec::new()),
-        other => panic!(
-            "{}: fixtures end in .json, .form or .query, not .{other}",
-            path.display()
-        ),
+        other => panic!("{}: fixtures end in .json, .form or .query, not .{other}", path.display()),
     };
     let text = String::from_utf8_lossy(&bytes);
-    let named = |account: &&AccountFixture| {
-        account
-            .names
-            .iter()
-            .any(|name| text.contains(name.as_str()))
-    };
+    let named =
+        |account: &&AccountFixture| account.names.iter().any(|name| text.contains(name.as_str()));
     let account = accounts.iter().find(named).unwrap_or(&accounts[0]).clone();
     let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-    Fixture {
-        provider,
-        name,
-        account,
-        unsigned,
-    }
+    Fixture { provider, name, account, unsigned }
 }
 
 impl Fixture {
@@ -124,11 +104,7 @@ impl Fixture {
     }
 
     pub fn sign(&self, request: http::Request<Bytes>) -> http::Request<Bytes> {
-        (self.provider.sign)(
-            &Secret::from(self.account.signing_secret.as_str()),
-            now(),
-            request,
-        )
+        (self.provider.sign)(&Secret::from(self.account.signing_secret.as_str()), now(), request)
     }
 
     pub fn receive(&self, request: http::Request<Bytes>) -> Result<Batch, Rejection> {
@@ -141,10 +117,7 @@ impl Fixture {
         at: Timestamp,
     ) -> Result<Batch, Rejection> {
         let account = self.account.open(self.provider);
-        account
-            .webhooks()
-            .unwrap()
-            .receive(&Inbound::Webhook { at, request })
+        account.webhooks().unwrap().receive(&Inbound::Webhook { at, request })
     }
 
     /// What it says.

@@ -7,12 +7,8 @@ use serde_json::Value;
 use crate::fixtures::{self, ENOUGH, Fixture, now};
 
 /// Headers by which the providers sign.
-const SIGNATURE_HEADERS: [&str; 4] = [
-    "x-hub-signature-256",
-    "x-twilio-signature",
-    "telnyx-signature-ed25519",
-    "telnyx-timestamp",
-];
+const SIGNATURE_HEADERS: [&str; 4] =
+    ["x-hub-signature-256", "x-twilio-signature", "telnyx-signature-ed25519", "telnyx-timestamp"];
 
 /// Arrays whose elements are items of their own, each of which may be broken alone.
 const ITEM_LISTS: [&str; 9] = [
@@ -28,19 +24,12 @@ const ITEM_LISTS: [&str; 9] = [
 ];
 
 fn signed_fixtures() -> impl Iterator<Item = Fixture> {
-    fixtures::all()
-        .into_iter()
-        .filter(|fixture| !fixture.is_challenge())
+    fixtures::all().into_iter().filter(|fixture| !fixture.is_challenge())
 }
 
 fn assert_rejected(fixture: &Fixture, request: http::Request<Bytes>, what: &str) {
     let verdict = fixture.receive(request);
-    assert!(
-        verdict.is_err(),
-        "{}/{}: {what}",
-        fixture.provider.name,
-        fixture.name
-    );
+    assert!(verdict.is_err(), "{}/{}: {what}", fixture.provider.name, fixture.name);
 }
 
 #[test]
@@ -57,19 +46,13 @@ fn forged_every_changed_byte_of_a_signature_is_rejected() {
                 let mut forged = signed.clone();
                 let value = http::HeaderValue::from_bytes(&bytes).unwrap();
                 forged.headers_mut().insert(name, value);
-                assert_rejected(
-                    &fixture,
-                    forged,
-                    &format!("byte {index} of {name} was changed"),
-                );
+                assert_rejected(&fixture, forged, &format!("byte {index} of {name} was changed"));
             }
             let mut without = signed.clone();
             without.headers_mut().remove(name);
             assert_rejected(&fixture, without, &format!("{name} was taken away"));
             let mut twice = signed.clone();
-            twice
-                .headers_mut()
-                .append(name, signed.headers()[name].clone());
+            twice.headers_mut().append(name, signed.headers()[name].clone());
             assert_rejected(&fixture, twice, &format!("{name} was given twice"));
         }
     }
@@ -164,11 +147,7 @@ fn isolated_a_broken_neighbour_harms_no_item() {
         find_lists(&body, &mut String::new(), &mut lists);
         for pointer in lists {
             let mut spoiled = body.clone();
-            let list = spoiled
-                .pointer_mut(&pointer)
-                .unwrap()
-                .as_array_mut()
-                .unwrap();
+            let list = spoiled.pointer_mut(&pointer).unwrap().as_array_mut().unwrap();
             list.insert(0, Value::from(17));
             list.push(serde_json::json!({ "type": [] }));
             let bytes = serde_json::to_vec(&spoiled).unwrap();
@@ -187,12 +166,7 @@ fn isolated_a_broken_neighbour_harms_no_item() {
             }
             // What is of no concern to us is not read at all, so nothing in it can be unreadable.
             let is_read = !fixture.name.starts_with("nameless-");
-            assert_eq!(
-                !batch.unparsed.is_empty(),
-                is_read,
-                "{}: {pointer}",
-                fixture.name
-            );
+            assert_eq!(!batch.unparsed.is_empty(), is_read, "{}: {pointer}", fixture.name);
         }
     }
 }
@@ -230,32 +204,16 @@ fn quiet_no_secret_is_shown() {
             let opened = format!("{:?}", account.open(provider));
             let public = |name: &str| !provider.fields.iter().any(|f| f.name == name && f.secret);
             for (name, value) in &account.secrets {
-                assert!(
-                    !public(name),
-                    "{}: {name} must be a secret field",
-                    provider.name
-                );
+                assert!(!public(name), "{}: {name} must be a secret field", provider.name);
                 let about_keys = name == "public_key";
-                assert!(
-                    about_keys || !opened.contains(value.as_str()),
-                    "{name} is shown"
-                );
+                assert!(about_keys || !opened.contains(value.as_str()), "{name} is shown");
             }
         }
     }
     for fixture in signed_fixtures() {
         let shown = format!("{:?}", fixture.batch());
-        for secret in fixture
-            .account
-            .secrets
-            .values()
-            .chain([&fixture.account.signing_secret])
-        {
-            assert!(
-                !shown.contains(secret.as_str()),
-                "{} shows a secret",
-                fixture.name
-            );
+        for secret in fixture.account.secrets.values().chain([&fixture.account.signing_secret]) {
+            assert!(!shown.contains(secret.as_str()), "{} shows a secret", fixture.name);
         }
     }
 }
@@ -267,31 +225,15 @@ fn classes_every_documented_code_means_what_the_table_says() {
             std::fs::read_to_string(fixtures::folder(provider).join("classes.json")).unwrap();
         let table: std::collections::BTreeMap<String, Vec<String>> =
             serde_json::from_str(&text).unwrap();
-        assert!(
-            table.len() >= 4,
-            "{}: the table is too small",
-            provider.name
-        );
+        assert!(table.len() >= 4, "{}: the table is too small", provider.name);
         for (class, codes) in table {
             for code in codes {
                 let given = word((provider.class_of)(&code));
                 assert_eq!(given, class, "{}: code {code}", provider.name);
             }
         }
-        for odd in [
-            "",
-            " ",
-            "-1",
-            "99999999999999999999",
-            "E\u{0}",
-            "0x7f",
-            "1e3",
-        ] {
-            assert_eq!(
-                word((provider.class_of)(odd)),
-                "permanent:message",
-                "{odd:?}"
-            );
+        for odd in ["", " ", "-1", "99999999999999999999", "E\u{0}", "0x7f", "1e3"] {
+            assert_eq!(word((provider.class_of)(odd)), "permanent:message", "{odd:?}");
         }
     }
 }
@@ -303,10 +245,7 @@ fn word(class: FailureClass) -> String {
         FailureClass::RateLimited(LimitScope::Pair) => "rate_limited:pair".to_owned(),
         FailureClass::Indeterminate => "indeterminate".to_owned(),
         FailureClass::Permanent(cause) => {
-            format!(
-                "permanent:{}",
-                serde_json::to_value(cause).unwrap().as_str().unwrap()
-            )
+            format!("permanent:{}", serde_json::to_value(cause).unwrap().as_str().unwrap())
         }
     }
 }
@@ -318,10 +257,7 @@ fn bounded_huge_and_nested_bodies_are_kept_whole_and_quickly() {
     let bodies = [
         deep("[", "]"),
         deep("{\"a\":", "}"),
-        format!(
-            "{{\"object\":\"whatsapp_business_account\",\"entry\":{}}}",
-            deep("[", "]")
-        ),
+        format!("{{\"object\":\"whatsapp_business_account\",\"entry\":{}}}", deep("[", "]")),
         format!("{{\"data\":{}}}", deep("{\"payload\":", "}")),
         format!("{{\"entry\":[{}17]}}", "17,".repeat(500_000)),
         "a=1&".repeat(200_000),
@@ -329,9 +265,7 @@ fn bounded_huge_and_nested_bodies_are_kept_whole_and_quickly() {
         "\u{fffd}".repeat(300_000),
     ];
     for provider in PROVIDERS {
-        let fixture = signed_fixtures()
-            .find(|f| f.provider.name == provider.name)
-            .unwrap();
+        let fixture = signed_fixtures().find(|f| f.provider.name == provider.name).unwrap();
         for body in &bodies {
             let request = fixture.unsigned.clone().map(|_| Bytes::from(body.clone()));
             let started = fixture.receive(fixture.sign(request)).unwrap();
@@ -345,31 +279,13 @@ fn bounded_huge_and_nested_bodies_are_kept_whole_and_quickly() {
 fn complete_every_provider_has_enough_to_show() {
     for provider in PROVIDERS {
         let fixtures = fixtures::of(provider);
-        assert!(
-            fixtures.len() >= ENOUGH,
-            "{}: {} fixtures",
-            provider.name,
-            fixtures.len()
-        );
-        let unreadable = fixtures
-            .iter()
-            .filter(|f| f.name.starts_with("unreadable-"))
-            .count();
-        assert!(
-            unreadable >= 2,
-            "{}: too few unreadable fixtures",
-            provider.name
-        );
+        assert!(fixtures.len() >= ENOUGH, "{}: {} fixtures", provider.name, fixtures.len());
+        let unreadable = fixtures.iter().filter(|f| f.name.starts_with("unreadable-")).count();
+        assert!(unreadable >= 2, "{}: too few unreadable fixtures", provider.name);
         for fixture in &fixtures {
             let batch = fixture.batch();
             let expected = fixture.name.starts_with("unreadable-");
-            assert_eq!(
-                !batch.unparsed.is_empty(),
-                expected,
-                "{}/{}",
-                provider.name,
-                fixture.name
-            );
+            assert_eq!(!batch.unparsed.is_empty(), expected, "{}/{}", provider.name, fixture.name);
             assert!(
                 fixture.is_challenge()
                     || !(provider.claims)(&fixture.unsigned).is_empty()
@@ -389,11 +305,7 @@ fn complete_every_provider_has_enough_to_show() {
             );
         }
         let account = fixtures::accounts(provider).remove(0).open(provider);
-        assert!(
-            account
-                .webhooks()
-                .is_some_and(|webhooks| !webhooks.keys().is_empty())
-        );
+        assert!(account.webhooks().is_some_and(|webhooks| !webhooks.keys().is_empty()));
     }
 }
 
@@ -401,10 +313,7 @@ fn complete_every_provider_has_enough_to_show() {
 fn complete_a_kept_request_is_read_without_its_signature() {
     for fixture in signed_fixtures() {
         let account = fixture.account.open(fixture.provider);
-        let kept = Inbound::Kept {
-            at: now(),
-            request: fixture.unsigned.clone(),
-        };
+        let kept = Inbound::Kept { at: now(), request: fixture.unsigned.clone() };
         let batch = account.webhooks().unwrap().receive(&kept).unwrap();
         assert_eq!(batch.events, fixture.batch().events, "{}", fixture.name);
     }

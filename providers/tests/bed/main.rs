@@ -1,9 +1,6 @@
 //! One bed for all providers: fixtures go in, snapshots, laws and properties hold. No network, no database.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on fails where it stands"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod fixtures;
 mod laws;

@@ -20,18 +20,12 @@ fn every_fixture_is_read_as_its_snapshot_says() {
 #[test]
 fn every_snapshot_has_its_fixture() {
     for provider in providers::PROVIDERS {
-        let names: Vec<String> = fixtures::of(provider)
-            .into_iter()
-            .map(|fixture| fixture.name)
-            .collect();
+        let names: Vec<String> =
+            fixtures::of(provider).into_iter().map(|fixture| fixture.name).collect();
         for file in std::fs::read_dir(fixtures::folder(provider).join("expected")).unwrap() {
             let file = file.unwrap().file_name().into_string().unwrap();
             let name = file.split('.').next().unwrap().to_owned();
-            assert!(
-                names.contains(&name),
-                "{}: {file} has no fixture",
-                provider.name
-            );
+            assert!(names.contains(&name), "{}: {file} has no fixture", provider.name);
         }
     }
 }

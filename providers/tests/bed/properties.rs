@@ -15,12 +15,8 @@ fn any_fixture() -> impl Strategy<Value = Fixture> {
 }
 
 fn any_request() -> impl Strategy<Value = http::Request<Bytes>> {
-    let kinds = [
-        "application/json",
-        "application/x-www-form-urlencoded",
-        "text/plain",
-        "a/b;c=\"d\"",
-    ];
+    let kinds =
+        ["application/json", "application/x-www-form-urlencoded", "text/plain", "a/b;c=\"d\""];
     let header = ("[a-zA-Z0-9+/=:]{0,100}", any::<prop::sample::Index>());
     let names = [
         "x-hub-signature-256",
@@ -29,14 +25,8 @@ fn any_request() -> impl Strategy<Value = http::Request<Bytes>> {
         "telnyx-timestamp",
         "i-twilio-idempotency-token",
     ];
-    (
-        vec(any::<u8>(), 0..400),
-        "[!-~]{0,60}",
-        vec(header, 0..5),
-        0..4usize,
-        0..3usize,
-    )
-        .prop_map(move |(body, query, headers, kind, method)| {
+    (vec(any::<u8>(), 0..400), "[!-~]{0,60}", vec(header, 0..5), 0..4usize, 0..3usize).prop_map(
+        move |(body, query, headers, kind, method)| {
             let uri = format!("https://gateway.example.com/hooks?{query}");
             let uri = uri.parse::<http::Uri>().unwrap_or_default();
             let method = ["POST", "GET", "PUT"][method];
@@ -46,7 +36,8 @@ fn any_request() -> impl Strategy<Value = http::Request<Bytes>> {
                 request = request.header(*index.get(&names), value);
             }
             request.body(Bytes::from(body)).unwrap()
-        })
+        },
+    )
 }
 
 proptest! {

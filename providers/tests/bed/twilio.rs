@@ -18,9 +18,7 @@ fn keys(name: &str, token: &'static str) -> Vec<String> {
     let fixture = fixture(name);
     let mut request = fixture.signed();
     let token = http::HeaderValue::from_static(token);
-    request
-        .headers_mut()
-        .insert("i-twilio-idempotency-token", token);
+    request.headers_mut().insert("i-twilio-idempotency-token", token);
     let batch = fixture.receive(request).unwrap();
     batch.events.into_iter().map(|event| event.key.0).collect()
 }
@@ -35,16 +33,9 @@ fn the_same_keys_pressed_in_two_menus_are_news_twice() {
 
 #[test]
 fn news_with_an_id_of_their_own_are_the_same_in_any_request() {
-    let without_id = [
-        "call-inbound-04",
-        "call-inbound-05",
-        "call-dial-action-conf",
-    ];
+    let without_id = ["call-inbound-04", "call-inbound-05", "call-dial-action-conf"];
     for fixture in fixtures::of(provider()) {
-        if !without_id
-            .iter()
-            .any(|start| fixture.name.starts_with(start))
-        {
+        if !without_id.iter().any(|start| fixture.name.starts_with(start)) {
             let name = &fixture.name;
             assert_eq!(keys(name, "first"), keys(name, "second"), "{name}");
         }
@@ -72,10 +63,7 @@ fn a_webhook_claims_its_account_and_then_its_numbers() {
         ("status-delivered", vec![number("+14155550110")]),
         ("status-accepted-without-sender", vec![]),
         ("call-outbound-busy", vec![number("+14155550110")]),
-        (
-            "call-dial-leg-completed",
-            vec![number("+14155550110"), number("+14155550155")],
-        ),
+        ("call-dial-leg-completed", vec![number("+14155550110"), number("+14155550155")]),
         ("call-inbound-09-recording-completed", vec![]),
     ];
     for (name, numbers) in cases {

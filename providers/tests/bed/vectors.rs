@@ -41,11 +41,7 @@ fn known_signatures_are_judged_as_the_vendor_does() {
     for provider in PROVIDERS {
         let text = std::fs::read_to_string(folder(provider).join("signatures.json")).unwrap();
         let vectors: Vec<Vector> = serde_json::from_str(&text).unwrap();
-        assert!(
-            vectors.len() >= 8,
-            "{}: too few signature vectors",
-            provider.name
-        );
+        assert!(vectors.len() >= 8, "{}: too few signature vectors", provider.name);
         assert!(vectors.iter().any(|vector| vector.genuine));
         assert!(vectors.iter().any(|vector| !vector.genuine));
         for vector in vectors {
@@ -53,18 +49,14 @@ fn known_signatures_are_judged_as_the_vendor_does() {
             let mut secrets = first.secrets.clone();
             secrets.extend(vector.secrets);
             let account = AccountFixture { secrets, ..first }.open(provider);
-            let mut request = http::Request::builder()
-                .method(vector.method.as_str())
-                .uri(&vector.url);
+            let mut request =
+                http::Request::builder().method(vector.method.as_str()).uri(&vector.url);
             for (name, value) in &vector.headers {
                 request = request.header(name, value);
             }
             let request = request.body(Bytes::from(vector.body)).unwrap();
             let at = providers::Timestamp::from_timestamp(vector.now, 0).unwrap();
-            let verdict = account
-                .webhooks()
-                .unwrap()
-                .receive(&Inbound::Webhook { at, request });
+            let verdict = account.webhooks().unwrap().receive(&Inbound::Webhook { at, request });
             assert_eq!(
                 verdict.is_ok(),
                 vector.genuine,

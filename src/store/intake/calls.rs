@@ -21,10 +21,7 @@ struct News<'a> {
     reference: Uuid,
 }
 
-pub(super) async fn apply(
-    writer: &mut Writer<'_>,
-    works: &[Work<'_>],
-) -> Result<(), StoreError> {
+pub(super) async fn apply(writer: &mut Writer<'_>, works: &[Work<'_>]) -> Result<(), StoreError> {
     let mut news: Vec<News<'_>> = works
         .iter()
         .filter_map(|work| match &work.item.event.kind {
@@ -46,22 +43,31 @@ pub(super) async fn apply(
         let created = !calls.contains_key(&key);
         let call = calls.entry(key).or_insert_with(|| begin(writer, news));
         let id = call.id;
-        let fresh =
-            call_logs::insert_event(&mut writer.session, id, news.work.item, news.progress, writer.now)
-                .await?;
+        let fresh = call_logs::insert_event(
+            &mut writer.session,
+            id,
+            news.work.item,
+            news.progress,
+            writer.now,
+        )
+        .await?;
         writer.count(&news.work, fresh);
         if !fresh {
             continue;
         }
         *changed.entry(key).or_default() |= created;
-        let Some(call) = calls.get_mut(&key) else { continue };
+        let Some(call) = calls.get_mut(&key) else {
+            continue;
+        };
         call.learn(news.progress, news.work.item.event.at, writer.now);
         identify(writer, call, &news.work);
     }
     let rows: Vec<&CallRow> = changed.keys().filter_map(|key| calls.get(key)).collect();
     call_logs::upsert(&mut writer.session, &rows).await?;
     for (key, created) in changed {
-        let Some(call) = calls.get(&key) else { continue };
+        let Some(call) = calls.get(&key) else {
+            continue;
+        };
         let kind = if created { "call.created" } else { "call.updated" };
         let data = json!({ "status": call.state.word(), "outcome": call.outcome() });
         writer.outbox.push(key.0, kind, call.id, Some(data));
@@ -96,13 +102,7 @@ async fn load(
 
 fn begin(writer: &Writer<'_>, news: &News<'_>) -> CallRow {
     let item = news.work.item;
-    CallRow::begin(
-        writer.ids.at(item.event.at),
-        item,
-        news.progress,
-        news.reference,
-        writer.now,
-    )
+    CallRow::begin(writer.ids.at(item.event.at), item, news.progress, news.reference, writer.now)
 }
 
 /// The person and our number, as soon as some item of news names them.

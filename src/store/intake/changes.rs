@@ -9,20 +9,21 @@ use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::edits;
 use super::messages::Stored;
 use super::writer::{Work, Writer};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, OrganizationId};
 use crate::store::bulk::{Column, Rows};
 use crate::store::messages::{RANK_OF_STATUS, provider_ref};
-use crate::store::session::{dialect, on};
+use crate::store::session::on;
 use crate::store::types::{clean, clean_json};
 use crate::store::{StoreError, types};
 
 /// A change in the form in which it can wait.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
-enum Change {
+pub(super) enum Change {
     Status {
         status: String,
         recipient: String,
@@ -33,22 +34,24 @@ enum Change {
     Edited {
         kind: String,
         content: Option<String>,
+        /// The files it has now, as [`providers::Attachment`]s; empty leaves the old ones.
+        files: Vec<Value>,
     },
     Revoked,
 }
 
 /// A change, the message it is for, and where it came from.
 #[derive(Debug)]
-struct Pending {
-    organization_id: OrganizationId,
-    account_id: AccountId,
-    reference: Uuid,
-    key: String,
-    change: Change,
-    at: Timestamp,
+pub(super) struct Pending {
+    pub(super) organization_id: OrganizationId,
+    pub(super) account_id: AccountId,
+    pub(super) reference: Uuid,
+    pub(super) key: String,
+    pub(super) change: Change,
+    pub(super) at: Timestamp,
     /// The submission to count it for; none if it waited.
-    submission: Option<usize>,
-    message: Option<Uuid>,
+    pub(super) submission: Option<usize>,
+    pub(super) message: Option<Uuid>,
 }
 
 type Waited = (OrganizationId, Uuid, String, AccountId, Json<Change>, Timestamp);
@@ -72,10 +75,11 @@ pub(super) async fn apply(
     for pending in &found {
         match &pending.change {
             Change::Status { .. } => {}
-            Change::Edited { kind, content } => {
-                rewrite(writer, pending, Some((kind, content.as_deref()))).await?;
+            Change::Edited { kind, content, files } => {
+                let edit = edits::Edit { kind, content: content.as_deref(), files };
+                edits::rewrite(writer, pending, Some(edit)).await?;
             }
-            Change::Revoked => rewrite(writer, pending, None).await?,
+            Change::Revoked => edits::rewrite(writer, pending, None).await?,
         }
     }
     Ok(())
@@ -87,8 +91,9 @@ fn read(work: &Work<'_>) -> Option<Pending> {
         EventKind::Status(status) => (&status.reference, status_change(status)),
         EventKind::Edited { target, content } => {
             let kind = content.kind().to_owned();
+            let files = content.attachments().iter().map(|file| json!(file)).collect();
             let content = content.text().map(|text| clean(text).into_owned());
-            (target, Change::Edited { kind, content })
+            (target, Change::Edited { kind, content, files })
         }
         EventKind::Revoked { target } => (target, Change::Revoked),
         _ => return None,
@@ -151,16 +156,17 @@ async fn take_waiting(
             )
             .await?;
     }
-    let pending = |(organization_id, reference, key, account_id, Json(change), at): Waited| Pending {
-        organization_id,
-        account_id,
-        reference,
-        key,
-        change,
-        at,
-        submission: None,
-        message: None,
-    };
+    let pending =
+        |(organization_id, reference, key, account_id, Json(change), at): Waited| Pending {
+            organization_id,
+            account_id,
+            reference,
+            key,
+            change,
+            at,
+            submission: None,
+            message: None,
+        };
     Ok(waited.into_iter().map(pending).collect())
 }
 
@@ -206,8 +212,7 @@ async fn find_messages(
     for change in pending.iter_mut().filter(|p| p.message.is_none()) {
         let organization = change.organization_id;
         let by_our_id = ours(change).filter(|id| by_id.contains(&(organization, *id)));
-        change.message =
-            by_reference.get(&(organization, change.reference)).copied().or(by_our_id);
+        change.message = by_reference.get(&(organization, change.reference)).copied().or(by_our_id);
     }
     Ok(())
 }
@@ -226,7 +231,11 @@ async fn park(writer: &mut Writer<'_>, waiting: Vec<Pending>) -> Result<(), Stor
         })?;
         if let Some(submission) = pending.submission {
             let receipt = &mut writer.receipts[submission];
-            if written > 0 { receipt.waiting += 1 } else { receipt.duplicate += 1 }
+            if written > 0 {
+                receipt.waiting += 1;
+            } else {
+                receipt.duplicate += 1;
+            }
         }
     }
     Ok(())
@@ -245,7 +254,10 @@ async fn apply_statuses(writer: &mut Writer<'_>, found: &[Pending]) -> Result<()
         })
         .collect();
     let new: Vec<(Uuid, String, String)> = Rows::new()
-        .column("organization_id", Column::Uuid(statuses.iter().map(|s| s.0.organization_id.0).collect()))
+        .column(
+            "organization_id",
+            Column::Uuid(statuses.iter().map(|s| s.0.organization_id.0).collect()),
+        )
         .column("message_id", Column::Uuid(statuses.iter().map(|s| s.1).collect()))
         .column("status", Column::Text(statuses.iter().map(|s| s.2).collect()))
         .column("recipient", Column::Text(statuses.iter().map(|s| s.3).collect()))
@@ -304,7 +316,9 @@ async fn advance(
         .query(&mut writer.session, &statement)
         .await?;
     for (organization, message) in advanced {
-        let Some(furthest) = furthest.get(&(organization, message)) else { continue };
+        let Some(furthest) = furthest.get(&(organization, message)) else {
+            continue;
+        };
         let mut data = Map::new();
         data.insert("status".to_owned(), json!(furthest.status.word()));
         data.insert("at".to_owned(), json!(furthest.at));
@@ -313,76 +327,22 @@ async fn advance(
         }
         if let Some(Value::Object(detail)) = furthest.detail {
             data.extend(detail.clone());
-            merge_metadata(writer, organization, message, detail).await?;
+            edits::merge_metadata(writer, organization, message, detail).await?;
         }
         writer.outbox.push(organization, "message.status", message, Some(Value::Object(data)));
     }
     Ok(())
 }
 
-/// Applies an edit (`what` it says now) or a revocation (`None`), once; an older one never undoes a newer one.
-async fn rewrite(
-    writer: &mut Writer<'_>,
-    pending: &Pending,
-    content: Option<(&str, Option<&str>)>,
-) -> Result<(), StoreError> {
-    let Some(message) = pending.message else { return Ok(()) };
-    let organization = pending.organization_id;
-    let what = if content.is_some() { "edited" } else { "revoked" };
-    let insert = "insert into message_edits (organization_id, message_id, key, what, content_before, at)
-                  select m.organization_id, m.id, $3, $4, m.content, $5 from messages m
-                  where m.organization_id = $1 and m.id = $2 on conflict do nothing";
-    let done = on!(writer.session, |c| {
-        let query = sqlx::query(insert).bind(organization).bind(message).bind(&pending.key);
-        query.bind(what).bind(pending.at).execute(c).await.map(|done| done.rows_affected())
-    })?;
-    writer.count_pending(pending, done > 0);
-    if done == 0 {
-        return Ok(());
-    }
-    let mut note = Map::new();
-    note.insert(format!("{what}_at"), json!(pending.at));
-    merge_metadata(writer, organization, message, &note).await?;
-    if let Some((kind, content)) = content {
-        let update = "update messages set kind = $3, content = $4, processed_at = $5
-                      where organization_id = $1 and id = $2 and not exists (
-                          select 1 from message_edits e where e.organization_id = $1
-                          and e.message_id = $2 and e.what = 'edited' and e.at > $6)";
-        let now = writer.now;
-        on!(writer.session, |c| {
-            let query = sqlx::query(update).bind(organization).bind(message).bind(kind);
-            query.bind(content).bind(now).bind(pending.at).execute(c).await.map(drop)
-        })?;
-    }
-    let kind = if content.is_some() { "message.edited" } else { "message.revoked" };
-    writer.outbox.push(organization, kind, message, Some(Value::Object(note)));
-    Ok(())
-}
-
-/// Adds members to a message's metadata.
-async fn merge_metadata(
-    writer: &mut Writer<'_>,
-    organization: OrganizationId,
-    message: Uuid,
-    members: &Map<String, Value>,
-) -> Result<(), StoreError> {
-    let sql = dialect!(writer.session,
-        sqlite: "update messages set metadata = json_patch(coalesce(metadata, '{}'), $3)
-                 where organization_id = $1 and id = $2",
-        postgres: "update messages set metadata = coalesce(metadata, '{}'::jsonb) || $3
-                   where organization_id = $1 and id = $2",
-    );
-    on!(writer.session, |c| {
-        sqlx::query(sql).bind(organization).bind(message).bind(Json(members)).execute(c).await.map(drop)
-    })?;
-    Ok(())
-}
-
 impl Writer<'_> {
-    fn count_pending(&mut self, pending: &Pending, is_new: bool) {
+    pub(super) fn count_pending(&mut self, pending: &Pending, is_new: bool) {
         if let Some(submission) = pending.submission {
             let receipt = &mut self.receipts[submission];
-            if is_new { receipt.stored += 1 } else { receipt.duplicate += 1 }
+            if is_new {
+                receipt.stored += 1;
+            } else {
+                receipt.duplicate += 1;
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use providers::{Attachment, Content, DeliveryStatus, Direction, EventKind, Message};
+use providers::{Content, DeliveryStatus, Direction, EventKind, Message};
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use crate::model::OrganizationId;
 use crate::store::bulk::{Column, Rows};
 use crate::store::messages::provider_ref;
 use crate::store::types::{clean, clean_json};
-use crate::store::StoreError;
+use crate::store::{StoreError, attachments};
 
 /// The messages that this batch has written, by provider reference.
 pub(super) type Stored = HashMap<(OrganizationId, Uuid), Uuid>;
@@ -35,7 +35,9 @@ pub(super) async fn insert(
     let mut seen = HashSet::with_capacity(works.len());
     let mut repeated = Vec::new();
     for work in works {
-        let EventKind::Message(message) = &work.item.event.kind else { continue };
+        let EventKind::Message(message) = &work.item.event.kind else {
+            continue;
+        };
         let reference = provider_ref(work.item.provider, &message.reference.0);
         if seen.insert((work.item.organization_id, reference)) {
             rows.push(row(writer, *work, message, reference));
@@ -82,12 +84,7 @@ pub(super) async fn insert(
     Ok(stored)
 }
 
-fn row<'a>(
-    writer: &Writer<'_>,
-    work: Work<'a>,
-    message: &'a Message,
-    reference: Uuid,
-) -> Row<'a> {
+fn row<'a>(writer: &Writer<'_>, work: Work<'a>, message: &'a Message, reference: Uuid) -> Row<'a> {
     let organization = work.item.organization_id;
     let address = message.party.addresses.first();
     let identity = address.and_then(|address| writer.identity(organization, address));
@@ -102,10 +99,7 @@ fn row<'a>(
     }
 }
 
-async fn write(
-    writer: &mut Writer<'_>,
-    rows: &[Row<'_>],
-) -> Result<HashSet<Uuid>, StoreError> {
+async fn write(writer: &mut Writer<'_>, rows: &[Row<'_>]) -> Result<HashSet<Uuid>, StoreError> {
     let items = || rows.iter().map(|row| row.work.item);
     let messages = || rows.iter().map(|row| row.message);
     let status = |message: &Message| match (message.direction, message.status) {
@@ -125,11 +119,17 @@ async fn write(
         .column("provider", Column::Text(items().map(|i| i.provider).collect()))
         .column("channel", Column::Text(messages().map(|m| m.channel.word()).collect()))
         .column("direction", Column::Text(messages().map(|m| m.direction.word()).collect()))
-        .column("our_address", Column::MaybeText(items().map(|i| i.our_address.as_deref()).collect()))
+        .column(
+            "our_address",
+            Column::MaybeText(items().map(|i| i.our_address.as_deref()).collect()),
+        )
         .column("kind", Column::Text(messages().map(|m| m.content.kind()).collect()))
         .column("content", Column::MaybeText(rows.iter().map(|r| r.content.as_deref()).collect()))
         .column("status", Column::Text(messages().map(status).collect()))
-        .column("metadata", Column::Json(rows.iter().map(|r| r.metadata.as_ref().map(Json)).collect()))
+        .column(
+            "metadata",
+            Column::Json(rows.iter().map(|r| r.metadata.as_ref().map(Json)).collect()),
+        )
         .column("occurred_at", Column::Time(items().map(|i| i.event.at).collect()))
         .column("created_at", Column::Time(vec![writer.now; rows.len()]))
         .insert_returning(
@@ -141,35 +141,15 @@ async fn write(
     Ok(inserted.into_iter().map(|(id,)| id).collect())
 }
 
-async fn write_attachments(
-    writer: &mut Writer<'_>,
-    rows: &[&Row<'_>],
-) -> Result<(), StoreError> {
-    let files: Vec<(&Row<'_>, i64, &Attachment)> = rows
+async fn write_attachments(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result<(), StoreError> {
+    let files: Vec<_> = rows
         .iter()
         .flat_map(|row| {
-            let numbered = (0_i64..).zip(row.message.content.attachments());
-            numbered.map(move |(position, file)| (*row, position, file))
+            let owner = (row.work.item.organization_id, row.id);
+            (0_i64..).zip(row.message.content.attachments()).map(move |(n, file)| (owner, n, file))
         })
         .collect();
-    let each = || files.iter().map(|(_, _, file)| *file);
-    let text = |pick: fn(&Attachment) -> Option<&str>| Column::MaybeText(each().map(pick).collect());
-    Rows::new()
-        .column(
-            "organization_id",
-            Column::Uuid(files.iter().map(|(row, _, _)| row.work.item.organization_id.0).collect()),
-        )
-        .column("message_id", Column::Uuid(files.iter().map(|(row, _, _)| row.id).collect()))
-        .column("position", Column::Int(files.iter().map(|(_, position, _)| *position).collect()))
-        .column("kind", Column::Text(each().map(|file| file.kind.word()).collect()))
-        .column("provider_media_id", text(|file| file.media_id.as_deref()))
-        .column("url", text(|file| file.url.as_deref()))
-        .column("mime_type", text(|file| file.mime_type.as_deref()))
-        .column("filename", text(|file| file.filename.as_deref()))
-        .column("size", Column::MaybeInt(each().map(|file| file.size).collect()))
-        .column("sha256", text(|file| file.sha256.as_deref()))
-        .insert(&mut writer.session, "message_attachments", "on conflict do nothing")
-        .await
+    attachments::insert(&mut writer.session, &files).await
 }
 
 /// A number's history announces media before it brings them: a message that is known only as a placeholder is
@@ -178,11 +158,8 @@ async fn complete_placeholders(
     writer: &mut Writer<'_>,
     rows: &[&Row<'_>],
 ) -> Result<(), StoreError> {
-    let richer: Vec<&Row<'_>> = rows
-        .iter()
-        .copied()
-        .filter(|row| matches!(row.message.content, Content::Media { .. }))
-        .collect();
+    let says_more = |row: &&Row<'_>| !matches!(row.message.content, Content::Unsupported { .. });
+    let richer: Vec<&Row<'_>> = rows.iter().copied().filter(says_more).collect();
     let completed: Vec<(Uuid, Uuid)> = Rows::new()
         .column("o", Column::Uuid(richer.iter().map(|r| r.work.item.organization_id.0).collect()))
         .column("r", Column::Uuid(richer.iter().map(|r| r.reference).collect()))

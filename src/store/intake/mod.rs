@@ -7,10 +7,11 @@
 
 mod calls;
 mod changes;
+mod edits;
 mod messages;
 mod people;
-mod queue;
 mod quarantine;
+mod queue;
 mod writer;
 
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};

@@ -80,7 +80,11 @@ pub(super) async fn resolve(
 
 impl Writer<'_> {
     /// The identity of an address that was resolved in this batch or remembered from an earlier one.
-    pub(super) fn identity(&self, organization: OrganizationId, address: &Address) -> Option<IdentityId> {
+    pub(super) fn identity(
+        &self,
+        organization: OrganizationId,
+        address: &Address,
+    ) -> Option<IdentityId> {
         let key = address_key(organization, address);
         self.learned.get(&key).map(|remembered| remembered.identity)
     }
@@ -184,7 +188,9 @@ async fn place(
         let primary = index == 0;
         let known = match directory.known.get_mut(&key) {
             Some(known) => {
-                if let Some(name) = person.name.filter(|name| primary && known.name.as_deref() != Some(name)) {
+                if let Some(name) =
+                    person.name.filter(|name| primary && known.name.as_deref() != Some(name))
+                {
                     known.name = Some(name.to_owned());
                     directory.renamed.push((organization, known.identity, name.to_owned()));
                 }
@@ -275,7 +281,7 @@ async fn write(writer: &mut Writer<'_>, directory: Directory) -> Result<(), Stor
         .column("contact_id", Column::Uuid(rows.iter().map(|r| r.contact.0).collect()))
         .column("kind", Column::Text(rows.iter().map(|r| r.address.kind()).collect()))
         .column("value", Column::Text(rows.iter().map(|r| r.address.value()).collect()))
-        .column("match_key", Column::Text(keys.iter().map(|key| key.as_ref()).collect()))
+        .column("match_key", Column::Text(keys.iter().map(AsRef::as_ref).collect()))
         .column("name", Column::MaybeText(rows.iter().map(|r| r.name.as_deref()).collect()))
         .column("username", Column::MaybeText(rows.iter().map(|r| r.username.as_deref()).collect()))
         .column("created_at", Column::Time(vec![writer.now; rows.len()]))

@@ -26,8 +26,7 @@ pub(super) async fn insert(
         .await?;
     for (index, submission) in batch.iter().enumerate() {
         // What is replayed has its quarantined items already.
-        let items: &[QuarantinedItem] =
-            if submission.keep { &submission.quarantined } else { &[] };
+        let items: &[QuarantinedItem] = if submission.keep { &submission.quarantined } else { &[] };
         write(writer, &submission.request, items).await?;
         let count = u32::try_from(submission.quarantined.len()).unwrap_or(u32::MAX);
         writer.receipts[index].quarantined = count;
@@ -44,7 +43,10 @@ async fn write(
     let details: Vec<_> = items.iter().map(|item| clean(&item.detail)).collect();
     let count = items.len();
     Rows::new()
-        .column("organization_id", Column::Uuid(items.iter().map(|i| i.organization_id.0).collect()))
+        .column(
+            "organization_id",
+            Column::Uuid(items.iter().map(|i| i.organization_id.0).collect()),
+        )
         .column("id", Column::Uuid(items.iter().map(|i| i.id.0).collect()))
         .column("inbox_organization_id", Column::Uuid(vec![request.organization_id.0; count]))
         .column("inbox_id", Column::Uuid(vec![request.id.0; count]))

@@ -94,7 +94,9 @@ impl Batcher {
             store,
             clock,
             ids,
-            memory: Memory::new(LruCache::new(NonZeroUsize::new(MEMORY).unwrap_or(NonZeroUsize::MIN))),
+            memory: Memory::new(LruCache::new(
+                NonZeroUsize::new(MEMORY).unwrap_or(NonZeroUsize::MIN),
+            )),
             receiver: Mutex::new(receiver),
             depth: Arc::clone(&depth),
             batch: options.batch,
@@ -168,6 +170,11 @@ async fn run(shared: Arc<Shared>, mut closed: watch::Receiver<bool>) {
     }
 }
 
+/// Returns when the batcher is told to close.
+async fn told_to_close(closed: &mut watch::Receiver<bool>) {
+    let _ = closed.wait_for(|closed| *closed).await;
+}
+
 impl Shared {
     /// Everything that waits, within the bounds of one transaction; waits for the first. `false` when the queue is
     /// closed and empty.
@@ -176,7 +183,7 @@ impl Shared {
         let first = tokio::select! {
             biased;
             first = receiver.recv() => first,
-            _ = closed.wait_for(|closed| *closed) => {
+            () = told_to_close(closed) => {
                 receiver.close();
                 receiver.recv().await
             }
@@ -195,7 +202,8 @@ impl Shared {
     /// Writes a batch. When it is refused for what is in it, each submission is written alone, so that one poisoned
     /// submission harms no other.
     async fn write(&self, batch: Vec<Waiting>) -> bool {
-        let submissions: Vec<&Submission> = batch.iter().map(|waiting| &waiting.submission).collect();
+        let submissions: Vec<&Submission> =
+            batch.iter().map(|waiting| &waiting.submission).collect();
         match self.try_write(&submissions).await {
             Ok(receipts) => {
                 for (waiting, receipt) in batch.into_iter().zip(receipts) {

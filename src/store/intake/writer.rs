@@ -79,7 +79,8 @@ impl<'a> Writer<'a> {
     async fn write_notices(&mut self, works: &[Work<'_>]) -> Result<(), StoreError> {
         for work in works {
             if let EventKind::Notice(notice) = &work.item.event.kind {
-                let is_new = notices::insert(&mut self.session, work.item, notice, self.now).await?;
+                let is_new =
+                    notices::insert(&mut self.session, work.item, notice, self.now).await?;
                 if is_new {
                     self.outbox.push(
                         work.item.organization_id,

@@ -1,19 +1,20 @@
-//! `call_logs` and `call_events`: a call's state machine, and its rows.
-//!
-//! Every item of news only ever adds: a stage wins over one of lower rank, a fact over its absence. So the row comes out
-//! the same in whatever order the news arrives.
+//! `call_logs` and `call_events`: calls, and everything that became known of them.
 
-use providers::{CallFact, CallProgress, CallStage, Channel, Direction, Recording};
-use serde_json::{Map, Value, json};
+mod machine;
+
+use providers::{CallProgress, CallStage, Channel, Direction};
+use serde_json::{Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::bulk::{Column, Rows};
 use super::session::on;
 use super::types::{channel, clean, clean_json, direction};
-use super::{Session, StoreError};
+use super::{Session, StoreError, timeline};
 use crate::clock::Timestamp;
-use crate::model::{AccountId, IdentityId, Item, OrganizationId};
+use crate::model::{AccountId, CallId, Communication, IdentityId, Item, OrganizationId};
+
+pub(super) use machine::outcome;
 
 /// The columns of [`Stored`], in its order, of a table called `c`.
 pub(super) const COLUMNS: &str = "c.organization_id, c.id, c.account_id, c.identity_id, c.provider_ref,
@@ -89,172 +90,6 @@ pub(super) struct Stored {
     ended_at: Option<Timestamp>,
     occurred_at: Timestamp,
     created_at: Timestamp,
-}
-
-impl CallRow {
-    /// A call of which nothing is known but that there is news of it.
-    pub(super) fn begin(
-        id: Uuid,
-        item: &Item,
-        progress: &CallProgress,
-        provider_ref: Uuid,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            organization_id: item.organization_id,
-            id,
-            identity_id: None,
-            provider_ref,
-            direction: Direction::Inbound,
-            direction_known: false,
-            our_address: None,
-            state: CallStage::Queued,
-            account_id: Some(item.account_id),
-            provider_call_id: progress.call.id.clone(),
-            session_id: None,
-            parent_call_id: None,
-            control_id: None,
-            provider: item.provider.to_owned(),
-            channel: progress.channel,
-            answered_by: None,
-            hangup_cause: None,
-            hangup_source: None,
-            sip_code: None,
-            duration_seconds: None,
-            cost_nanos: None,
-            cost_currency: None,
-            recordings: json!([]),
-            transcript: None,
-            metadata: json!({}),
-            answered_at: None,
-            ended_at: None,
-            occurred_at: item.event.at,
-            created_at: now,
-            processed_at: now,
-        }
-    }
-
-    /// Takes in one item of news that happened `at`.
-    pub(super) fn learn(&mut self, progress: &CallProgress, at: Timestamp, now: Timestamp) {
-        self.processed_at = now;
-        fill(&mut self.session_id, progress.call.session.as_ref());
-        fill(&mut self.parent_call_id, progress.call.parent.as_ref());
-        fill(&mut self.control_id, progress.call.control.as_ref());
-        if let Some(stage) = progress.stage {
-            if stage.rank() > self.state.rank() {
-                self.state = stage;
-            }
-            match stage {
-                CallStage::InProgress => self.answered_at = earliest(self.answered_at, at),
-                stage if stage.is_final() => self.ended_at = earliest(self.ended_at, at),
-                _ => {}
-            }
-        }
-        for fact in &progress.facts {
-            self.learn_fact(fact);
-        }
-        // A call that was answered and is over, without a word on its length, lasted from the one to the other.
-        if self.duration_seconds.is_none()
-            && let (Some(answered), Some(ended)) = (self.answered_at, self.ended_at)
-            && ended >= answered
-        {
-            self.metadata["measured_seconds"] = json!((ended - answered).num_seconds());
-        }
-    }
-
-    fn learn_fact(&mut self, fact: &CallFact) {
-        match fact {
-            CallFact::AnsweredBy { who, detail } => {
-                fill(&mut self.answered_by, Some(who));
-                self.metadata["answered_by_detail"] = json!(detail);
-            }
-            CallFact::Duration { seconds } => {
-                self.duration_seconds = self.duration_seconds.max(Some(*seconds));
-            }
-            CallFact::AnsweredAt { at } => self.answered_at = earliest(self.answered_at, *at),
-            CallFact::Hangup { cause, source, sip_code } => {
-                fill(&mut self.hangup_cause, cause.as_ref());
-                fill(&mut self.hangup_source, source.as_ref());
-                fill(&mut self.sip_code, sip_code.as_ref());
-            }
-            CallFact::Recorded { recording } => self.learn_recording(recording),
-            CallFact::Transcribed { text, is_final: true, .. } => {
-                let text = clean(text);
-                let before = self.transcript.take().filter(|before| *before != text);
-                self.transcript = Some(match before {
-                    Some(before) => format!("{before}\n{text}"),
-                    None => text.into_owned(),
-                });
-            }
-            CallFact::Cost { total } => {
-                let total = total.clone().abs();
-                if self.cost_nanos.is_none_or(|known| known <= total.nanos()) {
-                    self.cost_nanos = Some(total.nanos());
-                    self.cost_currency = Some(total.currency().to_owned());
-                }
-            }
-            CallFact::Digits { digits } => self.metadata["digits"] = json!(digits),
-            CallFact::Speech { text } => self.metadata["speech"] = json!(text),
-            CallFact::Quality { mos } => self.metadata["mos"] = json!(mos),
-            CallFact::Error { code, detail } => {
-                self.metadata["error"] = json!({ "code": code, "detail": detail });
-            }
-            // Kept in `call_events` only.
-            CallFact::Transcribed { is_final: false, .. } | CallFact::Noted { .. } => {}
-        }
-    }
-
-    /// One entry a recording; what is known later completes it, and `completed` stays completed.
-    fn learn_recording(&mut self, recording: &Recording) {
-        let Ok(Value::Object(mut news)) = serde_json::to_value(recording) else { return };
-        let Value::Array(known) = &mut self.recordings else { return };
-        let same = |entry: &&mut Value| recording.id.is_some() && entry["id"] == json!(recording.id);
-        match known.iter_mut().find(same) {
-            Some(Value::Object(entry)) => {
-                if entry.get("status") == Some(&json!("completed")) {
-                    news.remove("status");
-                }
-                entry.extend(news);
-            }
-            _ => known.push(Value::Object(news)),
-        }
-    }
-
-    /// How the call ended, in one word; `None` while it lasts. A call that ended without having been answered was
-    /// missed (inbound) or not taken (outbound), whatever the provider calls its end.
-    pub(super) fn outcome(&self) -> Option<&'static str> {
-        outcome(self.state, self.answered_at.is_some() || self.duration_seconds > Some(0), self.direction)
-    }
-}
-
-/// How a call in `state` ended; `None` while it lasts.
-pub(super) fn outcome(
-    state: CallStage,
-    answered: bool,
-    direction: Direction,
-) -> Option<&'static str> {
-    Some(match (state, direction) {
-        (state, _) if !state.is_final() => return None,
-        (CallStage::Completed, _) if answered => "answered",
-        (CallStage::Completed | CallStage::NoAnswer | CallStage::Canceled, Direction::Inbound) => {
-            "missed"
-        }
-        (CallStage::Canceled, Direction::Outbound) => "canceled",
-        (CallStage::Completed | CallStage::NoAnswer, Direction::Outbound) => "no_answer",
-        (CallStage::Busy, _) => "busy",
-        (CallStage::Rejected, _) => "rejected",
-        _ => "failed",
-    })
-}
-
-fn fill(field: &mut Option<String>, news: Option<&String>) {
-    if field.is_none() {
-        *field = news.map(|text| clean(text).into_owned());
-    }
-}
-
-fn earliest(known: Option<Timestamp>, news: Timestamp) -> Option<Timestamp> {
-    Some(known.map_or(news, |known| known.min(news)))
 }
 
 impl TryFrom<Stored> for CallRow {
@@ -333,15 +168,22 @@ pub(super) async fn upsert(session: &mut Session, calls: &[&CallRow]) -> Result<
     let int = |pick: fn(&CallRow) -> Option<i64>| {
         Column::MaybeInt(calls.iter().map(|c| pick(c)).collect())
     };
-    let time = |pick: fn(&CallRow) -> Timestamp| Column::Time(calls.iter().map(|c| pick(c)).collect());
+    let time =
+        |pick: fn(&CallRow) -> Timestamp| Column::Time(calls.iter().map(|c| pick(c)).collect());
     let maybe_time = |pick: fn(&CallRow) -> Option<Timestamp>| {
         Column::MaybeTime(calls.iter().map(|c| pick(c)).collect())
     };
     Rows::new()
         .column("organization_id", uuid(|c| c.organization_id.0))
         .column("id", uuid(|c| c.id))
-        .column("account_id", Column::MaybeUuid(calls.iter().map(|c| c.account_id.map(|id| id.0)).collect()))
-        .column("identity_id", Column::MaybeUuid(calls.iter().map(|c| c.identity_id.map(|id| id.0)).collect()))
+        .column(
+            "account_id",
+            Column::MaybeUuid(calls.iter().map(|c| c.account_id.map(|id| id.0)).collect()),
+        )
+        .column(
+            "identity_id",
+            Column::MaybeUuid(calls.iter().map(|c| c.identity_id.map(|id| id.0)).collect()),
+        )
         .column("provider_ref", uuid(|c| c.provider_ref))
         .column("provider_call_id", text(|c| &c.provider_call_id))
         .column("session_id", maybe(|c| c.session_id.as_deref()))
@@ -359,7 +201,10 @@ pub(super) async fn upsert(session: &mut Session, calls: &[&CallRow]) -> Result<
         .column("duration_seconds", int(|c| c.duration_seconds))
         .column("cost_nanos", int(|c| c.cost_nanos))
         .column("cost_currency", maybe(|c| c.cost_currency.as_deref()))
-        .column("recordings", Column::Json(calls.iter().map(|c| Some(Json(&c.recordings))).collect()))
+        .column(
+            "recordings",
+            Column::Json(calls.iter().map(|c| Some(Json(&c.recordings))).collect()),
+        )
         .column("transcript", maybe(|c| c.transcript.as_deref()))
         .column("metadata", Column::Json(metadata.iter().map(|m| Some(Json(m))).collect()))
         .column("answered_at", maybe_time(|c| c.answered_at))
@@ -383,16 +228,67 @@ const ON_CONFLICT: &str = "on conflict (organization_id, id) do update set
     transcript = excluded.transcript, metadata = excluded.metadata, answered_at = excluded.answered_at,
     ended_at = excluded.ended_at, processed_at = excluded.processed_at";
 
-impl CallRow {
-    fn stored_metadata(&self) -> Value {
-        let mut members = match &self.metadata {
-            Value::Object(members) => members.clone(),
-            _ => Map::new(),
-        };
-        members.remove("direction_guessed");
-        if !self.direction_known {
-            members.insert("direction_guessed".to_owned(), json!(true));
-        }
-        clean_json(Value::Object(members))
-    }
+/// Which calls to list.
+#[derive(Debug, Clone, Default)]
+pub struct CallFilter {
+    /// In this direction.
+    pub direction: Option<Direction>,
+    /// At this stage.
+    pub state: Option<String>,
+    /// With this id at the provider.
+    pub provider_call_id: Option<String>,
+    /// With a smaller id than this.
+    pub before: Option<Uuid>,
+}
+
+/// One thing that became known of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallEvent {
+    /// The stage it reached, if this was news of that.
+    pub stage: Option<String>,
+    /// What became known.
+    pub facts: Value,
+    /// When it happened.
+    pub at: Timestamp,
+    /// When we were told.
+    pub received_at: Timestamp,
+}
+
+/// Calls, newest first, and where the next page begins.
+pub async fn list(
+    session: &mut Session,
+    organization: OrganizationId,
+    filter: &CallFilter,
+    limit: i64,
+) -> Result<(Vec<Communication>, Option<Uuid>), StoreError> {
+    let sql = "select id from call_logs where organization_id = $1 and id < $2
+               and ($3 is null or direction = $3) and ($4 is null or state = $4)
+               and ($5 is null or provider_call_id = $5) order by id desc limit $6";
+    let before = filter.before.unwrap_or(Uuid::max());
+    let ids: Vec<Uuid> = on!(session, |c| {
+        let query = sqlx::query_scalar(sql).bind(organization).bind(before);
+        let query = query.bind(filter.direction.map(Direction::word)).bind(&filter.state);
+        query.bind(&filter.provider_call_id).bind(limit + 1).fetch_all(c).await
+    })?;
+    timeline::page_of(session, organization, ids, limit).await
+}
+
+/// One call with its events, in the order in which they happened.
+pub async fn get(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: CallId,
+) -> Result<Option<(Communication, Vec<CallEvent>)>, StoreError> {
+    let found = timeline::by_ids(session, organization, &[id.0]).await?;
+    let Some(communication) = found.into_iter().next().filter(|found| found.kind == "call") else {
+        return Ok(None);
+    };
+    let sql = "select stage, facts, at, received_at from call_events
+               where organization_id = $1 and call_id = $2 order by at, sequence, received_at";
+    type Found = (Option<String>, Json<Value>, Timestamp, Timestamp);
+    let events: Vec<Found> =
+        on!(session, |c| sqlx::query_as(sql).bind(organization).bind(id).fetch_all(c).await)?;
+    let event =
+        |(stage, Json(facts), at, received_at): Found| CallEvent { stage, facts, at, received_at };
+    Ok(Some((communication, events.into_iter().map(event).collect())))
 }

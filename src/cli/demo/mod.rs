@@ -1,0 +1,94 @@
+//! `switchboard demo`: the gateway's main job on recorded webhooks, over real HTTP, with real signatures.
+
+mod client;
+mod show;
+mod story;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::{SettingArgs, logging, serve};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::{Gateway, open_store};
+use crate::jobs::Jobs;
+use crate::metrics;
+use crate::web::{App, Server};
+
+/// Show what it does.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct DemoArgs {
+    /// Exit after the demonstration instead of serving on.
+    #[arg(long)]
+    once: bool,
+}
+
+pub(super) async fn run(args: DemoArgs, settings: SettingArgs) -> anyhow::Result<()> {
+    let folder = Folder::fresh()?;
+    let config = settings_of(&settings, &folder)?;
+    logging::start(&config.log.level, &config.log.format)?;
+    let recorder = metrics::install().context("metrics cannot be recorded")?;
+    let store = open_store(&config).await?;
+    store.migrate().await?;
+    store.close().await;
+    let gateway = Gateway::start(config, Clock::System).await?;
+    let app = App::new(gateway.clone(), Some(recorder));
+    let jobs = Jobs::start(&gateway, &app.keys);
+    let server = Server::bind(app).await?;
+    let address = server.address().context("the listener has no address")?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.run(async {
+        tokio::select! {
+            () = serve::told_to_stop() => {}
+            _ = stopped => {}
+        }
+    }));
+    println!("Switchboard serves on http://{address}, with SQLite in {}\n", folder.path.display());
+    story::tell(&gateway, &format!("http://{address}")).await?;
+    if args.once {
+        let _ = stop.send(());
+    } else {
+        println!("\nThe gateway keeps serving. Stop it with Ctrl-C; its data is deleted then.");
+    }
+    serving.await.context("the server failed")?;
+    jobs.stop().await;
+    gateway.stop().await;
+    Ok(())
+}
+
+/// The given settings, but for the database, which is always a fresh one, and a port that is free.
+fn settings_of(settings: &SettingArgs, folder: &Folder) -> anyhow::Result<Config> {
+    let mut settings = settings.clone();
+    settings.data_dir = Some(folder.path.display().to_string());
+    settings.database_url =
+        Some(format!("sqlite:{}", folder.path.join("switchboard.db").display()));
+    settings.set.insert(0, "log.level=error".to_owned());
+    let config = settings.load()?;
+    if settings.listen.is_none() && std::net::TcpListener::bind(config.server.listen).is_err() {
+        settings.listen = Some("127.0.0.1:0".to_owned());
+        return settings.load();
+    }
+    Ok(config)
+}
+
+/// A folder that is deleted in the end.
+struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    fn fresh() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("switchboard-demo-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).with_context(|| path.display().to_string())?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}

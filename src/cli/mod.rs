@@ -1,0 +1,162 @@
+//! The command line: it starts what the other parts are made of, and is the only place that prints.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what a command line is for"
+)]
+
+mod config;
+mod demo;
+mod doctor;
+mod key;
+mod logging;
+mod org;
+mod replay;
+mod serve;
+mod table;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gateway::Gateway;
+
+/// A self-hosted, multi-tenant communications gateway with two providers for every channel.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, about, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    settings: SettingArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Settings that are given on the command line win over the environment, which wins over the file.
+#[derive(Debug, Clone, Args)]
+struct SettingArgs {
+    /// The settings file. Without it, switchboard.toml is read if it exists.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, for example --set `server.public_url=https://gateway.example.com`. See `switchboard config --explain`.
+    #[arg(long = "set", global = true, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// The address and port to listen on (server.listen).
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The folder of the embedded database and the master key file (data.dir).
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// sqlite:PATH or <postgres://USER:PASSWORD@HOST/DATABASE> (database.url).
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve,
+    /// Show what it does: two organizations, three providers, real signatures, on a database of its own.
+    Demo(demo::DemoArgs),
+    /// Bring the database's schema up to date (`serve` does so too).
+    Migrate,
+    /// Check settings, database, keys and clock, and say how to mend what is wrong.
+    Doctor,
+    /// Show the settings.
+    Config(config::ConfigArgs),
+    /// Organizations.
+    #[command(subcommand)]
+    Org(org::OrgCommand),
+    /// Users, who sign in through the CRM's identity provider.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// API keys, and the master key.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Read kept webhooks again.
+    Replay(replay::ReplayArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::Config(args) = &cli.command {
+        return config::run(args, &cli.settings);
+    }
+    if let Command::Demo(args) = cli.command {
+        return demo::run(args, cli.settings).await.map(|()| ExitCode::SUCCESS);
+    }
+    let config = cli.settings.load()?;
+    match cli.command {
+        Command::Doctor => return doctor::run(config).await,
+        Command::Serve => serve::run(config).await?,
+        Command::Migrate => migrate(&config).await?,
+        Command::Org(command) => org::run(&*open(config).await?, command).await?,
+        Command::User(command) => user::run(&*open(config).await?, command).await?,
+        Command::Key(command) => key::run(&*open(config).await?, command).await?,
+        Command::Replay(args) => replay::run(&*open(config).await?, args).await?,
+        Command::Config(_) | Command::Demo(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl SettingArgs {
+    /// All settings: file, environment, and what was given here.
+    fn load(&self) -> anyhow::Result<Config> {
+        let mut overrides = Vec::new();
+        let named = [
+            ("server.listen", &self.listen),
+            ("data.dir", &self.data_dir),
+            ("database.url", &self.database_url),
+        ];
+        for (name, value) in named {
+            overrides.extend(value.iter().map(|value| format!("{name}={value}")));
+        }
+        overrides.extend(self.set.iter().cloned());
+        Config::load(self.config.as_deref(), &overrides).context("the settings cannot be used")
+    }
+}
+
+/// A gateway for one command, its schema up to date.
+async fn open(config: Config) -> anyhow::Result<Arc<Gateway>> {
+    logging::start(&config.log.level, &config.log.format)?;
+    let store = crate::gateway::open_store(&config).await?;
+    store.migrate().await.context("the schema cannot be brought up to date")?;
+    store.close().await;
+    Ok(Gateway::start(config, Clock::System).await?)
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let store = crate::gateway::open_store(config).await?;
+    let (before, _) = store.schema_version().await?;
+    store.migrate().await.context("the schema cannot be brought up to date")?;
+    let (after, _) = store.schema_version().await?;
+    let show =
+        |version: Option<i64>| version.map_or("none".to_owned(), |version| version.to_string());
+    println!("schema: {} -> {}", show(before), show(after));
+    store.close().await;
+    Ok(())
+}

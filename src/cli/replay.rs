@@ -1,0 +1,98 @@
+//! `switchboard replay`: reading kept webhooks again. The operator also sees what belongs to no organization.
+
+use clap::Args;
+
+use super::table;
+use crate::clock::Timestamp;
+use crate::flow::Actor;
+use crate::flow::replay::{self, Replayed};
+use crate::gateway::Gateway;
+use crate::model::{InboxId, OrganizationId, QuarantineId};
+use crate::store::inbox::{self, QuarantineFilter};
+
+/// Read kept webhooks again. Without --id and --request: every open item that the other options select.
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// The organization. Without it: what belongs to none, because it names several or a number nobody claimed.
+    #[arg(long)]
+    org: Option<OrganizationId>,
+    /// One quarantined item.
+    #[arg(long)]
+    id: Option<QuarantineId>,
+    /// One kept request.
+    #[arg(long, conflicts_with = "id")]
+    request: Option<InboxId>,
+    /// Of this provider.
+    #[arg(long)]
+    provider: Option<String>,
+    /// unreadable, unrouted, ambiguous or refused.
+    #[arg(long)]
+    reason: Option<String>,
+    /// That came at this instant or later.
+    #[arg(long)]
+    from: Option<Timestamp>,
+    /// That came before this instant.
+    #[arg(long)]
+    to: Option<Timestamp>,
+    /// Only list what would be replayed.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) async fn run(gateway: &Gateway, args: ReplayArgs) -> anyhow::Result<()> {
+    let organization = args.org.unwrap_or(OrganizationId::PLATFORM);
+    let actor = Actor::operator(organization);
+    let filter = QuarantineFilter {
+        state: Some("open".to_owned()),
+        reason: args.reason,
+        provider: args.provider,
+        from: args.from,
+        until: args.to,
+        before: None,
+    };
+    if args.dry_run {
+        list(gateway, organization, &filter).await?;
+    } else {
+        let replayed = match (args.id, args.request) {
+            (Some(id), _) => vec![replay::item(gateway, &actor, id).await?],
+            (None, Some(id)) => vec![replay::request(gateway, &actor, id).await?],
+            (None, None) => replay::range(gateway, &actor, filter).await?,
+        };
+        show(&replayed);
+    }
+    gateway.stop().await;
+    Ok(())
+}
+
+fn show(replayed: &[Replayed]) {
+    let row = |one: &Replayed| {
+        let item = one.item.map_or("request".to_owned(), |id| id.to_string());
+        let state = if one.resolved { "resolved" } else { "open" };
+        vec![item, state.to_owned(), one.result.clone()]
+    };
+    let rows: Vec<_> = replayed.iter().map(row).collect();
+    table::print(&["item", "state", "result"], &rows, 140);
+    let resolved = replayed.iter().filter(|one| one.resolved).count();
+    println!("{} replayed, {resolved} resolved", replayed.len());
+}
+
+async fn list(
+    gateway: &Gateway,
+    organization: OrganizationId,
+    filter: &QuarantineFilter,
+) -> anyhow::Result<()> {
+    let mut session = gateway.store.read_all().await?;
+    let found = inbox::items(&mut session, organization, filter, replay::LIMIT).await?;
+    let row = |entry: &inbox::QuarantineEntry| {
+        vec![
+            entry.id.to_string(),
+            entry.created_at.format("%F %T").to_string(),
+            entry.provider.clone(),
+            entry.reason.clone(),
+            entry.detail.clone(),
+        ]
+    };
+    let rows: Vec<_> = found.iter().map(row).collect();
+    table::print(&["item", "came", "provider", "reason", "detail"], &rows, 160);
+    Ok(())
+}

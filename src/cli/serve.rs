@@ -1,0 +1,65 @@
+//! `switchboard serve`: the gateway at work, until it is told to stop.
+
+use anyhow::Context;
+
+use super::logging;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::flow::organizations;
+use crate::gateway::{Gateway, open_store};
+use crate::jobs::Jobs;
+use crate::metrics;
+use crate::web::{App, Server};
+
+pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+    logging::start(&config.log.level, &config.log.format)?;
+    let recorder = metrics::install().context("metrics cannot be recorded")?;
+    let store = open_store(&config).await?;
+    store.migrate().await.context("the schema cannot be brought up to date")?;
+    store.close().await;
+    let gateway = Gateway::start(config, Clock::System).await?;
+    if let Some((organization, key)) = organizations::first_start(&gateway).await? {
+        println!(
+            "This is the first start. An organization has been made, and an owner's key for it, which is shown"
+        );
+        println!("this once:\n");
+        println!("  X-Org-Id:       {}", organization.id);
+        println!("  Authorization:  Bearer {}\n", key.secret);
+        println!("More organizations, users and keys: switchboard org|user|key create");
+    }
+    let app = App::new(gateway.clone(), Some(recorder));
+    let jobs = Jobs::start(&gateway, &app.keys);
+    let server = Server::bind(app).await?;
+    if let Some(address) = server.address() {
+        tracing::info!(%address, "listening");
+        println!("Listening on http://{address} (API documentation: http://{address}/docs)");
+    }
+    server.run(told_to_stop()).await;
+    tracing::info!("stopping: finishing what was accepted");
+    jobs.stop().await;
+    gateway.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Returns at an interrupt or a termination signal.
+pub(super) async fn told_to_stop() {
+    let interrupt = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

@@ -1,0 +1,158 @@
+//! The table of all settings: names, defaults, meanings.
+
+/// One setting, as `switchboard config --explain` shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Its name in the file: `section.name`.
+    pub name: &'static str,
+    /// Its default, as it would stand in the file; empty if there is none.
+    pub default: &'static str,
+    /// What it means, with unit and bounds.
+    pub about: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, about: &'static str) -> Setting {
+    Setting { name, default, about }
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    setting("server.listen", "\"127.0.0.1:8080\"", "Address and port to listen on."),
+    setting(
+        "server.public_url",
+        "\"\"",
+        "The URL under which providers reach this gateway, for example https://gateway.example.com. It is what Twilio signs. If empty, the request's own host is believed.",
+    ),
+    setting(
+        "server.trusted_proxies",
+        "[]",
+        "Networks (CIDR) whose X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are believed.",
+    ),
+    setting(
+        "server.request_timeout_ms",
+        "15000",
+        "How long a request may take from its first byte to our answer, in milliseconds.",
+    ),
+    setting(
+        "server.max_connections",
+        "2048",
+        "How many connections are served at once; further ones wait to be accepted.",
+    ),
+    setting("server.api_body_bytes", "1048576", "The largest body of an API request, in bytes."),
+    setting(
+        "server.webhook_body_bytes",
+        "3145728",
+        "The largest body of a webhook, in bytes. Meta sends up to 3 MB.",
+    ),
+    setting(
+        "server.shutdown_ms",
+        "20000",
+        "How long a shutdown waits for what was accepted, in milliseconds.",
+    ),
+    setting(
+        "data.dir",
+        "\"./switchboard-data\"",
+        "The folder of the embedded database and the master key file.",
+    ),
+    setting(
+        "database.url",
+        "\"\"",
+        "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE. DATABASE_URL works too. If empty: SQLite in data.dir.",
+    ),
+    setting(
+        "database.intake_url",
+        "\"\"",
+        "PostgreSQL only: log in with another user for webhook intake and sweeps. If empty, database.url is used with SET ROLE switchboard_intake.",
+    ),
+    setting(
+        "database.api_url",
+        "\"\"",
+        "PostgreSQL only: log in with another user for the API. If empty, database.url is used with SET ROLE switchboard_app.",
+    ),
+    setting(
+        "database.connections",
+        "8",
+        "How many connections the API may use. SQLite: how many readers.",
+    ),
+    setting(
+        "database.statement_timeout_ms",
+        "10000",
+        "How long one statement may take, in milliseconds.",
+    ),
+    setting(
+        "database.sqlite_synchronous",
+        "\"full\"",
+        "SQLite only: full (a commit survives power loss) or normal (a commit survives a crash of the process only).",
+    ),
+    setting(
+        "keys.master_key",
+        "\"\"",
+        "The master key, 32 bytes in base64; during a rotation several, the current one first, separated by commas. If empty: the file below.",
+    ),
+    setting(
+        "keys.master_key_file",
+        "\"\"",
+        "The master key file. If empty: master.key in data.dir, made on first start.",
+    ),
+    setting(
+        "auth.jwt_secret",
+        "\"\"",
+        "The secret of HS256 tokens of the CRM's identity provider. If neither this nor a key set is given, tokens are refused.",
+    ),
+    setting(
+        "auth.jwks_url",
+        "\"\"",
+        "Where the identity provider publishes its keys (JWKS), for RS256, ES256 and EdDSA tokens.",
+    ),
+    setting(
+        "auth.jwt_issuer",
+        "\"\"",
+        "The `iss` that tokens must have. If empty, it is not checked.",
+    ),
+    setting(
+        "auth.jwt_audience",
+        "\"\"",
+        "The `aud` that tokens must have. If empty, it is not checked.",
+    ),
+    setting(
+        "auth.jwt_user_claim",
+        "\"sub\"",
+        "The claim that names the user: their e-mail address, or the subject they were created with.",
+    ),
+    setting(
+        "auth.jwt_organization_claim",
+        "\"organization_id\"",
+        "The claim that names the organization, by its id.",
+    ),
+    setting(
+        "intake.queue_requests",
+        "4096",
+        "How many webhooks may wait for their commit; beyond that they are answered 503 with Retry-After.",
+    ),
+    setting(
+        "intake.queue_bytes",
+        "67108864",
+        "How many bytes of webhooks may be held in memory, waiting or being read; beyond that they are answered 503.",
+    ),
+    setting("intake.batch_requests", "256", "How many webhooks one transaction may carry."),
+    setting(
+        "intake.writers",
+        "1",
+        "How many transactions may be under way at once, 1 to 4. SQLite: always 1.",
+    ),
+    setting("retention.inbox_days", "30", "How long raw webhooks are kept, in days."),
+    setting(
+        "retention.quarantine_days",
+        "90",
+        "How long raw webhooks with open quarantined items are kept, in days.",
+    ),
+    setting("retention.events_days", "30", "How long events are kept for readers, in days."),
+    setting("retention.waiting_days", "7", "How long a status waits for its message, in days."),
+    setting(
+        "log.level",
+        "\"info\"",
+        "What is logged: error, warn, info, debug, trace, or a filter such as switchboard=debug,info.",
+    ),
+    setting("log.format", "\"readable\"", "readable or json."),
+    setting("metrics.token", "\"\"", "If set, /metrics wants it as a bearer token."),
+];

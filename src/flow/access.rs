@@ -1,0 +1,282 @@
+//! Who may call: API keys and members. Tokens of the identity provider are in `web`, which hands them in as claims.
+
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lru::LruCache;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::audit::{self, Deed};
+use super::organizations::IssuedKey;
+use super::{Actor, FlowError, checked_text, optional_text};
+use crate::clock::Timestamp;
+use crate::gateway::Gateway;
+use crate::model::{
+    ApiKey, ApiKeyId, OrganizationId, Principal, PrincipalKind, Role, Scope, UserId,
+};
+use crate::store::StoreError;
+use crate::store::api_keys::{self, FoundKey};
+use crate::store::members::{self, User};
+
+/// What every key begins with, so that people and scanners recognize one.
+pub const KEY_PREFIX: &str = "sbk_";
+
+/// How long a key that was found is believed without asking again: how late a revocation in another process may take
+/// effect here.
+const BELIEVED: Duration = Duration::from_secs(1);
+
+/// How many keys are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// Keys that were found lately, and those that were used since it was last written down.
+pub struct KeyMemory {
+    found: Mutex<LruCache<[u8; 32], (FoundKey, Instant)>>,
+    used: Mutex<std::collections::HashMap<(OrganizationId, ApiKeyId), Timestamp>>,
+}
+
+/// Creates a key. Its secret is in the answer and nowhere else.
+pub async fn create_key(
+    gateway: &Gateway,
+    actor: &Actor,
+    name: &str,
+    scopes: Vec<Scope>,
+    expires_at: Option<Timestamp>,
+) -> Result<IssuedKey, FlowError> {
+    let name = checked_text("name", name, 200)?;
+    if scopes.is_empty() {
+        return Err(FlowError::invalid("scopes", "must name at least one scope"));
+    }
+    let now = gateway.clock.now();
+    if expires_at.is_some_and(|at| at <= now) {
+        return Err(FlowError::invalid("expires_at", "must be in the future"));
+    }
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|_| FlowError::Conflict("the operating system gave no random bytes".to_owned()))?;
+    let secret = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+    let key = ApiKey {
+        id: ApiKeyId(gateway.ids.next()),
+        name,
+        prefix: secret[..KEY_PREFIX.len() + 6].to_owned(),
+        scopes,
+        created_at: now,
+        expires_at,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    let mut session = gateway.store.write(actor.organization_id).await?;
+    api_keys::insert(&mut session, actor.organization_id, &key, &hash(&secret)).await?;
+    let words: Vec<&str> = key.scopes.iter().map(|scope| scope.word()).collect();
+    let detail = json!({ "name": key.name, "scopes": words });
+    let deed = Deed { action: "key.create", subject: key.id.to_string(), detail };
+    audit::note(gateway, &mut session, actor, deed).await?;
+    session.commit().await?;
+    Ok(IssuedKey { key, secret })
+}
+
+/// Takes a key back, at once.
+pub async fn revoke_key(
+    gateway: &Gateway,
+    memory: &KeyMemory,
+    actor: &Actor,
+    id: ApiKeyId,
+) -> Result<(), FlowError> {
+    let mut session = gateway.store.write(actor.organization_id).await?;
+    let now = gateway.clock.now();
+    if !api_keys::revoke(&mut session, actor.organization_id, id, now).await? {
+        return Err(FlowError::NotFound("key"));
+    }
+    let deed = Deed { action: "key.revoke", subject: id.to_string(), detail: json!({}) };
+    audit::note(gateway, &mut session, actor, deed).await?;
+    session.commit().await?;
+    memory.forget();
+    Ok(())
+}
+
+/// Makes a person a member, or changes what they are. A person who is not known yet is created.
+pub async fn set_member(
+    gateway: &Gateway,
+    actor: &Actor,
+    email: &str,
+    name: Option<&str>,
+    role: Role,
+) -> Result<UserId, FlowError> {
+    let organization = actor.organization_id;
+    let user = new_user(gateway, email, name, None)?;
+    let known = members::find_user(&mut gateway.store.read_all().await?, &user.email).await?;
+    let mut session = gateway.store.write(organization).await?;
+    let id = known.unwrap_or(user.id);
+    if known.is_none() {
+        members::insert_user(&mut session, &user).await.map_err(|error| match error {
+            StoreError::Duplicate(_) => {
+                FlowError::Conflict("the person was just created; try again".to_owned())
+            }
+            other => other.into(),
+        })?;
+    }
+    if role != Role::Owner {
+        keep_an_owner(&mut session, organization, id).await?;
+    }
+    members::set_role(&mut session, organization, id, role, gateway.clock.now()).await?;
+    let detail = json!({ "email": user.email, "role": role.word() });
+    let deed = Deed { action: "member.set", subject: id.to_string(), detail };
+    audit::note(gateway, &mut session, actor, deed).await?;
+    session.commit().await?;
+    Ok(id)
+}
+
+/// Ends a membership.
+pub async fn remove_member(gateway: &Gateway, actor: &Actor, id: UserId) -> Result<(), FlowError> {
+    let organization = actor.organization_id;
+    let mut session = gateway.store.write(organization).await?;
+    keep_an_owner(&mut session, organization, id).await?;
+    if !members::remove(&mut session, organization, id).await? {
+        return Err(FlowError::NotFound("member"));
+    }
+    let deed = Deed { action: "member.remove", subject: id.to_string(), detail: json!({}) };
+    audit::note(gateway, &mut session, actor, deed).await?;
+    Ok(session.commit().await?)
+}
+
+/// An organization that has owners keeps one.
+async fn keep_an_owner(
+    session: &mut crate::store::Session,
+    organization: OrganizationId,
+    leaving: UserId,
+) -> Result<(), FlowError> {
+    crate::store::events::Outbox::lock(session, [organization]).await?;
+    let role = members::role_of(session, organization, leaving).await?;
+    if role == Some(Role::Owner) && members::owners(session, organization).await? == 1 {
+        return Err(FlowError::Conflict("the organization must keep an owner".to_owned()));
+    }
+    Ok(())
+}
+
+/// The principal of a key's secret; `None` if there is no such key, it was revoked, or it has expired.
+pub async fn by_key(
+    gateway: &Gateway,
+    memory: &KeyMemory,
+    secret: &str,
+) -> Result<Option<Principal>, StoreError> {
+    if !secret.starts_with(KEY_PREFIX) {
+        return Ok(None);
+    }
+    let digest = hash(secret);
+    let found = match memory.recall(&digest) {
+        Some(found) => found,
+        None => {
+            let mut session = gateway.store.read_all().await?;
+            let Some(found) = api_keys::find_by_hash(&mut session, &digest).await? else {
+                return Ok(None);
+            };
+            memory.remember(digest, &found);
+            found
+        }
+    };
+    let now = gateway.clock.now();
+    if found.expires_at.is_some_and(|at| at <= now) {
+        return Ok(None);
+    }
+    memory.note_use(&found, now);
+    Ok(Some(Principal {
+        organization_id: found.organization_id,
+        kind: PrincipalKind::Key(found.id),
+        scopes: found.scopes,
+    }))
+}
+
+/// The principal of a person whom the identity provider vouches for; `None` if they are no member.
+pub async fn by_claims(
+    gateway: &Gateway,
+    user: &str,
+    organization_id: OrganizationId,
+) -> Result<Option<Principal>, StoreError> {
+    let mut session = gateway.store.read_all().await?;
+    let Some(id) = members::find_user(&mut session, user).await? else {
+        return Ok(None);
+    };
+    let role = members::role_of(&mut session, organization_id, id).await?;
+    Ok(role.map(|role| Principal {
+        organization_id,
+        kind: PrincipalKind::User(id),
+        scopes: role.scopes(),
+    }))
+}
+
+/// Writes down when keys were last used.
+pub async fn flush_uses(gateway: &Gateway, memory: &KeyMemory) -> Result<(), StoreError> {
+    let used = memory.take_uses();
+    if used.is_empty() {
+        return Ok(());
+    }
+    let mut session = gateway.store.write_all().await?;
+    for ((organization, id), at) in used {
+        api_keys::touch(&mut session, organization, id, at).await?;
+    }
+    session.commit().await
+}
+
+pub(super) fn new_user(
+    gateway: &Gateway,
+    email: &str,
+    name: Option<&str>,
+    subject: Option<&str>,
+) -> Result<User, FlowError> {
+    let email = super::contacts::parse_email("email", email)?;
+    Ok(User {
+        id: UserId(gateway.ids.next()),
+        email: email.value().to_lowercase(),
+        subject: optional_text("subject", subject, 200)?,
+        name: optional_text("name", name, 200)?,
+        created_at: gateway.clock.now(),
+    })
+}
+
+/// A key has 256 random bits: a plain hash keeps it as safe as a slow one would.
+fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret).into()
+}
+
+impl Default for KeyMemory {
+    fn default() -> Self {
+        let size = NonZeroUsize::new(REMEMBERED).unwrap_or(NonZeroUsize::MIN);
+        Self { found: Mutex::new(LruCache::new(size)), used: Mutex::default() }
+    }
+}
+
+impl KeyMemory {
+    fn recall(&self, digest: &[u8; 32]) -> Option<FoundKey> {
+        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (key, at) = found.get(digest)?;
+        (at.elapsed() < BELIEVED).then(|| key.clone())
+    }
+
+    fn remember(&self, digest: [u8; 32], key: &FoundKey) {
+        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        found.put(digest, (key.clone(), Instant::now()));
+    }
+
+    fn forget(&self) {
+        self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+
+    fn note_use(&self, key: &FoundKey, at: Timestamp) {
+        let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        used.insert((key.organization_id, key.id), at);
+    }
+
+    fn take_uses(&self) -> Vec<((OrganizationId, ApiKeyId), Timestamp)> {
+        let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        used.drain().collect()
+    }
+}
+
+impl std::fmt::Debug for KeyMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyMemory(..)")
+    }
+}

@@ -1,0 +1,64 @@
+//! Writing down who did what.
+
+use serde_json::Value;
+
+use super::{Actor, FlowError};
+use crate::gateway::Gateway;
+use crate::model::OrganizationId;
+use crate::store::audit::{self, AuditEntry};
+use crate::store::{Session, StoreError};
+
+/// What is written down.
+#[derive(Debug, Clone)]
+pub struct Deed<'a> {
+    /// What was done: `account.create`, `key.revoke` …
+    pub action: &'a str,
+    /// What it was done to.
+    pub subject: String,
+    /// Anything else worth knowing. Never a secret.
+    pub detail: Value,
+}
+
+/// Writes a deed into the transaction that does it.
+pub(super) async fn note(
+    gateway: &Gateway,
+    session: &mut Session,
+    actor: &Actor,
+    deed: Deed<'_>,
+) -> Result<(), StoreError> {
+    let entry = entry(gateway, actor, deed);
+    audit::insert(session, actor.organization_id, &entry).await
+}
+
+/// Writes down an attempt that was refused, for the organization it was aimed at. Organizations that do not exist have no
+/// log.
+pub async fn note_refusal(
+    gateway: &Gateway,
+    target: OrganizationId,
+    actor: &Actor,
+    detail: Value,
+) -> Result<(), FlowError> {
+    let deed = Deed { action: "access.refused", subject: target.to_string(), detail };
+    let entry = entry(gateway, actor, deed);
+    let mut session = gateway.store.write_all().await?;
+    if crate::store::organizations::get(&mut session, target).await?.is_some() {
+        audit::insert(&mut session, target, &entry).await?;
+    }
+    if target != actor.organization_id {
+        audit::insert(&mut session, actor.organization_id, &entry).await?;
+    }
+    Ok(session.commit().await?)
+}
+
+fn entry(gateway: &Gateway, actor: &Actor, deed: Deed<'_>) -> AuditEntry {
+    AuditEntry {
+        id: gateway.ids.next(),
+        actor_kind: actor.kind.word().to_owned(),
+        actor_id: actor.kind.id(),
+        action: deed.action.to_owned(),
+        subject: deed.subject,
+        detail: deed.detail,
+        request_id: actor.request_id.clone(),
+        at: gateway.clock.now(),
+    }
+}

@@ -1,0 +1,81 @@
+//! Is everything well? For the health endpoints and for `doctor`.
+
+use std::time::{Duration, Instant};
+
+use crate::gateway::Gateway;
+use crate::store::{Engine, StoreError};
+
+/// How far the database's clock may be from ours.
+const SKEW_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the database may take to answer before it counts as not answering.
+const PING_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The state of one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartHealth {
+    /// Whether it works.
+    pub ok: bool,
+    /// What is wrong with it, or a figure about it.
+    pub detail: String,
+}
+
+/// The state of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The database answers.
+    pub database: PartHealth,
+    /// The intake queue has room.
+    pub queue: PartHealth,
+    /// Our clock and the database's agree.
+    pub time: PartHealth,
+}
+
+impl Health {
+    /// Whether all parts work.
+    pub fn ok(&self) -> bool {
+        self.database.ok && self.queue.ok && self.time.ok
+    }
+}
+
+/// Asks all parts.
+pub async fn check(gateway: &Gateway) -> Health {
+    let started = Instant::now();
+    let answer = tokio::time::timeout(PING_TIMEOUT, gateway.store.ping()).await;
+    let took = started.elapsed();
+    let engine = match gateway.store.engine() {
+        Engine::Sqlite => "sqlite",
+        Engine::Postgres => "postgres",
+    };
+    let (database, time) = match answer {
+        Ok(Ok(theirs)) => {
+            let skew = (gateway.clock.now() - theirs).abs().to_std().unwrap_or_default();
+            let database = PartHealth {
+                ok: true,
+                detail: format!("{engine} answered in {:.1} ms", took.as_secs_f64() * 1e3),
+            };
+            let time = PartHealth {
+                ok: skew <= SKEW_LIMIT,
+                detail: format!("{} ms from the database's clock", skew.as_millis()),
+            };
+            (database, time)
+        }
+        Ok(Err(error)) => (failed(&error), unknown()),
+        Err(_) => {
+            let detail = format!("{engine} did not answer within {} s", PING_TIMEOUT.as_secs());
+            (PartHealth { ok: false, detail }, unknown())
+        }
+    };
+    let (depth, capacity) = (gateway.batcher.depth(), gateway.batcher.capacity());
+    let queue =
+        PartHealth { ok: depth < capacity, detail: format!("{depth} of {capacity} places taken") };
+    Health { database, queue, time }
+}
+
+fn failed(error: &StoreError) -> PartHealth {
+    PartHealth { ok: false, detail: error.to_string() }
+}
+
+fn unknown() -> PartHealth {
+    PartHealth { ok: false, detail: "not known while the database does not answer".to_owned() }
+}

@@ -1,0 +1,113 @@
+//! What the gateway does, one verb a file. Flows know the gateway and the model; they know nothing of HTTP handlers, pages
+//! and the command line, which call them.
+
+pub mod access;
+pub mod accounts;
+pub mod audit;
+pub mod contacts;
+pub mod health;
+pub mod leads;
+pub mod organizations;
+pub mod receive;
+pub mod record;
+pub mod replay;
+pub mod routes;
+pub mod routing;
+pub mod stream;
+pub mod sweep;
+
+use crate::gateway::KeyringError;
+use crate::model::{OrganizationId, Principal, PrincipalKind};
+use crate::store::StoreError;
+
+/// Who asks for something, and in which request.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The organization they act in.
+    pub organization_id: OrganizationId,
+    /// A key, a person, or the operator.
+    pub kind: PrincipalKind,
+    /// The request, by which the audit log and the logs find each other.
+    pub request_id: Option<String>,
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    /// There is no such thing in this organization.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// A field of the request is wrong.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The field, as the caller calls it.
+        field: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It cannot be done as things stand.
+    #[error("{0}")]
+    Conflict(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Sealing or opening credentials.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+}
+
+impl FlowError {
+    /// A refusal of `field` because of `reason`.
+    pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl From<providers::Misconfigured> for FlowError {
+    fn from(error: providers::Misconfigured) -> Self {
+        Self::Invalid { field: error.field, reason: error.reason }
+    }
+}
+
+impl Actor {
+    /// The principal of a request.
+    pub fn of(principal: &Principal, request_id: Option<String>) -> Self {
+        Self {
+            organization_id: principal.organization_id,
+            kind: principal.kind.clone(),
+            request_id,
+        }
+    }
+
+    /// The person at the command line.
+    pub fn operator(organization_id: OrganizationId) -> Self {
+        Self { organization_id, kind: PrincipalKind::Operator, request_id: None }
+    }
+}
+
+/// A text of 1 to `most` characters, without blanks around it and without control characters.
+pub(crate) fn checked_text(field: &str, text: &str, most: usize) -> Result<String, FlowError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(FlowError::invalid(field, "must not be empty"));
+    }
+    if text.chars().count() > most {
+        return Err(FlowError::invalid(field, format!("must be at most {most} characters")));
+    }
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
+        return Err(FlowError::invalid(field, "must not hold control characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// [`checked_text`] for a field that may be missing; a blank one counts as missing.
+pub(crate) fn optional_text(
+    field: &str,
+    text: Option<&str>,
+    most: usize,
+) -> Result<Option<String>, FlowError> {
+    match text.map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(text) => checked_text(field, text, most).map(Some),
+    }
+}

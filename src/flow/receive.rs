@@ -1,0 +1,371 @@
+//! A webhook comes in: it is verified, each of its items finds its organization, everything is committed, and then it is
+//! answered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use providers::{Batch, Event, EventKind, Inbound, Provider, Rejection, Reply};
+
+use super::routing::{Authority, Destination, call_sides, line_name};
+use crate::gateway::{DirectoryAccount, Gateway, Snapshot};
+use crate::metrics;
+use crate::model::{
+    AccountId, InboxId, Item, KeptRequest, OrganizationId, QuarantineId, QuarantineReason,
+    QuarantinedItem, Receipt, Submission,
+};
+use crate::store::StoreError;
+use crate::store::intake::SubmitError;
+use crate::store::messages::{owner_of, provider_ref};
+
+/// Headers without which a request could not be read again.
+const KEPT_HEADERS: [&str; 3] = ["content-type", "i-twilio-idempotency-token", "telnyx-timestamp"];
+
+/// How many accounts an unverified request may make us try.
+const CANDIDATES: usize = 16;
+
+/// Where a webhook was called.
+#[derive(Debug, Clone, Copy)]
+pub enum Endpoint {
+    /// At an account's own URL.
+    Account(&'static Provider, AccountId),
+    /// At the URL that all accounts of a provider share.
+    Shared(&'static Provider),
+}
+
+/// A webhook that was written.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What to answer.
+    pub reply: Reply,
+    /// What became of its items.
+    pub receipt: Receipt,
+}
+
+/// A webhook that was not.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Nobody proves that it comes from the provider.
+    #[error("{0}")]
+    Rejected(Rejection),
+    /// There is no such account.
+    #[error("there is no such account")]
+    UnknownAccount,
+    /// It could not be written now; the provider must deliver it again.
+    #[error(transparent)]
+    Busy(#[from] SubmitError),
+    /// The database could not be asked whose it is; the provider must deliver it again.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Receives one webhook. `request` has the absolute URL, as the provider called it, and the raw body.
+pub async fn receive(
+    gateway: &Gateway,
+    endpoint: Endpoint,
+    request: http::Request<Bytes>,
+) -> Result<Accepted, Refused> {
+    let started = Instant::now();
+    let provider = endpoint.provider();
+    let result = try_receive(gateway, endpoint, request).await;
+    observe(provider, &result, started.elapsed());
+    result
+}
+
+async fn try_receive(
+    gateway: &Gateway,
+    endpoint: Endpoint,
+    request: http::Request<Bytes>,
+) -> Result<Accepted, Refused> {
+    let at = gateway.clock.now();
+    let inbound = Inbound::Webhook { at, request };
+    let mut snapshot = gateway.directory.snapshot();
+    let mut verified = verify(&snapshot, endpoint, &inbound);
+    // The account may have been made, or its key rotated, by another process a moment ago.
+    let (store, keys) = (&gateway.store, &gateway.keys);
+    if verified.is_err() && gateway.directory.look_again(store, keys, at).await? {
+        snapshot = gateway.directory.snapshot();
+        verified = verify(&snapshot, endpoint, &inbound);
+    }
+    let (account, batch) = verified?;
+    let (Inbound::Webhook { request, .. } | Inbound::Kept { request, .. }) = inbound;
+    let reply = batch.reply.clone();
+    if is_challenge(&request, &batch) {
+        return Ok(Accepted { reply, receipt: Receipt::default() });
+    }
+    let authority = Authority::new(&snapshot, &account, batch.signed_with);
+    let (items, quarantined) = sort(gateway, &authority, batch).await?;
+    let request = keep(gateway, &account, request, at, &items, &quarantined);
+    let submission = Submission { request, keep: true, items, quarantined };
+    let receipt = gateway.batcher.submit(submission).await?;
+    metrics::items(account.provider.name, receipt);
+    Ok(Accepted { reply, receipt })
+}
+
+/// A verification request asks and tells nothing: there is nothing to keep.
+fn is_challenge(request: &http::Request<Bytes>, batch: &Batch) -> bool {
+    request.method() == http::Method::GET
+        && batch.signed_with.is_none()
+        && batch.events.is_empty()
+        && batch.unparsed.is_empty()
+}
+
+/// The account that proves the request, and what it says.
+fn verify(
+    snapshot: &Snapshot,
+    endpoint: Endpoint,
+    inbound: &Inbound,
+) -> Result<(Arc<DirectoryAccount>, Batch), Refused> {
+    let candidates = candidates(snapshot, endpoint, inbound)?;
+    let mut rejection = Rejection::SignatureMismatch;
+    for account in candidates {
+        let Some(webhooks) = account.account.webhooks() else {
+            continue;
+        };
+        match webhooks.receive(inbound) {
+            Ok(batch) => return Ok((Arc::clone(account), batch)),
+            Err(reason) => rejection = reason,
+        }
+    }
+    Err(Refused::Rejected(rejection))
+}
+
+/// The accounts whose keys are tried, without two that share them.
+fn candidates<'s>(
+    snapshot: &'s Snapshot,
+    endpoint: Endpoint,
+    inbound: &Inbound,
+) -> Result<Vec<&'s Arc<DirectoryAccount>>, Refused> {
+    let (Inbound::Webhook { request, .. } | Inbound::Kept { request, .. }) = inbound;
+    let provider = match endpoint {
+        Endpoint::Account(provider, id) => {
+            let account = snapshot.account(id).filter(|a| std::ptr::eq(a.provider, provider));
+            return Ok(vec![account.ok_or(Refused::UnknownAccount)?]);
+        }
+        Endpoint::Shared(provider) => provider,
+    };
+    let claims = (provider.claims)(request);
+    if claims.is_empty() && request.method() == http::Method::GET {
+        // A verification request names no line: whoever has its token may answer.
+        return Ok(snapshot.accounts_of(provider).collect());
+    }
+    let mut found: Vec<&Arc<DirectoryAccount>> = Vec::new();
+    for line in claims {
+        let ids: Vec<AccountId> = match &line {
+            providers::Line::Handle(handle) => ids_of(snapshot.by_handle(provider, handle)),
+            providers::Line::Address(address) => ids_of(snapshot.by_address(provider, address)),
+            providers::Line::Account(id) => snapshot.by_identifier(provider, id).to_vec(),
+            providers::Line::Either(..) | providers::Line::Unnamed => Vec::new(),
+        };
+        for account in ids.into_iter().filter_map(|id| snapshot.account(id)) {
+            let is_new = !found.iter().any(|other| other.keys == account.keys);
+            if is_new && found.len() < CANDIDATES {
+                found.push(account);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn ids_of(lines: &[crate::gateway::RoutedLine]) -> Vec<AccountId> {
+    lines.iter().map(|line| line.account_id).collect()
+}
+
+/// Finds each item's organization; what finds none waits in quarantine, whole.
+pub(super) async fn sort(
+    gateway: &Gateway,
+    authority: &Authority<'_>,
+    batch: Batch,
+) -> Result<(Vec<Item>, Vec<QuarantinedItem>), StoreError> {
+    let mut items = Vec::with_capacity(batch.events.len());
+    let mut quarantined = Vec::new();
+    let provider = authority.provider().name;
+    for event in batch.events {
+        let mut destination = authority.destination(&event);
+        if let Destination::OneOf(candidates) = &destination {
+            let owner = owner(gateway, provider, candidates, &event).await?;
+            destination = owner.unwrap_or(destination);
+        }
+        match destination {
+            Destination::Found { organization_id, account_id, our_address } => {
+                let (direction, person) = call_sides(&event, our_address.as_deref());
+                items.push(Item {
+                    organization_id,
+                    account_id,
+                    provider,
+                    our_address,
+                    direction,
+                    person,
+                    event,
+                });
+            }
+            Destination::OneOf(_) => {
+                let detail = "several organizations could be meant".to_owned();
+                quarantined.push(unrouted(
+                    gateway,
+                    authority,
+                    &event,
+                    QuarantineReason::Ambiguous,
+                    detail,
+                ));
+            }
+            Destination::Nobody => {
+                let line = line_name(&event.line).unwrap_or_else(|| "no line".to_owned());
+                let detail = format!("no route claims {line}");
+                quarantined.push(unrouted(
+                    gateway,
+                    authority,
+                    &event,
+                    QuarantineReason::Unrouted,
+                    detail,
+                ));
+            }
+        }
+    }
+    for item in batch.unparsed {
+        let organization_id = match authority.line(&item.line, None) {
+            Destination::Found { organization_id, .. } => organization_id,
+            _ => custodian(authority),
+        };
+        quarantined.push(QuarantinedItem {
+            organization_id,
+            id: QuarantineId(gateway.ids.next()),
+            position: item.position,
+            reason: QuarantineReason::Unreadable,
+            detail: item.reason,
+            line: line_name(&item.line),
+            raw: item.raw,
+        });
+    }
+    Ok((items, quarantined))
+}
+
+/// Who keeps what belongs to nobody: the one organization that holds the key, else the platform.
+fn custodian(authority: &Authority<'_>) -> OrganizationId {
+    match authority.organizations().as_slice() {
+        [only] => *only,
+        _ => OrganizationId::PLATFORM,
+    }
+}
+
+fn unrouted(
+    gateway: &Gateway,
+    authority: &Authority<'_>,
+    event: &Event,
+    reason: QuarantineReason,
+    detail: String,
+) -> QuarantinedItem {
+    QuarantinedItem {
+        organization_id: custodian(authority),
+        id: QuarantineId(gateway.ids.next()),
+        position: event.key.0.clone(),
+        reason,
+        detail,
+        line: line_name(&event.line),
+        raw: serde_json::to_string(event).unwrap_or_default(),
+    }
+}
+
+/// News that names no line of ours belongs to whoever has the call or message it speaks of.
+async fn owner(
+    gateway: &Gateway,
+    provider: &str,
+    candidates: &[(OrganizationId, AccountId)],
+    event: &Event,
+) -> Result<Option<Destination>, StoreError> {
+    let id = match &event.kind {
+        EventKind::Call(progress) => &progress.call.id,
+        EventKind::Status(status) => &status.reference.0,
+        EventKind::Edited { target, .. } | EventKind::Revoked { target } => &target.0,
+        _ => return Ok(None),
+    };
+    let organizations: Vec<_> = candidates.iter().map(|(organization, _)| *organization).collect();
+    let mut session = gateway.store.read_all().await?;
+    let found = owner_of(&mut session, &organizations, provider_ref(provider, id)).await?;
+    let account = candidates.iter().find(|(organization, _)| Some(*organization) == found);
+    Ok(account.map(|(organization_id, account_id)| Destination::Found {
+        organization_id: *organization_id,
+        account_id: *account_id,
+        our_address: None,
+    }))
+}
+
+/// The request in the form in which it is kept. It belongs to the one organization it names; if it names several, to the
+/// platform, so that none reads another's items.
+fn keep(
+    gateway: &Gateway,
+    account: &DirectoryAccount,
+    request: http::Request<Bytes>,
+    received_at: crate::clock::Timestamp,
+    items: &[Item],
+    quarantined: &[QuarantinedItem],
+) -> KeptRequest {
+    let owners = items.iter().map(|item| item.organization_id);
+    let mut owners = owners.chain(quarantined.iter().map(|item| item.organization_id));
+    let first = owners.next().unwrap_or(account.organization_id);
+    let organization_id =
+        if owners.all(|other| other == first) { first } else { OrganizationId::PLATFORM };
+    let mut headers = String::new();
+    for name in KEPT_HEADERS {
+        if let Some(value) = request.headers().get(name).and_then(|value| value.to_str().ok()) {
+            headers.push_str(name);
+            headers.push_str(": ");
+            headers.push_str(value);
+            headers.push('\n');
+        }
+    }
+    KeptRequest {
+        organization_id,
+        id: InboxId(gateway.ids.at(received_at)),
+        account_id: account.id,
+        provider: account.provider.name,
+        method: request.method().to_string(),
+        url: request.uri().to_string(),
+        headers,
+        body: request.into_body(),
+        received_at,
+    }
+}
+
+fn observe(provider: &'static Provider, result: &Result<Accepted, Refused>, took: Duration) {
+    let outcome = match result {
+        Ok(accepted) => {
+            let receipt = accepted.receipt;
+            match (receipt.quarantined, receipt.stored + receipt.waiting, receipt.duplicate) {
+                (1.., _, _) => "quarantined",
+                (0, 0, 1..) => "duplicate",
+                _ => "accepted",
+            }
+        }
+        Err(Refused::Rejected(rejection)) => {
+            tracing::warn!(provider = provider.name, reason = %rejection, "a webhook was refused");
+            rejection.word()
+        }
+        Err(Refused::UnknownAccount) => "unknown_account",
+        Err(Refused::Busy(SubmitError::Full)) => "queue_full",
+        Err(Refused::Busy(error)) => {
+            tracing::error!(provider = provider.name, %error, "a webhook could not be written");
+            "unavailable"
+        }
+        Err(Refused::Store(error)) => {
+            tracing::error!(provider = provider.name, %error, "a webhook could not be written");
+            "unavailable"
+        }
+    };
+    metrics::webhook(provider.name, outcome, took);
+}
+
+impl Endpoint {
+    /// The provider that calls there.
+    pub fn provider(self) -> &'static Provider {
+        match self {
+            Endpoint::Account(provider, _) | Endpoint::Shared(provider) => provider,
+        }
+    }
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}

@@ -1,0 +1,253 @@
+//! Reading kept webhooks again: after a fix, after a route was added, or because somebody wants to be sure. What was
+//! written before changes nothing; what could not be written before is.
+
+use bytes::Bytes;
+use providers::Inbound;
+use serde_json::json;
+
+use super::audit::{self, Deed};
+use super::receive::sort;
+use super::routing::Authority;
+use super::{Actor, FlowError};
+use crate::gateway::Gateway;
+use crate::metrics;
+use crate::model::{
+    InboxId, KeptRequest, OrganizationId, QuarantineId, QuarantineReason, Receipt, Submission,
+};
+use crate::store::inbox::{self, InboxRequest, QuarantineEntry, QuarantineFilter};
+use crate::store::intake::SubmitError;
+
+/// How many items one replay takes on.
+pub const LIMIT: i64 = 1_000;
+
+/// What a replay came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// The quarantined item, or none when a whole request was replayed.
+    pub item: Option<QuarantineId>,
+    /// Whether the item is open no longer.
+    pub resolved: bool,
+    /// What was written.
+    pub receipt: Receipt,
+    /// The same in a sentence.
+    pub result: String,
+}
+
+/// Replays one quarantined item: the request it stood in is read again, whole.
+pub async fn item(
+    gateway: &Gateway,
+    actor: &Actor,
+    id: QuarantineId,
+) -> Result<Replayed, FlowError> {
+    let organization = actor.organization_id;
+    let mut session = read(gateway, organization).await?;
+    let entry = inbox::item(&mut session, organization, id).await?;
+    drop(session);
+    let entry = entry.ok_or(FlowError::NotFound("quarantined item"))?;
+    let replayed = replay_entry(gateway, &entry).await?;
+    note(gateway, actor, id.to_string(), json!({ "result": replayed.result })).await?;
+    Ok(replayed)
+}
+
+/// Replays every open item that the filter selects, oldest first, at most [`LIMIT`].
+pub async fn range(
+    gateway: &Gateway,
+    actor: &Actor,
+    filter: QuarantineFilter,
+) -> Result<Vec<Replayed>, FlowError> {
+    let organization = actor.organization_id;
+    let filter = QuarantineFilter { state: Some("open".to_owned()), ..filter };
+    let mut session = read(gateway, organization).await?;
+    let mut entries = inbox::items(&mut session, organization, &filter, LIMIT).await?;
+    drop(session);
+    entries.reverse();
+    let mut replayed = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        replayed.push(replay_entry(gateway, entry).await?);
+    }
+    let resolved = replayed.iter().filter(|one| one.resolved).count();
+    let detail = json!({ "items": replayed.len(), "resolved": resolved });
+    note(gateway, actor, "range".to_owned(), detail).await?;
+    Ok(replayed)
+}
+
+/// Closes an open item that nobody wants.
+pub async fn discard(gateway: &Gateway, actor: &Actor, id: QuarantineId) -> Result<(), FlowError> {
+    let organization = actor.organization_id;
+    let mut session = gateway.store.write(organization).await?;
+    if !inbox::discard(&mut session, organization, id, gateway.clock.now()).await? {
+        return Err(FlowError::NotFound("open quarantined item"));
+    }
+    let deed = Deed { action: "webhook.discard", subject: id.to_string(), detail: json!({}) };
+    audit::note(gateway, &mut session, actor, deed).await?;
+    Ok(session.commit().await?)
+}
+
+/// Reads one kept request again, quarantined items or not.
+pub async fn request(gateway: &Gateway, actor: &Actor, id: InboxId) -> Result<Replayed, FlowError> {
+    let organization = actor.organization_id;
+    let mut session = read(gateway, organization).await?;
+    let kept = inbox::request(&mut session, organization, id).await?;
+    drop(session);
+    let kept = kept.ok_or(FlowError::NotFound("webhook"))?;
+    let outcome = replay_request(gateway, &kept).await?;
+    let result = outcome.describe();
+    note(gateway, actor, id.to_string(), json!({ "result": result })).await?;
+    Ok(Replayed { item: None, resolved: outcome.open.is_empty(), receipt: outcome.receipt, result })
+}
+
+/// Writes what waited for these lines, whoever kept it; returns how many items were resolved. Only what a shared key
+/// allows reaches the organization, as when it had just arrived.
+pub(super) async fn claim(
+    gateway: &Gateway,
+    provider: &str,
+    lines: &[String],
+    organization: OrganizationId,
+) -> Result<usize, FlowError> {
+    let mut resolved = 0;
+    for line in lines {
+        let mut session = gateway.store.read_all().await?;
+        let waiting = inbox::unrouted(&mut session, provider, line, LIMIT).await?;
+        drop(session);
+        for entry in
+            waiting.iter().filter(|entry| entry.reason != QuarantineReason::Unreadable.word())
+        {
+            resolved += usize::from(replay_entry(gateway, entry).await?.resolved);
+        }
+    }
+    if resolved > 0 {
+        tracing::info!(%organization, resolved, "a new route claimed what had waited for it");
+    }
+    Ok(resolved)
+}
+
+/// The platform's own rows are out of every organization's sight, and in the operator's.
+async fn read(
+    gateway: &Gateway,
+    organization: OrganizationId,
+) -> Result<crate::store::Session, FlowError> {
+    Ok(match organization {
+        OrganizationId::PLATFORM => gateway.store.read_all().await?,
+        organization => gateway.store.read(organization).await?,
+    })
+}
+
+async fn replay_entry(gateway: &Gateway, entry: &QuarantineEntry) -> Result<Replayed, FlowError> {
+    let mut session = gateway.store.read_all().await?;
+    let kept = inbox::request(&mut session, entry.inbox_organization_id, entry.inbox_id).await?;
+    drop(session);
+    let outcome = match kept {
+        Some(kept) => replay_request(gateway, &kept).await?,
+        None => Outcome::failed("the webhook is no longer kept"),
+    };
+    // What has been read and routed is open no longer; its place in the request says which item it was. What the store
+    // refuses anew is counted beyond those.
+    let refused_again = entry.reason == QuarantineReason::Refused.word() && outcome.refused();
+    let still_open =
+        outcome.failure.is_some() || outcome.open.contains(&entry.position) || refused_again;
+    let state = match (entry.state.as_str(), still_open) {
+        ("open", false) => "resolved",
+        (state, _) => state,
+    };
+    let result = outcome.describe();
+    let now = gateway.clock.now();
+    let mut session = gateway.store.write_all().await?;
+    inbox::record_attempt(&mut session, entry.organization_id, entry.id, state, &result, now)
+        .await?;
+    session.commit().await?;
+    Ok(Replayed { item: Some(entry.id), resolved: !still_open, receipt: outcome.receipt, result })
+}
+
+/// What reading a request again came to.
+struct Outcome {
+    receipt: Receipt,
+    /// The positions of the items that still wait.
+    open: Vec<String>,
+    failure: Option<String>,
+}
+
+async fn replay_request(gateway: &Gateway, kept: &InboxRequest) -> Result<Outcome, FlowError> {
+    let snapshot = gateway.directory.snapshot();
+    let Some(account) = snapshot.account(kept.account_id) else {
+        return Ok(Outcome::failed("the account that received it is no longer connected"));
+    };
+    let Some(webhooks) = account.account.webhooks() else {
+        return Ok(Outcome::failed("the account receives no webhooks"));
+    };
+    let Some(request) = rebuild(kept) else {
+        return Ok(Outcome::failed("the kept webhook is damaged"));
+    };
+    let inbound = Inbound::Kept { at: kept.received_at, request };
+    let batch = match webhooks.receive(&inbound) {
+        Ok(batch) => batch,
+        Err(rejection) => return Ok(Outcome::failed(&rejection.to_string())),
+    };
+    let authority = Authority::new(&snapshot, account, None);
+    let (items, quarantined) = sort(gateway, &authority, batch).await?;
+    let open = quarantined.iter().map(|item| item.position.clone()).collect();
+    let request = KeptRequest {
+        organization_id: kept.organization_id,
+        id: kept.id,
+        account_id: kept.account_id,
+        provider: account.provider.name,
+        method: kept.method.clone(),
+        url: kept.url.clone(),
+        headers: kept.headers.clone(),
+        body: Bytes::new(),
+        received_at: kept.received_at,
+    };
+    let submission = Submission { request, keep: false, items, quarantined };
+    let receipt = gateway.batcher.submit(submission).await.map_err(|error| busy(&error))?;
+    metrics::items(account.provider.name, receipt);
+    Ok(Outcome { receipt, open, failure: None })
+}
+
+fn busy(error: &SubmitError) -> FlowError {
+    FlowError::Conflict(format!("the webhook cannot be written now: {error}"))
+}
+
+/// The request as it was when it was received, but for headers that do not matter.
+fn rebuild(kept: &InboxRequest) -> Option<http::Request<Bytes>> {
+    let mut request = http::Request::builder().method(kept.method.as_str()).uri(kept.url.as_str());
+    for line in kept.headers.lines() {
+        let (name, value) = line.split_once(": ")?;
+        request = request.header(name, value);
+    }
+    request.body(Bytes::from(kept.body.clone())).ok()
+}
+
+impl Outcome {
+    fn failed(reason: &str) -> Self {
+        Self { receipt: Receipt::default(), open: Vec::new(), failure: Some(reason.to_owned()) }
+    }
+
+    /// Whether the store refused an item that could be read and routed.
+    fn refused(&self) -> bool {
+        usize::try_from(self.receipt.quarantined).is_ok_and(|count| count > self.open.len())
+    }
+
+    fn describe(&self) -> String {
+        if let Some(failure) = &self.failure {
+            return failure.clone();
+        }
+        let Receipt { stored, duplicate, waiting, quarantined } = self.receipt;
+        format!(
+            "{stored} written, {duplicate} known already, {waiting} waiting, {quarantined} still quarantined"
+        )
+    }
+}
+
+async fn note(
+    gateway: &Gateway,
+    actor: &Actor,
+    subject: String,
+    detail: serde_json::Value,
+) -> Result<(), FlowError> {
+    if actor.organization_id == OrganizationId::PLATFORM {
+        return Ok(()); // The platform has no members who could read its log.
+    }
+    let mut session = gateway.store.write(actor.organization_id).await?;
+    let deed = Deed { action: "webhook.replay", subject, detail };
+    audit::note(gateway, &mut session, actor, deed).await?;
+    Ok(session.commit().await?)
+}

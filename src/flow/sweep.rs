@@ -1,0 +1,65 @@
+//! Cleaning up: what has been kept long enough is deleted, a few thousand rows at a time.
+
+use chrono::TimeDelta;
+
+use crate::gateway::Gateway;
+use crate::model::OrganizationId;
+use crate::store::{StoreError, inbox, organizations, sweep};
+
+/// How much one sweep deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Raw webhooks.
+    pub webhooks: u64,
+    /// Quarantined items.
+    pub quarantined: u64,
+    /// Events.
+    pub events: u64,
+    /// Changes whose message never came.
+    pub waiting: u64,
+}
+
+/// Deletes what is older than the settings allow, in every organization. Each transaction is small, so that nothing else
+/// waits for it.
+pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
+    let now = gateway.clock.now();
+    let days = |days: i64| now - TimeDelta::days(days);
+    let keep = &gateway.config.retention;
+    let open_from = days(keep.quarantine_days.max(keep.inbox_days));
+    let mut swept = Swept::default();
+    let mut all = vec![OrganizationId::PLATFORM];
+    let known = organizations::list(&mut gateway.store.read_all().await?).await?;
+    all.extend(known.into_iter().map(|organization| organization.id));
+    for organization in all {
+        loop {
+            let mut session = gateway.store.write_all().await?;
+            let inbox =
+                sweep::delete_inbox(&mut session, organization, days(keep.inbox_days), open_from);
+            let webhooks = inbox.await?;
+            let quarantined =
+                sweep::delete_quarantine(&mut session, organization, open_from).await?;
+            let events =
+                sweep::delete_events(&mut session, organization, days(keep.events_days)).await?;
+            session.commit().await?;
+            swept.webhooks += webhooks;
+            swept.quarantined += quarantined;
+            swept.events += events;
+            if webhooks + quarantined + events == 0 {
+                break;
+            }
+        }
+    }
+    let mut session = gateway.store.write_all().await?;
+    swept.waiting = sweep::delete_waiting(&mut session, days(keep.waiting_days)).await?;
+    session.commit().await?;
+    Ok(swept)
+}
+
+/// Measures how much waits.
+pub async fn measure(gateway: &Gateway) -> Result<(), StoreError> {
+    let mut session = gateway.store.read_all().await?;
+    let open = inbox::open_count(&mut session).await?;
+    let changes = sweep::waiting_count(&mut session).await?;
+    crate::metrics::waiting(gateway.batcher.depth(), Some(open), Some(changes));
+    Ok(())
+}

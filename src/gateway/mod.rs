@@ -1,0 +1,146 @@
+//! Everything a flow may touch, in one place.
+
+mod directory;
+mod keyring;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+pub use directory::{Directory, DirectoryAccount, RoutedLine, Snapshot};
+pub(crate) use directory::{build, line_key};
+pub use keyring::{Keyring, KeyringError};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ids::Ids;
+use crate::metrics;
+use crate::store::intake::{Batcher, BatcherOptions};
+use crate::store::{Engine, PostgresRoles, Store, StoreError, StoreOptions};
+use crate::transport::Transport;
+use crate::vault::{MasterKeyError, MasterKeys};
+
+/// The gateway at work.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The database.
+    pub store: Store,
+    /// Where webhooks are handed in.
+    pub batcher: Batcher,
+    /// Accounts and routes, in memory.
+    pub directory: Directory,
+    /// What opens credentials.
+    pub keys: Keyring,
+    /// The way out.
+    pub transport: Transport,
+    /// Where time comes from.
+    pub clock: Clock,
+    /// Where ids come from.
+    pub ids: Ids,
+    /// The settings.
+    pub config: Config,
+    /// How many bytes of webhooks may still be held in memory.
+    pub intake_room: Arc<Semaphore>,
+    /// Wakes those who wait for events: changes whenever this process has written some.
+    pub news: watch::Sender<u64>,
+}
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The master key.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// The data folder.
+    #[error("data.dir: {0}")]
+    DataFolder(std::io::Error),
+}
+
+impl Gateway {
+    /// Opens the database and the keys, and starts the writers. The schema must be up to date.
+    pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, StartError> {
+        let store = open_store(&config).await?;
+        let ids = Ids::new(clock.clone());
+        let writers = match store.engine() {
+            Engine::Sqlite => 1,
+            Engine::Postgres => config.intake.writers,
+        };
+        let options = BatcherOptions {
+            queue: config.intake.queue_requests,
+            batch: config.intake.batch_requests,
+            writers,
+        };
+        let (news, _) = watch::channel(0);
+        let wake = news.clone();
+        let observe = move |committed: crate::store::intake::Committed| {
+            metrics::batch(committed.submissions, committed.took, committed.ok);
+            wake.send_modify(|count| *count += 1);
+        };
+        let batcher = Batcher::start(store.clone(), clock.clone(), ids.clone(), options, observe);
+        let keys = Keyring::new(master_keys(&config)?);
+        let directory = Directory::load(&store, &keys, clock.now()).await?;
+        Ok(Arc::new(Self {
+            store,
+            batcher,
+            directory,
+            keys,
+            transport: Transport::new(),
+            clock,
+            ids,
+            intake_room: Arc::new(Semaphore::new(config.intake.queue_bytes)),
+            config,
+            news,
+        }))
+    }
+
+    /// Reads accounts and routes anew, if they have changed since.
+    pub async fn refresh_directory(&self) -> Result<(), StoreError> {
+        self.directory.refresh(&self.store, &self.keys, self.clock.now()).await
+    }
+
+    /// Tells those who wait for events to look.
+    pub fn wake_readers(&self) {
+        self.news.send_modify(|count| *count += 1);
+    }
+
+    /// Writes everything that was accepted, and closes the database.
+    pub async fn stop(&self) {
+        self.batcher.close().await;
+        self.store.close().await;
+    }
+}
+
+/// Opens the database of the settings; SQLite's folder is made if it does not exist.
+pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+    std::fs::create_dir_all(&config.data.dir).map_err(StartError::DataFolder)?;
+    let own = |url: &secrecy::SecretString| {
+        use secrecy::ExposeSecret;
+        (!url.expose_secret().trim().is_empty()).then(|| url.clone())
+    };
+    let options = StoreOptions {
+        url: config.database_url(),
+        roles: PostgresRoles {
+            api_url: own(&config.database.api_url),
+            intake_url: own(&config.database.intake_url),
+        },
+        connections: config.database.connections,
+        intake_connections: u32::try_from(config.intake.writers).unwrap_or(1) + 2,
+        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+        sqlite_full_sync: config.database.sqlite_synchronous == "full",
+    };
+    Ok(Store::open(&options).await?)
+}
+
+/// The master keys of the settings: from the environment, or from the file, which is made if it does not exist.
+pub fn master_keys(config: &Config) -> Result<MasterKeys, MasterKeyError> {
+    use secrecy::ExposeSecret;
+    if config.keys.master_key.expose_secret().trim().is_empty() {
+        MasterKeys::file(&config.master_key_file())
+    } else {
+        MasterKeys::given(&config.keys.master_key)
+    }
+}

@@ -1,0 +1,112 @@
+//! What the gateway does by the clock. Each job is idempotent and may run in several processes at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::flow::access::{self, KeyMemory};
+use crate::flow::sweep;
+use crate::gateway::Gateway;
+use crate::store::StoreError;
+
+const DIRECTORY: Duration = Duration::from_secs(1);
+const KEY_USES: Duration = Duration::from_secs(30);
+const MEASURE: Duration = Duration::from_secs(15);
+const SWEEP: Duration = Duration::from_hours(1);
+
+/// The jobs at work.
+#[derive(Debug)]
+pub struct Jobs {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Jobs {
+    /// Starts all jobs.
+    pub fn start(gateway: &Arc<Gateway>, keys: &Arc<KeyMemory>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut jobs = Self { stop, tasks: JoinSet::new() };
+        let every = |jobs: &mut Self, name, period, job| {
+            jobs.tasks.spawn(run(
+                name,
+                period,
+                Arc::clone(gateway),
+                Arc::clone(keys),
+                stopped.clone(),
+                job,
+            ));
+        };
+        every(&mut jobs, "directory", DIRECTORY, Job::Directory);
+        every(&mut jobs, "key uses", KEY_USES, Job::KeyUses);
+        every(&mut jobs, "measure", MEASURE, Job::Measure);
+        every(&mut jobs, "sweep", SWEEP, Job::Sweep);
+        jobs
+    }
+
+    /// Lets running jobs finish, and starts no more.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Job {
+    /// Notices what other processes changed about accounts and routes.
+    Directory,
+    /// Writes down when keys were last used.
+    KeyUses,
+    /// Measures what waits.
+    Measure,
+    /// Deletes what was kept long enough.
+    Sweep,
+}
+
+impl Job {
+    async fn run(self, gateway: &Gateway, keys: &KeyMemory) -> Result<(), StoreError> {
+        match self {
+            Job::Directory => gateway.refresh_directory().await,
+            Job::KeyUses => access::flush_uses(gateway, keys).await,
+            Job::Measure => sweep::measure(gateway).await,
+            Job::Sweep => {
+                let swept = sweep::run(gateway).await?;
+                tracing::debug!(?swept, "swept");
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn run(
+    name: &'static str,
+    period: Duration,
+    gateway: Arc<Gateway>,
+    keys: Arc<KeyMemory>,
+    mut stopped: watch::Receiver<bool>,
+    job: Job,
+) {
+    let mut failing = false;
+    loop {
+        match job.run(&gateway, &keys).await {
+            Ok(()) if failing => {
+                tracing::info!(job = name, "the job works again");
+                failing = false;
+            }
+            // One line when it begins to fail; a database that is away would fill the log.
+            Err(error) if !failing => {
+                tracing::warn!(job = name, %error, "a job failed; it will be tried again");
+                failing = true;
+            }
+            Ok(()) | Err(_) => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(period) => {}
+            _ = stopped.wait_for(|stop| *stop) => break,
+        }
+    }
+    if let Job::KeyUses = job {
+        let _ = job.run(&gateway, &keys).await;
+    }
+}

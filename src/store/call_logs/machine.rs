@@ -1,0 +1,207 @@
+//! A call's state machine.
+//!
+//! Every item of news only ever adds: a stage wins over one of lower rank, a fact over its absence. So the row comes out
+//! the same in whatever order the news arrives.
+
+use providers::{CallFact, CallProgress, CallStage, Direction, Recording};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::CallRow;
+use crate::clock::Timestamp;
+use crate::model::Item;
+use crate::store::types::{clean, clean_json};
+
+impl CallRow {
+    /// A call of which nothing is known but that there is news of it.
+    pub(in crate::store) fn begin(
+        id: Uuid,
+        item: &Item,
+        progress: &CallProgress,
+        provider_ref: Uuid,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            organization_id: item.organization_id,
+            id,
+            identity_id: None,
+            provider_ref,
+            direction: Direction::Inbound,
+            direction_known: false,
+            our_address: None,
+            state: CallStage::Queued,
+            account_id: Some(item.account_id),
+            provider_call_id: progress.call.id.clone(),
+            session_id: None,
+            parent_call_id: None,
+            control_id: None,
+            provider: item.provider.to_owned(),
+            channel: progress.channel,
+            answered_by: None,
+            hangup_cause: None,
+            hangup_source: None,
+            sip_code: None,
+            duration_seconds: None,
+            cost_nanos: None,
+            cost_currency: None,
+            recordings: json!([]),
+            transcript: None,
+            metadata: json!({}),
+            answered_at: None,
+            ended_at: None,
+            occurred_at: item.event.at,
+            created_at: now,
+            processed_at: now,
+        }
+    }
+
+    /// Takes in one item of news that happened `at`.
+    pub(in crate::store) fn learn(
+        &mut self,
+        progress: &CallProgress,
+        at: Timestamp,
+        now: Timestamp,
+    ) {
+        self.processed_at = now;
+        fill(&mut self.session_id, progress.call.session.as_ref());
+        fill(&mut self.parent_call_id, progress.call.parent.as_ref());
+        fill(&mut self.control_id, progress.call.control.as_ref());
+        if let Some(stage) = progress.stage {
+            if stage.rank() > self.state.rank() {
+                self.state = stage;
+            }
+            match stage {
+                CallStage::InProgress => self.answered_at = Some(earliest(self.answered_at, at)),
+                stage if stage.is_final() => self.ended_at = Some(earliest(self.ended_at, at)),
+                _ => {}
+            }
+        }
+        for fact in &progress.facts {
+            self.learn_fact(fact);
+        }
+        // A call that was answered and is over, without a word on its length, lasted from the one to the other.
+        if self.duration_seconds.is_none()
+            && let (Some(answered), Some(ended)) = (self.answered_at, self.ended_at)
+            && ended >= answered
+        {
+            self.metadata["measured_seconds"] = json!((ended - answered).num_seconds());
+        }
+    }
+
+    fn learn_fact(&mut self, fact: &CallFact) {
+        match fact {
+            CallFact::AnsweredBy { who, detail } => {
+                fill(&mut self.answered_by, Some(who));
+                self.metadata["answered_by_detail"] = json!(detail);
+            }
+            CallFact::Duration { seconds } => {
+                self.duration_seconds = self.duration_seconds.max(Some(*seconds));
+            }
+            CallFact::AnsweredAt { at } => self.answered_at = Some(earliest(self.answered_at, *at)),
+            CallFact::Hangup { cause, source, sip_code } => {
+                fill(&mut self.hangup_cause, cause.as_ref());
+                fill(&mut self.hangup_source, source.as_ref());
+                fill(&mut self.sip_code, sip_code.as_ref());
+            }
+            CallFact::Recorded { recording } => self.learn_recording(recording),
+            CallFact::Transcribed { text, is_final: true, .. } => {
+                let text = clean(text);
+                let before = self.transcript.take().filter(|before| *before != text);
+                self.transcript = Some(match before {
+                    Some(before) => format!("{before}\n{text}"),
+                    None => text.into_owned(),
+                });
+            }
+            CallFact::Cost { total } => {
+                let total = total.clone().abs();
+                if self.cost_nanos.is_none_or(|known| known <= total.nanos()) {
+                    self.cost_nanos = Some(total.nanos());
+                    self.cost_currency = Some(total.currency().to_owned());
+                }
+            }
+            CallFact::Digits { digits } => self.metadata["digits"] = json!(digits),
+            CallFact::Speech { text } => self.metadata["speech"] = json!(text),
+            CallFact::Quality { mos } => self.metadata["mos"] = json!(mos),
+            CallFact::Error { code, detail } => {
+                self.metadata["error"] = json!({ "code": code, "detail": detail });
+            }
+            // Kept in `call_events` only.
+            CallFact::Transcribed { is_final: false, .. } | CallFact::Noted { .. } => {}
+        }
+    }
+
+    /// One entry a recording; what is known later completes it, and `completed` stays completed.
+    fn learn_recording(&mut self, recording: &Recording) {
+        let Ok(Value::Object(mut news)) = serde_json::to_value(recording) else {
+            return;
+        };
+        let Value::Array(known) = &mut self.recordings else {
+            return;
+        };
+        let same =
+            |entry: &&mut Value| recording.id.is_some() && entry["id"] == json!(recording.id);
+        match known.iter_mut().find(same) {
+            Some(Value::Object(entry)) => {
+                if entry.get("status") == Some(&json!("completed")) {
+                    news.remove("status");
+                }
+                entry.extend(news);
+            }
+            _ => known.push(Value::Object(news)),
+        }
+    }
+
+    /// How the call ended, in one word; `None` while it lasts. A call that ended without having been answered was
+    /// missed (inbound) or not taken (outbound), whatever the provider calls its end.
+    pub(in crate::store) fn outcome(&self) -> Option<&'static str> {
+        outcome(
+            self.state,
+            self.answered_at.is_some() || self.duration_seconds > Some(0),
+            self.direction,
+        )
+    }
+}
+
+/// How a call in `state` ended; `None` while it lasts.
+pub(in crate::store) fn outcome(
+    state: CallStage,
+    answered: bool,
+    direction: Direction,
+) -> Option<&'static str> {
+    Some(match (state, direction) {
+        (state, _) if !state.is_final() => return None,
+        (CallStage::Completed, _) if answered => "answered",
+        (CallStage::Completed | CallStage::NoAnswer | CallStage::Canceled, Direction::Inbound) => {
+            "missed"
+        }
+        (CallStage::Canceled, Direction::Outbound) => "canceled",
+        (CallStage::Completed | CallStage::NoAnswer, Direction::Outbound) => "no_answer",
+        (CallStage::Busy, _) => "busy",
+        (CallStage::Rejected, _) => "rejected",
+        _ => "failed",
+    })
+}
+
+fn fill(field: &mut Option<String>, news: Option<&String>) {
+    if field.is_none() {
+        *field = news.map(|text| clean(text).into_owned());
+    }
+}
+
+fn earliest(known: Option<Timestamp>, news: Timestamp) -> Timestamp {
+    known.map_or(news, |known| known.min(news))
+}
+
+impl CallRow {
+    pub(super) fn stored_metadata(&self) -> Value {
+        let mut members = match &self.metadata {
+            Value::Object(members) => members.clone(),
+            _ => Map::new(),
+        };
+        members.remove("direction_guessed");
+        if !self.direction_known {
+            members.insert("direction_guessed".to_owned(), json!(true));
+        }
+        clean_json(Value::Object(members))
+    }
+}

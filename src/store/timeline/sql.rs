@@ -1,0 +1,233 @@
+//! The timeline's SQL, put together for the engine and for what is asked.
+//!
+//! Parameters: 1 organization, 2 ids below this one, 3 ids from this one on, 4 lead or contact, 5 limit, 6 offset,
+//! and if the selection is narrow: 7 direction, 8 channel, 9 pattern.
+
+use std::fmt::Write;
+
+use crate::store::Engine;
+
+/// Whose communications are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Organization,
+    Lead,
+    Contact,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plan {
+    pub(super) engine: Engine,
+    pub(super) scope: Scope,
+    pub(super) with_total: bool,
+    pub(super) narrow: bool,
+}
+
+/// One of the two tables.
+#[derive(Debug, Clone, Copy)]
+enum Table {
+    Messages,
+    Calls,
+}
+
+const TABLES: [Table; 2] = [Table::Messages, Table::Calls];
+
+/// The columns every row of the page has, of a table called `t`. Statuses, kinds and texts go by the same names.
+const MESSAGE_COLUMNS: &str = "t.organization_id, t.id, false as is_call, t.identity_id, t.channel, t.provider, t.direction, t.content,
+    t.kind, t.status, t.metadata, t.our_address, t.occurred_at, t.created_at,
+    coalesce(t.processed_at, t.created_at) as processed_at";
+const CALL_COLUMNS: &str = "t.organization_id, t.id, true as is_call, t.identity_id, t.channel, t.provider, t.direction,
+    t.transcript as content, 'call' as kind, t.state as status, t.metadata, t.our_address, t.occurred_at,
+    t.created_at, t.processed_at";
+
+impl Table {
+    fn name(self) -> &'static str {
+        match self {
+            Table::Messages => "messages",
+            Table::Calls => "call_logs",
+        }
+    }
+
+    fn columns(self) -> &'static str {
+        match self {
+            Table::Messages => MESSAGE_COLUMNS,
+            Table::Calls => CALL_COLUMNS,
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Table::Messages => "content",
+            Table::Calls => "transcript",
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn sql(self) -> String {
+        let page = match self.engine {
+            Engine::Postgres => self.postgres_page(),
+            Engine::Sqlite => self.sqlite_page(),
+        };
+        let who = self.who();
+        let total = if self.with_total { self.total() } else { "null".to_owned() };
+        let lead = if self.scope == Scope::Lead { "$4" } else { LEAD_OF_CONTACT };
+        let shown = shown(self.engine, lead, &total);
+        format!(
+            "with {who} page as ({page}) {} from page {} order by page.id desc",
+            shown.select, shown.join
+        )
+    }
+
+    /// The identities of the person asked for.
+    fn who(self) -> &'static str {
+        match self.scope {
+            Scope::Organization => "",
+            Scope::Lead => {
+                "who as (select i.id from leads l join contact_identities i
+                     on i.organization_id = l.organization_id and i.contact_id = l.contact_id
+                     where l.organization_id = $1 and l.id = $4),"
+            }
+            Scope::Contact => {
+                "who as (select i.id from contact_identities i
+                     where i.organization_id = $1 and i.contact_id = $4),"
+            }
+        }
+    }
+
+    /// What every row must meet, of a table called `t`.
+    fn conditions(self, table: Table) -> String {
+        let mut conditions = "t.organization_id = $1 and t.id < $2 and t.id >= $3".to_owned();
+        if self.scope == Scope::Organization {
+            // The parameter is there whatever is asked for.
+            conditions.push_str(match self.engine {
+                Engine::Postgres => " and $4::uuid is null",
+                Engine::Sqlite => " and $4 is null",
+            });
+        }
+        if self.narrow {
+            let text = table.text();
+            let [direction, channel, pattern] = match self.engine {
+                Engine::Postgres => ["$7::text", "$8::text", "$9::text"],
+                Engine::Sqlite => ["$7", "$8", "$9"],
+            };
+            let _ = write!(conditions,
+                " and ({direction} is null or t.direction = {direction})
+                  and ({channel} is null or t.channel = {channel})
+                  and ({pattern} is null or lower(coalesce(t.{text}, '')) like {pattern} escape '\\')"
+            );
+        }
+        conditions
+    }
+
+    /// From each table and identity the newest rows that could be on the page, by index; then the newest of all.
+    fn postgres_page(self) -> String {
+        let branch = |table: Table| {
+            let (columns, name, conditions) =
+                (table.columns(), table.name(), self.conditions(table));
+            match self.scope {
+                Scope::Organization => format!(
+                    "(select {columns} from {name} t where {conditions} order by t.id desc limit $5 + $6)"
+                ),
+                Scope::Lead | Scope::Contact => format!(
+                    "(select t.* from who cross join lateral (select {columns} from {name} t
+                      where {conditions} and t.identity_id = who.id order by t.id desc limit $5 + $6) t)"
+                ),
+            }
+        };
+        let [messages, calls] = TABLES.map(branch);
+        format!("{messages} union all {calls} order by id desc limit $5 offset $6")
+    }
+
+    /// SQLite has no lateral joins: the ids of the page first, from the indexes, and then the rows.
+    fn sqlite_page(self) -> String {
+        let of_person = match self.scope {
+            Scope::Organization => "",
+            Scope::Lead | Scope::Contact => "and t.identity_id in (select id from who)",
+        };
+        let branch = |table: Table| {
+            let (name, conditions) = (table.name(), self.conditions(table));
+            format!("select t.id from {name} t where {conditions} {of_person}")
+        };
+        let [messages, calls] = TABLES.map(branch);
+        let ids = format!("{messages} union all {calls} order by 1 desc limit $5 offset $6");
+        let rows = |table: Table| {
+            format!(
+                "select {} from {} t where t.organization_id = $1 and t.id in (select id from ids)",
+                table.columns(),
+                table.name()
+            )
+        };
+        let [messages, calls] = TABLES.map(rows);
+        format!("with ids as ({ids}) {messages} union all {calls}")
+    }
+
+    fn total(self) -> String {
+        let of_person = match self.scope {
+            Scope::Organization => "",
+            Scope::Lead | Scope::Contact => "and t.identity_id in (select id from who)",
+        };
+        let count = |table: Table| {
+            let (name, conditions) = (table.name(), self.conditions(table));
+            format!("(select count(*) from {name} t where {conditions} {of_person})")
+        };
+        TABLES.map(count).join(" + ")
+    }
+}
+
+/// The oldest lead of the row's contact.
+const LEAD_OF_CONTACT: &str =
+    "(select l.id from leads l where l.organization_id = page.organization_id
+    and l.contact_id = i.contact_id order by l.id limit 1)";
+
+/// The rows of the ids in `k (o, i)`.
+pub(super) fn by_ids(engine: Engine) -> String {
+    let branch = |table: Table| {
+        format!(
+            "select {} from k join {} t on t.organization_id = k.o and t.id = k.i",
+            table.columns(),
+            table.name()
+        )
+    };
+    let [messages, calls] = TABLES.map(branch);
+    let shown = shown(engine, LEAD_OF_CONTACT, "null");
+    format!("{} from ({messages} union all {calls}) page {}", shown.select, shown.join)
+}
+
+/// The page's rows, completed with what stands in other tables.
+struct Shown {
+    select: String,
+    join: &'static str,
+}
+
+fn shown(engine: Engine, lead: &str, total: &str) -> Shown {
+    let (object, strip, array, json) = match engine {
+        Engine::Postgres => ("jsonb_build_object", "jsonb_strip_nulls", "jsonb_agg", ""),
+        Engine::Sqlite => ("json_object", "", "json_group_array", "json"),
+    };
+    let files = format!(
+        "(select {array}({strip}({object}('position', a.position, 'kind', a.kind, 'mime_type', a.mime_type,
+             'filename', a.filename, 'size', a.size)) order by a.position)
+          from message_attachments a
+          where a.organization_id = page.organization_id and a.message_id = page.id)"
+    );
+    let call = format!(
+        "(select {object}('recordings', {json}(c.recordings), 'duration_seconds', c.duration_seconds,
+             'answered_at', c.answered_at, 'ended_at', c.ended_at, 'answered_by', c.answered_by,
+             'hangup_cause', c.hangup_cause, 'hangup_source', c.hangup_source, 'sip_code', c.sip_code,
+             'cost_nanos', c.cost_nanos, 'cost_currency', c.cost_currency,
+             'provider_call_id', c.provider_call_id, 'session_id', c.session_id)
+          from call_logs c where c.organization_id = page.organization_id and c.id = page.id)"
+    );
+    let select = format!(
+        "select page.id, page.is_call, i.contact_id, {lead}, page.channel, page.provider, page.direction,
+            page.content, page.kind, page.status, page.metadata,
+            case when page.is_call then {call}
+                 when page.kind in ('image', 'audio', 'voice', 'video', 'document', 'sticker') then {files} end,
+            page.our_address, page.occurred_at, page.created_at, page.processed_at, {total}"
+    );
+    let join = "left join contact_identities i
+        on i.organization_id = page.organization_id and i.id = page.identity_id";
+    Shown { select, join }
+}

@@ -1,0 +1,335 @@
+//! `/api/v1/accounts`: accounts at providers. Credentials go in and never come out.
+
+use std::collections::BTreeMap;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use providers::{PROVIDERS, Secret};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::extract::{Access, Id, Json};
+use super::times::At;
+use super::{App, Problem};
+use crate::config::Server;
+use crate::flow::accounts as flow;
+use crate::model::{Account, AccountId, Scope};
+use crate::store::{accounts, notices};
+
+/// An account at a provider.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AccountView {
+    /// Its id.
+    id: Uuid,
+    /// `meta`, `twilio` or `telnyx`.
+    provider: String,
+    /// What people call it.
+    name: String,
+    /// Its plain settings.
+    settings: BTreeMap<String, String>,
+    /// The names of the credentials that are set.
+    credentials: Vec<String>,
+    /// Until when the credentials before the last rotation stay valid.
+    previous_expires_at: Option<At>,
+    /// The URL to register with the provider: this account's own.
+    webhook_url: String,
+    /// The URL that all accounts of the provider share; the body says which account is meant.
+    shared_webhook_url: String,
+    /// When it was created.
+    created_at: At,
+    /// When it was last changed.
+    updated_at: At,
+}
+
+/// All accounts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct AccountList {
+    /// The accounts, oldest first.
+    items: Vec<AccountView>,
+}
+
+/// A provider, and what an account of it is made of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProviderView {
+    /// Its word.
+    name: &'static str,
+    /// Its name.
+    title: &'static str,
+    /// What it can carry.
+    channels: Vec<&'static str>,
+    /// What an account is made of.
+    fields: Vec<FieldView>,
+}
+
+/// One setting or credential.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldView {
+    /// Its name.
+    name: &'static str,
+    /// It is a credential, and belongs in `credentials`.
+    secret: bool,
+    /// An account needs it.
+    required: bool,
+    /// It can be rotated.
+    rotates: bool,
+    /// What it is.
+    about: &'static str,
+}
+
+/// An account to connect.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewAccountBody {
+    /// `meta`, `twilio` or `telnyx`.
+    provider: String,
+    /// What people call it.
+    name: String,
+    /// Its plain settings, by name.
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
+    /// Its credentials, by name.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    credentials: BTreeMap<String, SecretString>,
+}
+
+/// What to change about an account.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountChangeBody {
+    /// Another name.
+    name: Option<String>,
+    /// Other settings; an empty text takes one away.
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
+    /// Other credentials, valid at once; the old ones are invalid at once. To let both be valid for a while, rotate.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    credentials: BTreeMap<String, SecretString>,
+}
+
+/// New credentials.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotateBody {
+    /// The new credentials, by name.
+    #[schema(value_type = BTreeMap<String, String>)]
+    credentials: BTreeMap<String, SecretString>,
+    /// How long the old ones stay valid beside them, in hours, 0 to 720; 24 if not given.
+    previous_valid_hours: Option<i64>,
+}
+
+/// What a provider says about an account, a number or a template.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NoticeView {
+    /// What it is about.
+    topic: String,
+    /// One line for a person.
+    title: String,
+    /// `info`, `warning` or `critical`.
+    severity: String,
+    /// Everything the provider said.
+    data: Value,
+    /// When it happened.
+    at: At,
+}
+
+/// Notices, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NoticeList {
+    /// The notices.
+    items: Vec<NoticeView>,
+}
+
+fn view(account: Account, server: &Server, headers: &HeaderMap) -> AccountView {
+    let configured = server.public_url.trim_end_matches('/');
+    let host =
+        headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
+    let base = if configured.is_empty() { format!("http://{host}") } else { configured.to_owned() };
+    AccountView {
+        id: account.id.0,
+        webhook_url: format!("{base}/hooks/{}/{}", account.provider, account.id),
+        shared_webhook_url: format!("{base}/hooks/{}", account.provider),
+        provider: account.provider,
+        name: account.name,
+        settings: account.settings,
+        credentials: account.credentials,
+        previous_expires_at: account.previous_expires_at.map(At),
+        created_at: account.created_at.into(),
+        updated_at: account.updated_at.into(),
+    }
+}
+
+/// The providers, and what an account of each is made of.
+#[utoipa::path(get, path = "/api/v1/providers", tag = "accounts", responses(
+    (status = 200, body = Vec<ProviderView>),
+))]
+pub(super) async fn providers(access: Access) -> Result<Answer<Vec<ProviderView>>, Problem> {
+    access.needs(Scope::AccountsRead)?;
+    let field = |field: &providers::Field| FieldView {
+        name: field.name,
+        secret: field.secret,
+        required: field.required,
+        rotates: field.rotates,
+        about: field.about,
+    };
+    let provider = |provider: &&'static providers::Provider| ProviderView {
+        name: provider.name,
+        title: provider.title,
+        channels: provider.channels.iter().map(|channel| channel.word()).collect(),
+        fields: provider.fields.iter().map(field).collect(),
+    };
+    Ok(Answer(PROVIDERS.iter().map(provider).collect()))
+}
+
+/// The organization's accounts.
+#[utoipa::path(get, path = "/api/v1/accounts", tag = "accounts", responses((status = 200, body = AccountList)))]
+pub(super) async fn list(
+    State(app): State<App>,
+    access: Access,
+    headers: HeaderMap,
+) -> Result<Answer<AccountList>, Problem> {
+    let organization = access.needs(Scope::AccountsRead)?;
+    let mut session = app.gateway.store.read(organization).await?;
+    let found = accounts::list(&mut session, organization).await?;
+    let server = &app.gateway.config.server;
+    let items = found.into_iter().map(|sealed| view(sealed.account, server, &headers)).collect();
+    Ok(Answer(AccountList { items }))
+}
+
+/// Connects an account.
+#[utoipa::path(post, path = "/api/v1/accounts", tag = "accounts", request_body = NewAccountBody, responses(
+    (status = 201, body = AccountView),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn create(
+    State(app): State<App>,
+    access: Access,
+    headers: HeaderMap,
+    Json(body): Json<NewAccountBody>,
+) -> Result<(StatusCode, Answer<AccountView>), Problem> {
+    access.needs(Scope::AccountsWrite)?;
+    let new = flow::NewAccount {
+        provider: body.provider,
+        name: body.name,
+        settings: body.settings,
+        credentials: secrets(body.credentials),
+    };
+    let account = flow::create(&app.gateway, &access.actor(), new).await?;
+    Ok((StatusCode::CREATED, Answer(view(account, &app.gateway.config.server, &headers))))
+}
+
+fn secrets(credentials: BTreeMap<String, SecretString>) -> BTreeMap<String, Secret> {
+    credentials
+}
+
+/// One account.
+#[utoipa::path(get, path = "/api/v1/accounts/{id}", tag = "accounts", params(("id" = Uuid, Path)), responses(
+    (status = 200, body = AccountView),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn get(
+    State(app): State<App>,
+    access: Access,
+    headers: HeaderMap,
+    Id(id): Id<AccountId>,
+) -> Result<Answer<AccountView>, Problem> {
+    let organization = access.needs(Scope::AccountsRead)?;
+    let mut session = app.gateway.store.read(organization).await?;
+    let found = accounts::get(&mut session, organization, id).await?;
+    let found = found.ok_or_else(|| Problem::not_found("account"))?;
+    Ok(Answer(view(found.account, &app.gateway.config.server, &headers)))
+}
+
+/// Changes an account.
+#[utoipa::path(patch, path = "/api/v1/accounts/{id}", tag = "accounts", params(("id" = Uuid, Path)),
+    request_body = AccountChangeBody, responses(
+    (status = 200, body = AccountView),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn update(
+    State(app): State<App>,
+    access: Access,
+    headers: HeaderMap,
+    Id(id): Id<AccountId>,
+    Json(body): Json<AccountChangeBody>,
+) -> Result<Answer<AccountView>, Problem> {
+    access.needs(Scope::AccountsWrite)?;
+    let change = flow::AccountChange {
+        name: body.name,
+        settings: body.settings,
+        credentials: secrets(body.credentials),
+    };
+    let account = flow::update(&app.gateway, &access.actor(), id, change).await?;
+    Ok(Answer(view(account, &app.gateway.config.server, &headers)))
+}
+
+/// Replaces credentials while the old ones stay valid for a while: for the time in which the provider already signs with
+/// the new ones, or still with the old.
+#[utoipa::path(post, path = "/api/v1/accounts/{id}/rotate", tag = "accounts", params(("id" = Uuid, Path)),
+    request_body = RotateBody, responses(
+    (status = 200, body = AccountView),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 422, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn rotate(
+    State(app): State<App>,
+    access: Access,
+    headers: HeaderMap,
+    Id(id): Id<AccountId>,
+    Json(body): Json<RotateBody>,
+) -> Result<Answer<AccountView>, Problem> {
+    access.needs(Scope::AccountsWrite)?;
+    let rotation = flow::Rotation {
+        credentials: secrets(body.credentials),
+        previous_valid_hours: body.previous_valid_hours,
+    };
+    let account = flow::rotate(&app.gateway, &access.actor(), id, rotation).await?;
+    Ok(Answer(view(account, &app.gateway.config.server, &headers)))
+}
+
+/// Takes an account away, with its routes and credentials. Its history stays.
+#[utoipa::path(delete, path = "/api/v1/accounts/{id}", tag = "accounts", params(("id" = Uuid, Path)), responses(
+    (status = 204),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 409, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn delete(
+    State(app): State<App>,
+    access: Access,
+    Id(id): Id<AccountId>,
+) -> Result<StatusCode, Problem> {
+    access.needs(Scope::AccountsWrite)?;
+    flow::delete(&app.gateway, &access.actor(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the provider says about the account, its numbers and templates: the newest hundred.
+#[utoipa::path(get, path = "/api/v1/accounts/{id}/notices", tag = "accounts", params(("id" = Uuid, Path)), responses(
+    (status = 200, body = NoticeList),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn notices(
+    State(app): State<App>,
+    access: Access,
+    Id(id): Id<AccountId>,
+) -> Result<Answer<NoticeList>, Problem> {
+    let organization = access.needs(Scope::AccountsRead)?;
+    let mut session = app.gateway.store.read(organization).await?;
+    let account = accounts::get(&mut session, organization, id).await?;
+    account.ok_or_else(|| Problem::not_found("account"))?;
+    let notice = |notice: notices::StoredNotice| NoticeView {
+        topic: notice.topic,
+        title: notice.title,
+        severity: notice.severity,
+        data: notice.data,
+        at: notice.at.into(),
+    };
+    let found = notices::list(&mut session, organization, id, 100).await?;
+    Ok(Answer(NoticeList { items: found.into_iter().map(notice).collect() }))
+}

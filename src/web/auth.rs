@@ -1,0 +1,195 @@
+//! Tokens of the CRM's identity provider: HS256 with a shared secret, or RS256, ES256 and EdDSA with its published keys.
+//!
+//! The algorithm is decided by what is configured, never by the token.
+
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use tokio::sync::RwLock;
+
+use crate::config::Auth;
+use crate::gateway::Gateway;
+use crate::model::OrganizationId;
+
+/// How long published keys are believed.
+const BELIEVED: Duration = Duration::from_mins(10);
+
+/// How soon an unknown key id may make us ask again.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+/// How far clocks may be apart, in seconds.
+const LEEWAY: u64 = 30;
+
+/// Verifies tokens.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    secret: Option<SecretString>,
+    jwks_url: Option<String>,
+    issuer: Option<String>,
+    audience: Option<String>,
+    user_claim: String,
+    organization_claim: String,
+    published: RwLock<Published>,
+}
+
+#[derive(Debug, Default)]
+struct Published {
+    keys: Vec<Jwk>,
+    asked: Option<Instant>,
+}
+
+/// What a token says that we need.
+#[derive(Debug)]
+pub(super) struct Claims {
+    pub(super) user: String,
+    pub(super) organization: OrganizationId,
+}
+
+/// Why a token is not believed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TokenError {
+    #[error("tokens are not accepted here; use an API key")]
+    NotConfigured,
+    #[error("the token is malformed")]
+    Malformed,
+    #[error("the token's algorithm is not accepted")]
+    Algorithm,
+    #[error("the token's key is not known")]
+    UnknownKey,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token's issuer or audience is another")]
+    Addressee,
+    #[error("the token's signature does not match")]
+    Signature,
+    #[error("the token lacks the claim `{0}`")]
+    Claim(String),
+}
+
+impl Tokens {
+    pub(super) fn new(config: &Auth) -> Self {
+        let set = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
+        let secret = config.jwt_secret.expose_secret();
+        Self {
+            secret: (!secret.trim().is_empty()).then(|| config.jwt_secret.clone()),
+            jwks_url: set(&config.jwks_url),
+            issuer: set(&config.jwt_issuer),
+            audience: set(&config.jwt_audience),
+            user_claim: config.jwt_user_claim.clone(),
+            organization_claim: config.jwt_organization_claim.clone(),
+            published: RwLock::default(),
+        }
+    }
+
+    pub(super) async fn verify(
+        &self,
+        gateway: &Gateway,
+        token: &str,
+    ) -> Result<Claims, TokenError> {
+        if self.secret.is_none() && self.jwks_url.is_none() {
+            return Err(TokenError::NotConfigured);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+        let key = self.key(gateway, &header).await?;
+        let mut validation = Validation::new(header.alg);
+        validation.leeway = LEEWAY;
+        validation.set_required_spec_claims(&["exp"]);
+        validation.validate_aud = self.audience.is_some();
+        if let Some(audience) = &self.audience {
+            validation.set_audience(&[audience]);
+            validation.required_spec_claims.insert("aud".to_owned());
+        }
+        if let Some(issuer) = &self.issuer {
+            validation.set_issuer(&[issuer]);
+            validation.required_spec_claims.insert("iss".to_owned());
+        }
+        let decoded = jsonwebtoken::decode::<Map<String, Value>>(token, &key, &validation);
+        let claims = decoded.map_err(|error| reason(&error))?.claims;
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        let missing = |name: &str| TokenError::Claim(name.to_owned());
+        let organization = text(&self.organization_claim).and_then(|id| id.parse().ok());
+        Ok(Claims {
+            user: text(&self.user_claim).ok_or_else(|| missing(&self.user_claim))?.to_owned(),
+            organization: organization.ok_or_else(|| missing(&self.organization_claim))?,
+        })
+    }
+
+    async fn key(&self, gateway: &Gateway, header: &Header) -> Result<DecodingKey, TokenError> {
+        match (header.alg, &self.secret, &self.jwks_url) {
+            (Algorithm::HS256, Some(secret), _) => {
+                Ok(DecodingKey::from_secret(secret.expose_secret().as_bytes()))
+            }
+            (Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA, _, Some(url)) => {
+                let jwk = self.published_key(gateway, url, header).await?;
+                if !suits(&jwk, header.alg) {
+                    return Err(TokenError::Algorithm);
+                }
+                DecodingKey::from_jwk(&jwk).map_err(|_| TokenError::UnknownKey)
+            }
+            _ => Err(TokenError::Algorithm),
+        }
+    }
+
+    /// The published key that the token names. Keys are asked for when they are old, and when one is not among them.
+    async fn published_key(
+        &self,
+        gateway: &Gateway,
+        url: &str,
+        header: &Header,
+    ) -> Result<Jwk, TokenError> {
+        {
+            let published = self.published.read().await;
+            let fresh = published.asked.is_some_and(|at| at.elapsed() < BELIEVED);
+            if let Some(key) = published.find(header).filter(|_| fresh) {
+                return Ok(key);
+            }
+        }
+        let mut published = self.published.write().await;
+        let may_ask = published.asked.is_none_or(|at| at.elapsed() >= ASK_AGAIN);
+        if may_ask {
+            published.asked = Some(Instant::now());
+            match gateway.transport.fetch_json::<JwkSet>(url).await {
+                Ok(set) => published.keys = set.keys,
+                Err(error) => {
+                    tracing::error!(%error, "the identity provider's keys cannot be fetched");
+                }
+            }
+        }
+        published.find(header).ok_or(TokenError::UnknownKey)
+    }
+}
+
+impl Published {
+    fn find(&self, header: &Header) -> Option<Jwk> {
+        match &header.kid {
+            Some(id) => {
+                self.keys.iter().find(|key| key.common.key_id.as_ref() == Some(id)).cloned()
+            }
+            None => self.keys.iter().find(|key| suits(key, header.alg)).cloned(),
+        }
+    }
+}
+
+/// A key is used with the algorithm it is for, and with no other.
+fn suits(key: &Jwk, algorithm: Algorithm) -> bool {
+    matches!(
+        (&key.algorithm, algorithm),
+        (AlgorithmParameters::RSA(_), Algorithm::RS256)
+            | (AlgorithmParameters::EllipticCurve(_), Algorithm::ES256)
+            | (AlgorithmParameters::OctetKeyPair(_), Algorithm::EdDSA)
+    )
+}
+
+fn reason(error: &jsonwebtoken::errors::Error) -> TokenError {
+    use jsonwebtoken::errors::ErrorKind;
+    match error.kind() {
+        ErrorKind::ExpiredSignature | ErrorKind::ImmatureSignature => TokenError::Expired,
+        ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => TokenError::Addressee,
+        ErrorKind::InvalidSignature => TokenError::Signature,
+        ErrorKind::MissingRequiredClaim(claim) => TokenError::Claim(claim.clone()),
+        _ => TokenError::Malformed,
+    }
+}

@@ -1,0 +1,239 @@
+//! What handlers are given: who asks, and what the request says, checked.
+
+use std::str::FromStr;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{App, Problem};
+use crate::clock::Timestamp;
+use crate::flow::{Actor, access, audit};
+use crate::model::{OrganizationId, Principal, Scope};
+
+/// The largest page of any list.
+const MOST: i64 = 200;
+
+/// A page whose size is not said.
+const USUAL: i64 = 50;
+
+/// Who asks, in which organization: every `/api` request has one.
+#[derive(Debug, Clone)]
+pub(super) struct Access {
+    principal: Principal,
+    request_id: Option<String>,
+}
+
+impl Access {
+    /// Whoever may do this; everybody else is told which scope it takes.
+    pub(super) fn needs(&self, scope: Scope) -> Result<OrganizationId, Problem> {
+        if self.principal.may(scope) {
+            return Ok(self.principal.organization_id);
+        }
+        Err(Problem::lacks_scope(scope))
+    }
+
+    /// Who asks, as flows know them.
+    pub(super) fn actor(&self) -> Actor {
+        Actor::of(&self.principal, self.request_id.clone())
+    }
+
+    /// What they may do.
+    pub(super) fn scopes(&self) -> &[Scope] {
+        &self.principal.scopes
+    }
+}
+
+impl FromRequestParts<App> for Access {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers)?.ok_or_else(|| Problem::unauthorized(None))?;
+        let asked = organization(&parts.headers)?;
+        let request_id = request_id(&parts.headers);
+        let principal = match token.starts_with(access::KEY_PREFIX) {
+            true => by_key(app, token).await?,
+            false => by_token(app, token, asked, request_id.as_ref()).await?,
+        };
+        if principal.organization_id != asked {
+            let detail = json!({ "reason": "organization mismatch", "path": parts.uri.path() });
+            refuse(app, asked, &Actor::of(&principal, request_id), detail).await;
+            let detail = "the key belongs to another organization than X-Org-Id names";
+            return Err(Problem::organization_mismatch(detail));
+        }
+        Ok(Self { principal, request_id })
+    }
+}
+
+impl OptionalFromRequestParts<App> for Access {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Problem> {
+        if bearer(&parts.headers)?.is_none() {
+            return Ok(None);
+        }
+        <Self as FromRequestParts<App>>::from_request_parts(parts, app).await.map(Some)
+    }
+}
+
+async fn by_key(app: &App, token: &str) -> Result<Principal, Problem> {
+    let found = access::by_key(&app.gateway, &app.keys, token).await?;
+    found.ok_or_else(|| Problem::unauthorized(Some("the API key is unknown, revoked or expired")))
+}
+
+async fn by_token(
+    app: &App,
+    token: &str,
+    asked: OrganizationId,
+    request_id: Option<&String>,
+) -> Result<Principal, Problem> {
+    let claims = app.tokens.verify(&app.gateway, token).await;
+    let claims = claims.map_err(|reason| Problem::unauthorized(Some(&reason.to_string())))?;
+    let own = claims.organization;
+    let principal = access::by_claims(&app.gateway, &claims.user, own).await?;
+    let Some(principal) = principal else {
+        return Err(Problem::forbidden(
+            "the token's user is no member of the token's organization",
+        ));
+    };
+    if own != asked {
+        let detail = json!({ "reason": "organization mismatch", "user": claims.user });
+        refuse(app, asked, &Actor::of(&principal, request_id.cloned()), detail).await;
+        let detail = "the token is for another organization than X-Org-Id names";
+        return Err(Problem::organization_mismatch(detail));
+    }
+    Ok(principal)
+}
+
+/// Writes the attempt down. If even that fails, the attempt is refused all the same.
+async fn refuse(app: &App, target: OrganizationId, actor: &Actor, detail: serde_json::Value) {
+    tracing::warn!(%target, own = %actor.organization_id, "a request for another organization was refused");
+    if let Err(error) = audit::note_refusal(&app.gateway, target, actor, detail).await {
+        tracing::error!(%error, "a refused attempt could not be written to the audit log");
+    }
+}
+
+/// The bearer token, if there is an `Authorization` header at all.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let token = token.filter(|token| !token.is_empty());
+    token
+        .map(Some)
+        .ok_or_else(|| Problem::unauthorized(Some("the Authorization header is not `Bearer …`")))
+}
+
+/// The organization that `X-Org-Id` names.
+fn organization(headers: &HeaderMap) -> Result<OrganizationId, Problem> {
+    let value =
+        headers.get("x-org-id").ok_or_else(|| Problem::invalid("X-Org-Id", "is missing"))?;
+    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    id.ok_or_else(|| Problem::invalid("X-Org-Id", "must be an organization's id"))
+}
+
+/// The request's id, which the outermost layer has set.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    headers.get("x-request-id").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+}
+
+/// A JSON body. A wrong member is named by its path; members that are not known are wrong.
+#[derive(Debug)]
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let kind =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+        let is_json = kind.eq_ignore_ascii_case("application/json")
+            || (kind.starts_with("application/") && kind.ends_with("+json"));
+        if !is_json {
+            return Err(Problem::unsupported_media_type());
+        }
+        let limit = app.gateway.config.server.api_body_bytes;
+        let body =
+            Bytes::from_request(request, app).await.map_err(|_| Problem::too_large(limit))?;
+        let mut reader = serde_json::Deserializer::from_slice(&body);
+        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            let path = error.path().to_string();
+            match error.inner().classify() {
+                serde_json::error::Category::Data => {
+                    let path = if path == "." { "body".to_owned() } else { path };
+                    Problem::invalid(path, error.inner().to_string())
+                }
+                _ => Problem::malformed(format!("the body is not JSON: {}", error.inner())),
+            }
+        })?;
+        reader
+            .end()
+            .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
+        Ok(Self(value))
+    }
+}
+
+/// The query. A wrong parameter is named.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, app).await;
+        query.map(|axum::extract::Query(query)| Self(query)).map_err(|rejection| {
+            let text = rejection.body_text();
+            let text = text.rsplit_once("query string: ").map_or(text.as_str(), |(_, rest)| rest);
+            match text.split_once(": ") {
+                Some((name, reason)) => Problem::invalid(name, reason),
+                None => Problem::malformed(text),
+            }
+        })
+    }
+}
+
+/// The one id in the path. Text that is no id names nothing.
+#[derive(Debug)]
+pub(super) struct Id<T>(pub(super) T);
+
+impl<T: FromStr + Send> FromRequestParts<App> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path = <Path<String> as FromRequestParts<App>>::from_request_parts(parts, app);
+        let Path(text) =
+            path.await.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+        text.parse().map(Self).map_err(|_| Problem::not_found("resource"))
+    }
+}
+
+/// The size of a page.
+pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
+    match asked.unwrap_or(USUAL) {
+        limit @ 1..=MOST => Ok(limit),
+        _ => Err(Problem::invalid("limit", format!("must be 1 to {MOST}"))),
+    }
+}
+
+/// Where a page begins: the `next_cursor` of the page before.
+pub(super) fn cursor(asked: Option<&str>) -> Result<Option<Uuid>, Problem> {
+    asked
+        .map(|text| text.parse().map_err(|_| Problem::invalid("cursor", "is not a cursor of ours")))
+        .transpose()
+}
+
+/// An instant in RFC 3339 form.
+pub(super) fn instant(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
+    let wrong = || Problem::invalid(field, "must be an instant such as 2026-11-01T12:00:00Z");
+    text.map(|text| text.parse::<Timestamp>().map_err(|_| wrong())).transpose()
+}

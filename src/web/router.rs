@@ -1,0 +1,84 @@
+//! Every route: the table of contents of the API.
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{
+    App, Problem, accounts, audit, calls, communications, contacts, docs, events, health, hooks,
+    inbox, keys, leads, members, messages, requests, routes as line_routes, voip,
+};
+
+/// The whole web of a gateway.
+pub fn build(app: App) -> Router {
+    let (api, description) = api().split_for_parts();
+    let limit = app.gateway.config.server.api_body_bytes;
+    Router::new()
+        .merge(api.layer(DefaultBodyLimit::max(limit)))
+        .merge(hooks::router())
+        .merge(docs::router(description))
+        .route("/", get(|| async { Redirect::temporary("/docs") }))
+        .fallback(|| async { Problem::not_found("page").into_response() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed().into_response() })
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), requests::handle))
+        .with_state(app)
+}
+
+fn api() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(docs::Description::openapi())
+        // Communications
+        .routes(routes!(communications::list, communications::create))
+        .routes(routes!(voip::completed))
+        .routes(routes!(messages::list))
+        .routes(routes!(messages::get))
+        .routes(routes!(calls::list))
+        .routes(routes!(calls::get))
+        // People
+        .routes(routes!(contacts::list, contacts::create))
+        .routes(routes!(contacts::get, contacts::rename))
+        .routes(routes!(contacts::merge))
+        .routes(routes!(contacts::unmerge))
+        .routes(routes!(leads::list, leads::create))
+        .routes(routes!(leads::get, leads::update))
+        // Lines
+        .routes(routes!(accounts::providers))
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::get, accounts::update, accounts::delete))
+        .routes(routes!(accounts::rotate))
+        .routes(routes!(accounts::notices))
+        .routes(routes!(line_routes::list, line_routes::create))
+        .routes(routes!(line_routes::update, line_routes::delete))
+        // What came in, and what changed
+        .routes(routes!(inbox::list))
+        .routes(routes!(inbox::get, inbox::discard))
+        .routes(routes!(inbox::replay))
+        .routes(routes!(inbox::replay_range))
+        .routes(routes!(inbox::requests))
+        .routes(routes!(inbox::request))
+        .routes(routes!(inbox::replay_request))
+        .routes(routes!(events::list))
+        // Who may do what, and who did
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(members::list, members::set))
+        .routes(routes!(members::remove))
+        .routes(routes!(audit::list))
+        // Health
+        .routes(routes!(health::alive))
+        .routes(routes!(health::crm))
+        .routes(routes!(health::prometheus))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Problem::internal(&std::io::Error::other(format!("a handler panicked: {text}"))).into_response()
+}
