@@ -179,9 +179,10 @@ impl fmt::Display for PhoneNumber {
 
 impl Address {
     /// A telephone number if the text is one, any other non-blank text as a handle. Used for callers and callees,
-    /// which may be SIP URIs, clients or short codes. `None` for withheld numbers.
+    /// which may be SIP URIs, clients or short codes; control characters are left out. `None` for withheld numbers.
     pub fn caller(text: &str) -> Option<Self> {
-        let text = text.trim();
+        let plain = text.replace(char::is_control, "");
+        let text = plain.trim();
         if text.is_empty() || is_withheld(text) {
             return None;
         }

@@ -196,14 +196,17 @@ fn check_unclaimed(
     }
 }
 
+/// PostgreSQL tells the index's name, SQLite its columns.
 fn duplicate(error: StoreError, channel: Channel) -> FlowError {
     match error {
-        StoreError::Duplicate(which) if which.contains("active") || !which.contains("address") => {
-            let word = channel.word();
-            FlowError::Conflict(format!("the channel `{word}` has an active route already"))
+        StoreError::Duplicate(which)
+            if which.contains("routes_line") || which.contains("address") =>
+        {
+            FlowError::Conflict("the account has a route for this line already".to_owned())
         }
         StoreError::Duplicate(_) => {
-            FlowError::Conflict("the account has a route for this line already".to_owned())
+            let word = channel.word();
+            FlowError::Conflict(format!("the channel `{word}` has an active route already"))
         }
         other => other.into(),
     }

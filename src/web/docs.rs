@@ -21,6 +21,7 @@ use super::App;
     ),
     security(("key" = [], "organization" = [])),
     modifiers(&Security),
+    paths(super::hooks::shared, super::hooks::own, super::hooks::meta),
     tags(
         (name = "communications", description = "Messages and calls in one order."),
         (name = "messages", description = "Messages, and how far each has come."),
@@ -32,6 +33,7 @@ use super::App;
         (name = "webhook-inbox", description = "Webhooks as they came, and what of them waits."),
         (name = "events", description = "One stream of everything that changes."),
         (name = "access", description = "API keys, members, and who did what."),
+        (name = "webhooks", description = "Where the providers call."),
         (name = "health", description = "Is everything well?"),
     )
 )]

@@ -169,8 +169,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
             let path = error.path().to_string();
             match error.inner().classify() {
                 serde_json::error::Category::Data => {
-                    let path = if path == "." { "body".to_owned() } else { path };
-                    Problem::invalid(path, error.inner().to_string())
+                    let text = error.inner().to_string();
+                    Problem::invalid(field_of(&path, &text), text)
                 }
                 _ => Problem::malformed(format!("the body is not JSON: {}", error.inner())),
             }
@@ -179,6 +179,20 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
             .end()
             .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
         Ok(Self(value))
+    }
+}
+
+/// The field that an error is about: the path, and the member that is missing or not known there.
+fn field_of(path: &str, text: &str) -> String {
+    let path = if path == "." { "" } else { path };
+    let named =
+        ["missing field `", "unknown field `"].iter().find_map(|start| text.strip_prefix(start));
+    let named = named.and_then(|rest| rest.split('`').next()).filter(|name| !path.ends_with(name));
+    match (path, named) {
+        ("", None) => "body".to_owned(),
+        ("", Some(name)) => name.to_owned(),
+        (path, None) => path.to_owned(),
+        (path, Some(name)) => format!("{path}.{name}"),
     }
 }
 

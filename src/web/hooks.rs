@@ -25,7 +25,16 @@ pub(super) fn router() -> Router<App> {
         .route("/api/v1/crm/communications/whatsapp/webhook", post(meta).get(meta))
 }
 
-async fn shared(
+/// Where all accounts of a provider may be called: the body says which account is meant, and its keys must prove it. Any
+/// method and content type that the provider uses. It is answered after everything is stored.
+#[utoipa::path(post, path = "/hooks/{provider}", tag = "webhooks", security(()), params(
+    ("provider" = String, Path, description = "`meta`, `twilio` or `telnyx`")), request_body = String, responses(
+    (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
+    (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
+    (status = 413, body = Problem, content_type = "application/problem+json", description = "Larger than 3 MiB"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
+))]
+pub(super) async fn shared(
     State(app): State<App>,
     Path(provider): Path<String>,
     request: Request,
@@ -36,7 +45,16 @@ async fn shared(
     }
 }
 
-async fn own(
+/// An account's own webhook URL, as `GET /api/v1/accounts/{id}` shows it.
+#[utoipa::path(post, path = "/hooks/{provider}/{account}", tag = "webhooks", security(()), params(
+    ("provider" = String, Path, description = "`meta`, `twilio` or `telnyx`"),
+    ("account" = uuid::Uuid, Path, description = "The account's id")), request_body = String, responses(
+    (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
+    (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
+))]
+pub(super) async fn own(
     State(app): State<App>,
     Path((provider, account)): Path<(String, String)>,
     request: Request,
@@ -47,8 +65,15 @@ async fn own(
     }
 }
 
-/// WhatsApp's webhook under the name that the CRM's specification gives it.
-async fn meta(State(app): State<App>, request: Request) -> Response {
+/// WhatsApp's webhook under the name that the CRM's specification gives it; the same as `/hooks/meta`. `GET` answers Meta's
+/// subscription check.
+#[utoipa::path(post, path = "/api/v1/crm/communications/whatsapp/webhook", tag = "webhooks", security(()),
+    request_body = String, responses(
+    (status = 200, description = "Stored"),
+    (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be Meta's; nothing is stored"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
+))]
+pub(super) async fn meta(State(app): State<App>, request: Request) -> Response {
     receive(&app, Endpoint::Shared(&providers::meta::PROVIDER), request).await
 }
 

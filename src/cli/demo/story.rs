@@ -140,7 +140,9 @@ async fn deliver_all(
     let recorded: Vec<Recorded> =
         sandbox::webhooks(provider).into_iter().filter(|one| !one.is_challenge()).collect();
     for (index, one) in recorded.iter().enumerate() {
-        let names_nobody = one.name.starts_with("nameless-") || one.name.starts_with("unreadable-");
+        let names_nobody = ["nameless-", "unreadable-", "unknown-number-"]
+            .iter()
+            .any(|prefix| one.name.starts_with(prefix));
         let key = (provider.name, one.account.organization.clone());
         let url = own.get(&key).filter(|_| names_nobody).unwrap_or(&shared);
         let sign = |at| one.signed(url, at).with_context(|| one.name.clone());

@@ -15,11 +15,13 @@ use crate::store::{StoreError, merges};
 /// A digest of (organization, kind, value), by which an address is remembered.
 pub(super) type AddressKey = [u8; 16];
 
-/// The identity of an address, and the name it was last seen with. Identities never change and are never deleted, so
-/// this may be remembered for as long as there is room.
+/// The identity of an address, whose it was and which name it had when it was last looked up. Identities never change and
+/// are never deleted, so this may be remembered for as long as there is room. The contact may have changed since, by a
+/// merge; it only serves to know that several addresses were one person's.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Remembered {
     pub(super) identity: IdentityId,
+    contact: ContactId,
     name: u64,
 }
 
@@ -89,21 +91,21 @@ impl Writer<'_> {
         self.learned.get(&key).map(|remembered| remembered.identity)
     }
 
+    /// Whether everything about a person is remembered: all addresses, as one contact's, under the same name.
     fn remembers(&mut self, person: &Person<'_>) -> bool {
         let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut contact = None;
         let mut all = true;
         for (index, address) in person.addresses.iter().enumerate() {
             let key = address_key(person.organization_id, address);
-            match memory.get(&key).copied() {
-                Some(found) => {
-                    let renamed = index == 0
-                        && person.name.is_some()
-                        && found.name != name_digest(person.name);
-                    self.learned.insert(key, found);
-                    all &= !renamed;
-                }
-                None => all = false,
-            }
+            let Some(found) = self.learned.get(&key).or_else(|| memory.get(&key)).copied() else {
+                all = false;
+                continue;
+            };
+            let renamed =
+                index == 0 && person.name.is_some() && found.name != name_digest(person.name);
+            all &= !renamed && *contact.get_or_insert(found.contact) == found.contact;
+            self.learned.insert(key, found);
         }
         all
     }
@@ -199,7 +201,7 @@ async fn place(
             None => directory.add(writer, person, address, contact),
         };
         let name = name_digest(known.name.as_deref());
-        writer.learned.insert(key, Remembered { identity: known.identity, name });
+        writer.learned.insert(key, Remembered { identity: known.identity, contact, name });
     }
     Ok(())
 }

@@ -1,0 +1,199 @@
+//! Accounts: their credentials go in and never come out; two are valid while they rotate.
+
+use chrono::TimeDelta;
+use http::Method;
+use providers::meta as meta_provider;
+use serde_json::{Value, json};
+
+use crate::support::meta::{self, AURORA};
+use crate::support::{Org, TestGateway, on_both_engines, recorded_account};
+
+const NEW_SECRET: &str = "00000000000000000000000000000042";
+
+async fn account(gateway: &TestGateway, org: &Org, provider: &str) -> String {
+    let accounts = gateway.get(org, "/api/v1/accounts").await.expect(200);
+    let found =
+        accounts["items"].as_array().unwrap().iter().find(|a| a["provider"] == provider).unwrap();
+    format!("/api/v1/accounts/{}", found["id"].as_str().unwrap())
+}
+
+fn signed_with(secret: &str, id: &str) -> http::Request<bytes::Bytes> {
+    let change = meta::change(AURORA, &[meta::text(id, "5511987654321", id)], &[]);
+    meta::signed_with(
+        secret,
+        "/hooks/meta",
+        serde_json::to_vec(&meta::notification(&[change])).unwrap(),
+    )
+}
+
+on_both_engines! {
+    credentials_never_come_back(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let mut shown = String::new();
+        for path in ["accounts", "routes", "audit-log", "events", "providers", "webhook-inbox"] {
+            shown.push_str(&gateway.get(&aurora, &format!("/api/v1/{path}")).await.text());
+        }
+        let path = account(&gateway, &aurora, "twilio").await;
+        shown.push_str(&gateway.get(&aurora, &path).await.text());
+        let wrong = json!({ "provider": "meta", "name": "x", "settings": { "waba_id": "letters" }, "credentials": { "app_secret": "s3cret-in-error", "verify_token": "v3rify-in-error" } });
+        shown.push_str(&gateway.post(&aurora, "/api/v1/accounts", wrong).await.text());
+        shown.push_str(&format!("{:?}", gateway.gateway));
+        for provider in providers::PROVIDERS {
+            for secret in recorded_account(provider, "aurora").secrets.values() {
+                assert!(!shown.contains(secret.as_str()), "a credential of {} is shown", provider.name);
+            }
+        }
+        assert!(!shown.contains("s3cret-in-error") && !shown.contains("v3rify-in-error"));
+        let account = gateway.get(&aurora, &path).await.expect(200);
+        assert_eq!(account["credentials"], json!(["auth_token"]), "their names are shown");
+    }
+
+    credentials_are_sealed_where_they_are_kept(gateway) {
+        gateway.two_organizations().await;
+        let secret = recorded_account(&meta_provider::PROVIDER, "aurora").secrets["app_secret"].clone();
+        for file in std::fs::read_dir(&gateway.database.folder).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+        }
+        let hex = match gateway.database.kind {
+            crate::support::Kind::Sqlite => "select group_concat(hex(sealed)) from accounts",
+            crate::support::Kind::Postgres => "select string_agg(encode(sealed, 'hex'), ',') from accounts",
+        };
+        let sealed = gateway.database.text(hex).await.to_lowercase();
+        assert!(!sealed.contains(&hex::encode(secret)));
+    }
+
+    two_secrets_are_valid_while_a_rotation_lasts(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let old = recorded_account(&meta_provider::PROVIDER, "aurora").secrets["app_secret"].clone();
+        let path = account(&gateway, &aurora, "meta").await;
+        let rotation = json!({ "credentials": { "app_secret": NEW_SECRET }, "previous_valid_hours": 2 });
+        let rotated = gateway.post(&aurora, &format!("{path}/rotate"), rotation).await.expect(200);
+        assert_eq!(rotated["previous_expires_at"], "2026-11-01T14:00:00.000000Z");
+        gateway.deliver(signed_with(NEW_SECRET, "wamid.new")).await.expect(200);
+        gateway.deliver(signed_with(&old, "wamid.old")).await.expect(200);
+        gateway.advance(TimeDelta::hours(2) + TimeDelta::seconds(1));
+        gateway.gateway.refresh_directory().await.unwrap();
+        gateway.deliver(signed_with(&old, "wamid.late")).await.expect(401);
+        gateway.deliver(signed_with(NEW_SECRET, "wamid.still")).await.expect(200);
+        assert_eq!(gateway.communications(&aurora).await.len(), 3);
+        let wrong = json!({ "credentials": { "verify_token": "x" } });
+        gateway.post(&aurora, &format!("{path}/rotate"), wrong).await.expect(422);
+    }
+
+    twilios_primary_and_secondary_token_are_both_valid_during_rotation(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let path = account(&gateway, &aurora, "twilio").await;
+        let old = gateway.recorded(&providers::twilio::PROVIDER, "sms-text");
+        let token = "ffffffffffffffffffffffffffffffff";
+        gateway.post(&aurora, &format!("{path}/rotate"), json!({ "credentials": { "auth_token": token } })).await.expect(200);
+        gateway.deliver(old).await.expect(200);
+        let mut recorded = crate::support::recording(&providers::twilio::PROVIDER, "sms-unicode");
+        recorded.account.signing_secret = token.to_owned();
+        let new = recorded.signed("https://gateway.example.com/hooks/twilio", gateway.clock.now()).unwrap();
+        gateway.deliver(new).await.expect(200);
+        assert_eq!(gateway.communications(&aurora).await.len(), 2);
+    }
+
+    an_account_says_where_the_provider_shall_call(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let path = account(&gateway, &aurora, "meta").await;
+        let found = gateway.get(&aurora, &path).await.expect(200);
+        let id = found["id"].as_str().unwrap();
+        assert_eq!(found["webhook_url"], format!("https://gateway.example.com/hooks/meta/{id}"));
+        assert_eq!(found["shared_webhook_url"], "https://gateway.example.com/hooks/meta");
+        let change = meta::change(AURORA, &[meta::text("wamid.own", "5511987654321", "x")], &[]);
+        let body = serde_json::to_vec(&meta::notification(&[change])).unwrap();
+        gateway.deliver(meta::signed(&format!("/hooks/meta/{id}"), body)).await.expect(200);
+        assert_eq!(gateway.communications(&aurora).await.len(), 1);
+    }
+
+    mistakes_are_named(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let cases: [(Value, &str); 8] = [
+            (json!({ "provider": "carrier-pigeon", "name": "x" }), "provider"),
+            (json!({ "provider": "meta", "name": "" }), "name"),
+            (json!({ "provider": "meta", "name": "x", "settings": { "waba_id": "1" }, "credentials": { "verify_token": "t" } }), "app_secret"),
+            (json!({ "provider": "meta", "name": "x", "settings": { "waba_id": "1", "app_secret": "s" } }), "settings.app_secret"),
+            (json!({ "provider": "meta", "name": "x", "credentials": { "waba_id": "1" } }), "credentials.waba_id"),
+            (json!({ "provider": "twilio", "name": "x", "settings": { "account_sid": "AC1" }, "credentials": { "auth_token": "t" } }), "account_sid"),
+            (json!({ "provider": "telnyx", "name": "x", "credentials": { "public_key": "AAAA" } }), "public_key"),
+            (json!({ "provider": "meta", "name": "x", "colour": "red" }), "colour"),
+        ];
+        for (body, field) in cases {
+            let problem = gateway.post(&aurora, "/api/v1/accounts", body).await.expect(422);
+            assert!(problem["detail"].as_str().unwrap().contains(field), "{field}: {problem}");
+        }
+        let path = account(&gateway, &aurora, "meta").await;
+        let id = path.rsplit('/').next().unwrap();
+        let routes: [(Value, u16, &str); 7] = [
+            (json!({ "account_id": id, "channel": "voip", "address": "+551140028922" }), 422, "channel"),
+            (json!({ "account_id": id, "channel": "whatsapp", "address": "551140028922", "handle": "1" }), 422, "address"),
+            (json!({ "account_id": id, "channel": "whatsapp", "address": "+551140020000" }), 422, "handle"),
+            (json!({ "account_id": id, "channel": "whatsapp", "address": "+551140020000", "handle": "1", "state": "paused" }), 422, "state"),
+            (json!({ "account_id": id, "channel": "whatsapp", "address": "+551140028922", "handle": "2" }), 409, "line"),
+            (json!({ "account_id": id, "channel": "whatsapp", "address": "+551140020000", "handle": "1", "state": "active" }), 409, "active"),
+            (json!({ "account_id": "0197d0a0-0000-7000-8000-000000000000", "channel": "whatsapp", "address": "+551140020000", "handle": "1" }), 404, "account"),
+        ];
+        for (body, status, word) in routes {
+            let problem = gateway.post(&aurora, "/api/v1/routes", body).await.expect(status);
+            assert!(problem["detail"].as_str().unwrap().contains(word), "{word}: {problem}");
+        }
+    }
+
+    a_retired_or_deleted_route_lets_its_traffic_wait(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let routes = gateway.get(&aurora, "/api/v1/routes").await.expect(200);
+        let route = routes["items"].as_array().unwrap().iter().find(|r| r["handle"] == AURORA).unwrap()["id"].clone();
+        let path = format!("/api/v1/routes/{}", route.as_str().unwrap());
+        for state in ["draining", "standby"] {
+            gateway.call(&aurora, Method::PATCH, &path, Some(json!({ "state": state }))).await.expect(200);
+            let id = format!("wamid.{state}");
+            gateway.meta(&[meta::change(AURORA, &[meta::text(&id, "5511987654321", &id)], &[])]).await.expect(200);
+        }
+        assert_eq!(gateway.communications(&aurora).await.len(), 2, "both still receive");
+        gateway.call(&aurora, Method::PATCH, &path, Some(json!({ "state": "retired" }))).await.expect(200);
+        let account = account(&gateway, &aurora, "meta").await;
+        let own = format!("/hooks/meta/{}", account.rsplit('/').next().unwrap());
+        let change = meta::change(AURORA, &[meta::text("wamid.retired", "5511987654321", "x")], &[]);
+        let request = meta::signed(&own, serde_json::to_vec(&meta::notification(&[change])).unwrap());
+        gateway.deliver(request).await.expect(200);
+        assert_eq!(gateway.communications(&aurora).await.len(), 2);
+        assert_eq!(gateway.count("webhook_quarantine").await, 1);
+        gateway.call(&aurora, Method::DELETE, &path, None).await.expect(204);
+        gateway.call(&aurora, Method::DELETE, &path, None).await.expect(404);
+    }
+
+    an_account_that_carries_traffic_is_not_deleted_by_mistake(gateway) {
+        let (aurora, borealis) = gateway.two_organizations().await;
+        let path = account(&gateway, &aurora, "meta").await;
+        gateway.call(&borealis, Method::DELETE, &path, None).await.expect(404);
+        gateway.call(&aurora, Method::DELETE, &path, None).await.expect(409);
+        let routes = gateway.get(&aurora, "/api/v1/routes").await.expect(200);
+        let id = path.rsplit('/').next().unwrap();
+        for route in routes["items"].as_array().unwrap().iter().filter(|r| r["account_id"] == id) {
+            let path = format!("/api/v1/routes/{}", route["id"].as_str().unwrap());
+            gateway.call(&aurora, Method::PATCH, &path, Some(json!({ "state": "retired" }))).await.expect(200);
+        }
+        gateway.call(&aurora, Method::DELETE, &path, None).await.expect(204);
+        gateway.get(&aurora, &path).await.expect(404);
+        let request = signed_with(&recorded_account(&meta_provider::PROVIDER, "aurora").signing_secret, "wamid.gone");
+        assert_eq!(gateway.deliver(request).await.status, 401);
+    }
+
+    what_the_provider_says_of_an_account_is_a_notice_once(gateway) {
+        let (aurora, borealis) = gateway.two_organizations().await;
+        let change = json!({ "field": "account_update", "value": { "event": "ACCOUNT_RESTRICTION",
+            "restriction_info": [{ "restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": 1_793_600_000 }] } });
+        for _ in 0..2 {
+            gateway.meta(std::slice::from_ref(&change)).await.expect(200);
+        }
+        let path = format!("{}/notices", account(&gateway, &aurora, "meta").await);
+        let notices = gateway.get(&aurora, &path).await.expect(200);
+        assert_eq!(notices["items"].as_array().unwrap().len(), 1);
+        assert_eq!(notices["items"][0]["severity"], "critical");
+        gateway.get(&borealis, &path).await.expect(404);
+        let events = gateway.get(&aurora, "/api/v1/events").await.expect(200);
+        assert_eq!(events["items"].as_array().unwrap().iter().filter(|e| e["type"] == "account.notice").count(), 1);
+    }
+}

@@ -1,0 +1,155 @@
+//! The API as a whole: its description, its documentation page, its errors.
+
+use bytes::Bytes;
+use http::{Method, Request};
+use serde_json::json;
+
+use crate::support::{Kind, TestGateway, on_both_engines};
+
+async fn fetch(gateway: &TestGateway, path: &str) -> crate::support::Answer {
+    gateway.send(Request::builder().uri(path).body(Bytes::new()).unwrap()).await
+}
+
+#[tokio::test]
+async fn every_route_is_described_and_the_description_is_openapi_3_1() {
+    let gateway = TestGateway::start(Kind::Sqlite, &[]).await;
+    let description = fetch(&gateway, "/openapi.json").await.expect(200);
+    assert!(description["openapi"].as_str().unwrap().starts_with("3.1"));
+    let paths = description["paths"].as_object().unwrap();
+    for path in [
+        "/api/v1/crm/communications",
+        "/api/v1/crm/communications/voip/call-completed",
+        "/api/v1/crm/communications/whatsapp/webhook",
+        "/hooks/{provider}",
+        "/hooks/{provider}/{account}",
+        "/api/v1/messages",
+        "/api/v1/calls/{id}",
+        "/api/v1/contacts/{id}/merge",
+        "/api/v1/contact-merges/{id}/undo",
+        "/api/v1/leads",
+        "/api/v1/accounts/{id}/rotate",
+        "/api/v1/routes",
+        "/api/v1/webhook-inbox/{id}/replay",
+        "/api/v1/events",
+        "/api/v1/api-keys",
+        "/api/v1/members",
+        "/api/v1/audit-log",
+        "/health",
+        "/health/crm",
+        "/metrics",
+    ] {
+        assert!(paths.contains_key(path), "{path} is not described");
+    }
+    for (path, item) in paths {
+        for (method, operation) in item.as_object().unwrap() {
+            let text = operation["summary"].as_str().or(operation["description"].as_str());
+            assert!(text.is_some_and(|text| text.len() > 8), "{method} {path} is not explained");
+            assert!(
+                operation["responses"].as_object().is_some_and(|r| !r.is_empty()),
+                "{method} {path}"
+            );
+        }
+    }
+    // References lead somewhere.
+    let text = description.to_string();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(!description["components"]["schemas"][name].is_null(), "{name} is not described");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn the_documentation_page_needs_no_network() {
+    let gateway = TestGateway::start(Kind::Sqlite, &[]).await;
+    let page = fetch(&gateway, "/docs/").await;
+    page.expect(200);
+    assert!(
+        !page.text().contains("https://") && !page.text().contains("//cdn"),
+        "it loads nothing from elsewhere"
+    );
+    for file in ["swagger-ui-bundle.js", "swagger-ui.css", "swagger-initializer.js"] {
+        fetch(&gateway, &format!("/docs/{file}")).await.expect(200);
+    }
+    assert_eq!(fetch(&gateway, "/").await.status.as_u16(), 307);
+    gateway.end().await;
+}
+
+on_both_engines! {
+    health_is_told_part_by_part(gateway) {
+        assert_eq!(fetch(&gateway, "/health").await.expect(200)["status"], "ok");
+        let health = fetch(&gateway, "/health/crm").await.json();
+        assert_eq!(health["database"]["status"], "ok");
+        assert_eq!(health["queue"]["status"], "ok");
+        // The test's clock stands in the past or future of the database's: exactly what this part is for.
+        assert_eq!(health["time"]["status"], "failing");
+        assert_eq!(health["status"], "failing");
+    }
+
+    errors_are_problem_documents(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let post = |kind: Option<&str>, body: &'static str| {
+            let mut request = Request::builder().method("POST").uri("/api/v1/leads")
+                .header("authorization", format!("Bearer {}", aurora.key)).header("x-org-id", aurora.id.to_string());
+            if let Some(kind) = kind {
+                request = request.header("content-type", kind);
+            }
+            gateway.send(request.body(Bytes::from_static(body.as_bytes())).unwrap())
+        };
+        let json_type = Some("application/json");
+        assert_eq!(post(json_type, "{").await.expect(400)["error_code"], "malformed_request");
+        assert_eq!(post(json_type, "{\"name\": \"x\"} {}").await.expect(400)["error_code"], "malformed_request");
+        assert_eq!(post(None, "{}").await.expect(415)["error_code"], "unsupported_media_type");
+        assert_eq!(post(Some("text/plain"), "{}").await.expect(415)["error_code"], "unsupported_media_type");
+        let missing = post(json_type, "{}").await.expect(422);
+        assert_eq!(missing["errors"][0]["field"], "name");
+        let wrong = post(json_type, "{\"name\": 17}").await.expect(422);
+        assert_eq!(wrong["errors"][0]["field"], "name");
+        let unknown = post(json_type, "{\"name\": \"x\", \"nmae\": \"y\"}").await.expect(422);
+        assert_eq!(unknown["errors"][0]["field"], "nmae");
+        let nested = "[".repeat(1_000);
+        let nested: &'static str = Box::leak(nested.into_boxed_str());
+        assert!([400, 422].contains(&post(json_type, nested).await.status.as_u16()));
+        assert_eq!(fetch(&gateway, "/nowhere").await.expect(404)["error_code"], "not_found");
+        let method = gateway.call(&aurora, Method::DELETE, "/api/v1/leads", None).await;
+        assert_eq!(method.expect(405)["error_code"], "method_not_allowed");
+        let large = json!({ "name": "x".repeat(1_100_000) });
+        gateway.post(&aurora, "/api/v1/leads", large).await.expect(413);
+        assert_eq!(gateway.count("leads").await, 0);
+    }
+
+    a_request_keeps_the_id_it_came_with(gateway) {
+        let request = Request::builder().uri("/health").header("x-request-id", "crm-42").body(Bytes::new()).unwrap();
+        assert_eq!(gateway.send(request).await.headers["x-request-id"], "crm-42");
+        let request = Request::builder().uri("/health").header("x-request-id", "a b\"c").body(Bytes::new()).unwrap();
+        let given = gateway.send(request).await.headers["x-request-id"].to_str().unwrap().to_owned();
+        assert!(given.len() == 32 && given != "a b\"c", "what is no plain id is replaced");
+    }
+
+    leads_are_created_listed_and_changed(gateway) {
+        let aurora = gateway.organization_in("Aurora", Some("BR")).await;
+        let body = json!({ "name": " Ana Souza ", "email": "Ana@Example.com", "phone": "(11) 98765-4321", "company": "Souza", "source": "site" });
+        let lead = gateway.post(&aurora, "/api/v1/leads", body).await.expect(201);
+        assert_eq!((&lead["name"], &lead["stage"]), (&json!("Ana Souza"), &json!("new")));
+        let twin = gateway.post(&aurora, "/api/v1/leads", json!({ "name": "Ana again", "email": "ana@example.COM" })).await.expect(201);
+        assert_eq!(twin["contact_id"], lead["contact_id"], "the same mailbox is the same person");
+        let path = format!("/api/v1/leads/{}", lead["id"].as_str().unwrap());
+        let change = json!({ "stage": "won", "company": null });
+        let changed = gateway.call(&aurora, Method::PATCH, &path, Some(change)).await.expect(200);
+        assert_eq!((&changed["stage"], &changed["company"], &changed["email"]), (&json!("won"), &json!(null), &lead["email"]));
+        let total = |query: &'static str| {
+            let gateway = &gateway;
+            let aurora = aurora.clone();
+            async move { gateway.get(&aurora, &format!("/api/v1/leads?{query}")).await.expect(200)["items"].as_array().unwrap().len() }
+        };
+        assert_eq!(total("").await, 2);
+        assert_eq!(total("stage=won").await, 1);
+        assert_eq!(total("search=AGAIN").await, 1);
+        assert_eq!(total("limit=1").await, 1);
+        for wrong in [json!({ "name": "" }), json!({ "name": "x", "email": "x" }), json!({ "name": "x", "phone": "123" }), json!({ "name": "x".repeat(201) })] {
+            gateway.post(&aurora, "/api/v1/leads", wrong).await.expect(422);
+        }
+        assert_eq!(total("").await, 2, "nothing of a refused lead is written");
+        assert_eq!(gateway.count("contacts").await, 1);
+    }
+}

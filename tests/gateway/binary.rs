@@ -1,0 +1,397 @@
+//! The real program: killed, restarted, without its database, and as a newcomer runs it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::meta::{self, AURORA};
+use crate::support::program::{Program, must, run};
+use crate::support::{Database, Kind, recorded_account};
+
+/// A CRM's client of a running program.
+#[derive(Clone)]
+struct Client {
+    base: String,
+    organization: String,
+    key: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.key)
+            .header("x-org-id", &self.organization);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.call(reqwest::Method::GET, path, None).await
+    }
+
+    /// Everything on the timeline, by content.
+    async fn contents(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.get(&format!("/api/v1/crm/communications?limit=200{cursor}")).await;
+            let items = page["items"].as_array().unwrap();
+            found.extend(items.iter().map(|item| item["content"].as_str().unwrap().to_owned()));
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return found,
+            }
+        }
+    }
+}
+
+/// An organization on the command line, as the README has it, and aurora's Meta account.
+async fn prepare(database: &Database, program: &Program) -> Client {
+    let organization = must(database, &["org", "create", "--name", "Aurora"]);
+    let key = must(
+        database,
+        &["key", "create", "--org", &organization, "--name", "test", "--role", "owner"],
+    );
+    let client =
+        Client { base: program.base.clone(), organization, key, http: reqwest::Client::new() };
+    let account = recorded_account(&providers::meta::PROVIDER, "aurora");
+    let body = json!({
+        "provider": "meta", "name": "Meta", "settings": account.settings, "credentials": account.secrets,
+    });
+    let created = client.call(reqwest::Method::POST, "/api/v1/accounts", Some(body)).await;
+    for route in &account.routes {
+        let body = json!({
+            "account_id": created["id"], "channel": route.channel, "address": route.address, "handle": route.handle,
+        });
+        client.call(reqwest::Method::POST, "/api/v1/routes", Some(body)).await;
+    }
+    client
+}
+
+fn webhook(base: &str, id: &str) -> reqwest::Request {
+    let change = meta::change(AURORA, &[meta::text(id, "5511987654321", id)], &[]);
+    let mut request =
+        meta::signed("/hooks/meta", serde_json::to_vec(&meta::notification(&[change])).unwrap());
+    *request.uri_mut() = format!("{base}/hooks/meta").parse().unwrap();
+    reqwest::Request::try_from(request).unwrap()
+}
+
+/// Sends webhooks from many connections until told to stop; returns the ids that were answered 200.
+async fn load(client: &Client, stop: Arc<AtomicBool>, prefix: &str) -> Vec<String> {
+    let count = Arc::new(AtomicU32::new(0));
+    let mut senders = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (client, stop, count, prefix) =
+            (client.clone(), stop.clone(), count.clone(), prefix.to_owned());
+        senders.spawn(async move {
+            let mut answered = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                let id = format!("wamid.{prefix}.{}", count.fetch_add(1, Ordering::Relaxed));
+                match client.http.execute(webhook(&client.base, &id)).await {
+                    Ok(response) if response.status() == 200 => answered.push(id),
+                    Ok(response) => {
+                        assert_eq!(response.status(), 503, "what cannot be written now is 503");
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+            answered
+        });
+    }
+    senders.join_all().await.into_iter().flatten().collect()
+}
+
+async fn everything_answered_survives_a_kill(kind: Kind) {
+    let database = Database::create(kind).await;
+    let mut program = Program::serve(&database, &[]).await;
+    let client = prepare(&database, &program).await;
+    let port = program.port();
+    let mut answered = Vec::new();
+    for round in 0..3 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let killing = async {
+            tokio::time::sleep(Duration::from_millis(400 + 130 * round)).await;
+            program.kill();
+            stop.store(true, Ordering::Relaxed);
+        };
+        let prefix = round.to_string();
+        let (sent, ()) = tokio::join!(load(&client, stop.clone(), &prefix), killing);
+        assert!(sent.len() > 20, "round {round}: only {} webhooks were answered", sent.len());
+        answered.extend(sent);
+        program = Program::serve_at(&database, port, &[]).await;
+    }
+    let mut stored = client.contents().await;
+    let total = stored.len();
+    stored.sort_unstable();
+    stored.dedup();
+    assert_eq!(stored.len(), total, "nothing is stored twice");
+    let lost: Vec<&String> =
+        answered.iter().filter(|id| stored.binary_search(id).is_err()).collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} answered webhooks were lost: {lost:?}",
+        lost.len(),
+        answered.len()
+    );
+    assert!(program.terminate().await, "it stops by itself when asked to");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_webhook_that_was_answered_survives_kill_9_on_sqlite() {
+    everything_answered_survives_a_kill(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_webhook_that_was_answered_survives_kill_9_on_postgres() {
+    everything_answered_survives_a_kill(Kind::Postgres).await;
+}
+
+/// A polite stop finishes what was accepted: nothing that was sent and answered is lost, and no connection is reset in the
+/// middle of an answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_polite_stop_finishes_what_was_accepted() {
+    let database = Database::create(Kind::Sqlite).await;
+    let mut program = Program::serve(&database, &[]).await;
+    let client = prepare(&database, &program).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(program.terminate().await);
+        stop.store(true, Ordering::Relaxed);
+    };
+    let (answered, ()) = tokio::join!(load(&client, stop.clone(), "polite"), stopping);
+    let program = Program::serve_at(&database, program.port(), &[]).await;
+    let stored = client.contents().await;
+    assert!(answered.iter().all(|id| stored.contains(id)));
+    drop(program);
+}
+
+/// The second cluster of `tests/run`, which may be stopped and started.
+struct Restarted {
+    control: String,
+    database: Database,
+}
+
+impl Restarted {
+    async fn create() -> Self {
+        let missing = "TEST_POSTGRES_CTL and …_RESTARTED are not set: run ./tests/run";
+        let control = std::env::var("TEST_POSTGRES_CTL").expect(missing);
+        let cluster = std::env::var("TEST_POSTGRES_RESTARTED").expect(missing);
+        let mut database = Database::create(Kind::Sqlite).await;
+        database.kind = Kind::Postgres;
+        database.url = format!("{cluster}/postgres");
+        Self { control, database }
+    }
+
+    async fn control(&self, what: &'static str) {
+        let control = self.control.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            std::process::Command::new(control).arg(what).status().unwrap().success()
+        });
+        assert!(done.await.unwrap(), "PostgreSQL does not {what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_may_go_away_and_come_back_under_load() {
+    let restarted = Restarted::create().await;
+    let program = Program::serve(&restarted.database, &[]).await;
+    let client = prepare(&restarted.database, &program).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let going = async {
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            restarted.control("stop").await;
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            let health =
+                client.http.get(format!("{}/health/crm", client.base)).send().await.unwrap();
+            assert_eq!(health.status(), 503);
+            assert_eq!(
+                client.http.get(format!("{}/health", client.base)).send().await.unwrap().status(),
+                200
+            );
+            restarted.control("start").await;
+        }
+        // It works again without a restart of its own.
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        stop.store(true, Ordering::Relaxed);
+    };
+    let (answered, ()) = tokio::join!(load(&client, stop.clone(), "pg"), going);
+    assert_eq!(
+        client.http.execute(webhook(&client.base, "wamid.after")).await.unwrap().status(),
+        200
+    );
+    assert_eq!(
+        client.http.get(format!("{}/health/crm", client.base)).send().await.unwrap().status(),
+        200
+    );
+    let mut stored = client.contents().await;
+    let total = stored.len();
+    stored.sort_unstable();
+    stored.dedup();
+    assert_eq!(stored.len(), total);
+    let lost = answered.iter().filter(|id| stored.binary_search(id).is_err()).count();
+    assert_eq!(lost, 0, "of {} that were answered 200", answered.len());
+    assert!(stored.binary_search(&"wamid.after".to_owned()).is_ok());
+}
+
+#[tokio::test]
+async fn the_master_key_is_rotated_while_the_gateway_runs() {
+    let database = Database::create(Kind::Sqlite).await;
+    let program = Program::serve(&database, &[]).await;
+    let client = prepare(&database, &program).await;
+    let key_file = database.folder.join("master.key");
+    let before = std::fs::read_to_string(&key_file).unwrap();
+    let printed = must(&database, &["key", "rotate"]);
+    assert!(printed.contains("2 data keys"), "{printed}");
+    let after = std::fs::read_to_string(&key_file).unwrap();
+    assert_ne!(before, after);
+    assert!(!after.contains(before.lines().last().unwrap()), "the old key is gone");
+    assert_eq!(
+        client.http.execute(webhook(&client.base, "wamid.rotated")).await.unwrap().status(),
+        200
+    );
+    // A new organization needs the new master key in the running program; an old account is sealed anew.
+    let body = json!({ "name": "renamed", "credentials": { "verify_token": "another" } });
+    let accounts = client.get("/api/v1/accounts").await;
+    let path = format!("/api/v1/accounts/{}", accounts["items"][0]["id"].as_str().unwrap());
+    client.call(reqwest::Method::PATCH, &path, Some(body)).await;
+    drop(program);
+    let program = Program::serve(&database, &[]).await;
+    let client = Client { base: program.base.clone(), ..client };
+    assert_eq!(
+        client.http.execute(webhook(&client.base, "wamid.again")).await.unwrap().status(),
+        200
+    );
+    assert!(run(&database, &["doctor"]).status.success());
+}
+
+#[tokio::test]
+async fn the_command_line_says_what_is_wrong_and_how_to_mend_it() {
+    let database = Database::create(Kind::Sqlite).await;
+    let text = |output: std::process::Output| {
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    };
+    let doctor = run(&database, &["doctor"]);
+    assert!(!doctor.status.success());
+    assert!(text(doctor).contains("run `switchboard migrate`"));
+    assert!(must(&database, &["migrate"]).contains("none -> "));
+    let doctor = run(&database, &["doctor"]);
+    assert!(doctor.status.success(), "{}", text(doctor));
+    let refused = run(&database, &["--set", "intake.writers=9", "serve"]);
+    assert!(!refused.status.success());
+    assert!(text(refused).contains("intake.writers: must be 1 to 4"));
+    let refused =
+        run(&database, &["--database-url", "postgres://nobody@127.0.0.1:1/none", "doctor"]);
+    assert!(!refused.status.success());
+    assert!(text(refused).contains("database"));
+    let explained = must(&database, &["config", "--explain"]);
+    for setting in switchboard::config::SETTINGS {
+        let name = setting.name.split('.').nth(1).unwrap();
+        assert!(explained.contains(&format!("  {name} = ")) && explained.contains(setting.about));
+    }
+    std::fs::write(database.folder.join("master.key"), "not a key").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(
+            database.folder.join("master.key"),
+            std::fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
+    }
+    let doctor = run(&database, &["doctor"]);
+    assert!(!doctor.status.success());
+    assert!(text(doctor).contains("key 1 is not 32 bytes in base64"));
+}
+
+#[tokio::test]
+async fn the_operator_replays_what_belongs_to_nobody() {
+    let database = Database::create(Kind::Sqlite).await;
+    let program = Program::serve(&database, &[]).await;
+    let client = prepare(&database, &program).await;
+    let second = must(
+        &database,
+        &["org", "create", "--name", "Borealis", "--plan", "gold", "--country", "AR"],
+    );
+    assert!(must(&database, &["org", "list"]).contains("Borealis"));
+    let other = Client { organization: second.clone(), ..client.clone() };
+    let key = must(
+        &database,
+        &["key", "create", "--org", &second, "--name", "k", "--scope", "accounts:write"],
+    );
+    let other = Client { key, ..other };
+    let account = recorded_account(&providers::meta::PROVIDER, "borealis");
+    let body = json!({ "provider": "meta", "name": "Meta", "settings": account.settings, "credentials": account.secrets });
+    other.call(reqwest::Method::POST, "/api/v1/accounts", Some(body)).await;
+    // Both organizations hold the application's key, and neither has the number.
+    let change = meta::change(meta::NOBODYS, &[meta::text("wamid.n", "5511987654321", "n")], &[]);
+    let known = meta::change(AURORA, &[meta::text("wamid.a", "5511987654321", "a")], &[]);
+    let body = serde_json::to_vec(&meta::notification(&[change, known])).unwrap();
+    let mut request = meta::signed("/hooks/meta", body);
+    *request.uri_mut() = format!("{}/hooks/meta", client.base).parse().unwrap();
+    let request = reqwest::Request::try_from(request).unwrap();
+    assert_eq!(client.http.execute(request).await.unwrap().status(), 200);
+    let listed = must(&database, &["replay", "--dry-run"]);
+    assert!(listed.contains("no route claims handle:999000111222333"), "{listed}");
+    let replayed = must(&database, &["replay"]);
+    assert!(replayed.contains("1 replayed, 0 resolved"), "{replayed}");
+    let user = must(
+        &database,
+        &["user", "create", "--email", "ana@example.com", "--org", &second, "--role", "admin"],
+    );
+    assert!(must(&database, &["user", "list"]).contains(&user));
+    assert!(must(&database, &["key", "list", "--org", &second]).contains("accounts:write"));
+}
+
+#[test]
+fn the_demonstration_shows_everything_and_leaves_nothing_behind() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_switchboard"))
+        .args(["demo", "--once", "--listen", "127.0.0.1:0"])
+        .env_remove("DATABASE_URL")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    for part in [
+        "forged: 401",
+        "quarantined",
+        "known already",
+        "Ana Souza",
+        "Martín Pérez",
+        "curl -s",
+        "/docs",
+    ] {
+        assert!(text.contains(part), "{part} is missing from:\n{text}");
+    }
+    for provider in providers::PROVIDERS {
+        let recorded =
+            switchboard::sandbox::webhooks(provider).iter().filter(|r| !r.is_challenge()).count();
+        let row =
+            text.lines().find(|line| line.trim_start().starts_with(&format!("{} ", provider.name)));
+        assert!(
+            row.unwrap().contains(&format!("{recorded} of {recorded}")),
+            "{}: {}",
+            provider.name,
+            row.unwrap()
+        );
+    }
+    let folder = text.split("SQLite in ").nth(1).unwrap().lines().next().unwrap();
+    assert!(!std::path::Path::new(folder.trim()).exists());
+}

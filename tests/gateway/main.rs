@@ -1,0 +1,21 @@
+//! The gateway as a whole, on both engines, over its own HTTP.
+
+#![allow(unreachable_pub, reason = "a test binary has no reach")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
+mod access;
+mod accounts;
+mod api;
+mod batches;
+mod binary;
+mod calls;
+mod doubtful;
+mod events;
+mod intake;
+mod isolation;
+mod people;
+mod replay;
+mod statuses;
+mod support;
+mod sweep;
+mod timeline;
