@@ -1,0 +1,55 @@
+//! Measures the gateway: durable intake against the floor of the same database, and timelines against the same SQL run
+//! bare. Started by `benches/run`; the method is in `benches/README.md`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on stops where it stands"
+)]
+#![allow(unreachable_pub, reason = "a benchmark has no reach")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people"
+)]
+
+mod floor;
+mod intake;
+mod load;
+mod prepare;
+mod process;
+mod timeline;
+
+use std::time::Duration;
+
+/// How long each measurement lasts, after a warm-up.
+pub const MEASURED: Duration = Duration::from_secs(10);
+/// How long a load runs before it is measured.
+pub const WARM_UP: Duration = Duration::from_secs(2);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    match arguments.first().map(String::as_str) {
+        // The load generator, in a process of its own.
+        Some("load") => runtime.block_on(load::run(&arguments[1..])),
+        _ => runtime.block_on(measure(&arguments)),
+    }
+}
+
+async fn measure(parts: &[String]) {
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    println!("machine: {}", process::machine());
+    if wanted("floor") || wanted("intake") {
+        intake::on_postgres().await;
+    }
+    if wanted("intake") {
+        intake::on_sqlite().await;
+    }
+    if wanted("timeline") {
+        timeline::on_postgres().await;
+        timeline::on_sqlite().await;
+    }
+}

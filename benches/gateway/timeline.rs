@@ -1,0 +1,2 @@
+pub async fn on_postgres() {}
+pub async fn on_sqlite() {}
