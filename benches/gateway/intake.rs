@@ -56,6 +56,17 @@ pub async fn on_sqlite() {
     }
 }
 
+/// One measurement on PostgreSQL, with settings of one's own.
+pub async fn one(arguments: &[String]) {
+    let (connections, people) = (arguments[0].parse().unwrap(), arguments[1].parse().unwrap());
+    let settings: Vec<&str> = arguments[2..].iter().map(String::as_str).collect();
+    let url = prepare::database("intake").await;
+    let bench = prepare::organizations(&prepare::folder("one"), &url, ORGANIZATIONS).await;
+    let measured = measure(&bench, connections, people, true, &settings).await;
+    println!("{HEADING}");
+    row(&format!("{connections} connections {settings:?}"), &measured, None);
+}
+
 const HEADING: &str = "| what | per second | of floor | p50 ms | p99 ms | max ms | not 200 | gateway CPU s/1000 | database CPU s/1000 | load CPU s/1000 | gateway memory MB (highest) |\n\
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
 

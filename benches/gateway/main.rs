@@ -35,6 +35,8 @@ fn main() {
     match arguments.first().map(String::as_str) {
         // The load generator, in a process of its own.
         Some("load") => runtime.block_on(load::run(&arguments[1..])),
+        // One measurement, for looking into: `one CONNECTIONS PEOPLE [SETTING…]`.
+        Some("one") => runtime.block_on(intake::one(&arguments[1..])),
         _ => runtime.block_on(measure(&arguments)),
     }
 }

@@ -16,6 +16,16 @@ use crate::model::OrganizationId;
 /// How long a request waits for a free connection before it is told that the database is not available.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Intake's statements look up and write a few dozen rows by their keys, over and over. They are planned once, and always
+/// by index: a plan that was made while a table was empty would read the whole table once it is full.
+const INTAKE_PLANS: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
+
 /// Which database this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -284,7 +294,7 @@ fn open_postgres(url: &str, options: &StoreOptions) -> Result<Database, StoreErr
     };
     let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
     let api = login(&options.roles.api_url, "switchboard_app")?;
-    let intake = login(&options.roles.intake_url, "switchboard_intake")?;
+    let intake = login(&options.roles.intake_url, "switchboard_intake")?.options(INTAKE_PLANS);
     Ok(Database::Postgres {
         api: pool.clone().max_connections(options.connections).connect_lazy_with(api),
         intake: pool.clone().max_connections(options.intake_connections).connect_lazy_with(intake),

@@ -72,7 +72,9 @@ struct Waiting {
 /// The entrance to the writers. Cheap to clone.
 #[derive(Clone)]
 pub struct Batcher {
-    queue: mpsc::Sender<Waiting>,
+    /// One queue a writer. An organization's webhooks always go to the same one, so that two writers seldom want to
+    /// write for the same organization at once.
+    queues: Arc<[mpsc::Sender<Waiting>]>,
     depth: Arc<AtomicUsize>,
     closing: watch::Sender<bool>,
     writers: Arc<Mutex<JoinSet<()>>>,
@@ -87,33 +89,34 @@ impl Batcher {
         options: BatcherOptions,
         observe: impl Fn(Committed) + Send + Sync + 'static,
     ) -> Self {
-        let (queue, receiver) = mpsc::channel(options.queue);
         let (closing, closed) = watch::channel(false);
         let depth = Arc::new(AtomicUsize::new(0));
+        let memory = LruCache::new(NonZeroUsize::new(MEMORY).unwrap_or(NonZeroUsize::MIN));
         let shared = Arc::new(Shared {
             store,
             clock,
             ids,
-            memory: Memory::new(LruCache::new(
-                NonZeroUsize::new(MEMORY).unwrap_or(NonZeroUsize::MIN),
-            )),
-            receiver: Mutex::new(receiver),
+            memory: Memory::new(memory),
             depth: Arc::clone(&depth),
             batch: options.batch,
             observe: Box::new(observe),
         });
         let mut writers = JoinSet::new();
-        for _ in 0..options.writers {
-            writers.spawn(run(Arc::clone(&shared), closed.clone()));
+        let mut queues = Vec::with_capacity(options.writers);
+        for _ in 0..options.writers.max(1) {
+            let (queue, receiver) = mpsc::channel(options.queue.div_ceil(options.writers.max(1)));
+            queues.push(queue);
+            writers.spawn(run(Arc::clone(&shared), receiver, closed.clone()));
         }
-        Self { queue, depth, closing, writers: Arc::new(Mutex::new(writers)) }
+        Self { queues: queues.into(), depth, closing, writers: Arc::new(Mutex::new(writers)) }
     }
 
     /// Hands in a submission and waits until it is committed.
     pub async fn submit(&self, submission: Submission) -> Result<Receipt, SubmitError> {
         let (done, result) = oneshot::channel();
         self.depth.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = self.queue.try_send(Waiting { submission, done }) {
+        let queue = self.queue_of(&submission);
+        if let Err(error) = queue.try_send(Waiting { submission, done }) {
             self.depth.fetch_sub(1, Ordering::Relaxed);
             return Err(match error {
                 mpsc::error::TrySendError::Full(_) => SubmitError::Full,
@@ -131,7 +134,13 @@ impl Batcher {
 
     /// How many may wait.
     pub fn capacity(&self) -> usize {
-        self.queue.max_capacity()
+        self.queues.iter().map(mpsc::Sender::max_capacity).sum()
+    }
+
+    fn queue_of(&self, submission: &Submission) -> &mpsc::Sender<Waiting> {
+        let organization = submission.request.organization_id.0.as_u128();
+        let count = self.queues.len() as u128;
+        &self.queues[usize::try_from(organization % count).unwrap_or_default()]
     }
 
     /// Stops taking submissions, and returns when everything that was handed in is written.
@@ -153,15 +162,18 @@ struct Shared {
     clock: Clock,
     ids: Ids,
     memory: Memory,
-    receiver: Mutex<mpsc::Receiver<Waiting>>,
     depth: Arc<AtomicUsize>,
     batch: usize,
     observe: Box<dyn Fn(Committed) + Send + Sync>,
 }
 
-async fn run(shared: Arc<Shared>, mut closed: watch::Receiver<bool>) {
+async fn run(
+    shared: Arc<Shared>,
+    mut queue: mpsc::Receiver<Waiting>,
+    mut closed: watch::Receiver<bool>,
+) {
     let mut batch = Vec::with_capacity(shared.batch);
-    while shared.take(&mut batch, &mut closed).await {
+    while shared.take(&mut queue, &mut batch, &mut closed).await {
         let started = Instant::now();
         let submissions = batch.len();
         let ok = shared.write(std::mem::take(&mut batch)).await;
@@ -178,21 +190,25 @@ async fn told_to_close(closed: &mut watch::Receiver<bool>) {
 impl Shared {
     /// Everything that waits, within the bounds of one transaction; waits for the first. `false` when the queue is
     /// closed and empty.
-    async fn take(&self, batch: &mut Vec<Waiting>, closed: &mut watch::Receiver<bool>) -> bool {
-        let mut receiver = self.receiver.lock().await;
+    async fn take(
+        &self,
+        queue: &mut mpsc::Receiver<Waiting>,
+        batch: &mut Vec<Waiting>,
+        closed: &mut watch::Receiver<bool>,
+    ) -> bool {
         let first = tokio::select! {
             biased;
-            first = receiver.recv() => first,
+            first = queue.recv() => first,
             () = told_to_close(closed) => {
-                receiver.close();
-                receiver.recv().await
+                queue.close();
+                queue.recv().await
             }
         };
         let Some(first) = first else { return false };
         let mut bytes = first.submission.weight();
         batch.push(first);
         while batch.len() < self.batch && bytes < BATCH_BYTES {
-            let Ok(next) = receiver.try_recv() else { break };
+            let Ok(next) = queue.try_recv() else { break };
             bytes += next.submission.weight();
             batch.push(next);
         }
