@@ -116,7 +116,7 @@ async fn connection(
         if sent >= start {
             match ok {
                 true => {
-                    latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX))
+                    latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
                 }
                 false => refused += 1,
             }
@@ -197,8 +197,8 @@ pub fn webhook(number: &str, people: u64, seed: u64, serial: u64) -> String {
     )
 }
 
-/// Scatters numbers (the finalizer of SplitMix64).
-fn mix(mut number: u64) -> u64 {
+/// Scatters numbers (the finalizer of `SplitMix64`).
+pub fn mix(mut number: u64) -> u64 {
     number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)

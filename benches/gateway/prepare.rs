@@ -26,7 +26,8 @@ pub struct Bench {
     pub folder: PathBuf,
     pub url: String,
     pub organizations: Vec<Org>,
-    pub key: String,
+    /// A key for each organization.
+    pub keys: Vec<String>,
 }
 
 pub fn cluster() -> String {
@@ -69,21 +70,17 @@ pub async fn organizations(folder: &Path, url: &str, count: usize) -> Bench {
     store.close().await;
     let gateway = Gateway::start(config, Clock::System).await.unwrap();
     let mut made = Vec::with_capacity(count);
-    let mut key = String::new();
+    let mut keys = Vec::with_capacity(count);
     for index in 0..count {
         let number = format!("{}", 106_000_000_000_000 + index);
         let id = organization(&gateway, index, &number).await;
-        if index == 0 {
-            let actor = Actor::operator(id);
-            key = access::create_key(&gateway, &actor, "bench", Scope::ALL.to_vec(), None)
-                .await
-                .unwrap()
-                .secret;
-        }
+        let actor = Actor::operator(id);
+        let key = access::create_key(&gateway, &actor, "bench", Scope::ALL.to_vec(), None).await;
+        keys.push(key.unwrap().secret);
         made.push(Org { id, number });
     }
     gateway.stop().await;
-    Bench { folder: folder.to_owned(), url: url.to_owned(), organizations: made, key }
+    Bench { folder: folder.to_owned(), url: url.to_owned(), organizations: made, keys }
 }
 
 async fn organization(gateway: &Gateway, index: usize, number: &str) -> OrganizationId {

@@ -14,7 +14,7 @@ use self::row::Row;
 use self::sql::{Plan, Scope};
 use super::leads::like_pattern;
 use super::session::on;
-use super::{Session, StoreError};
+use super::{Engine, Session, StoreError};
 use crate::ids;
 use crate::model::{Communication, CommunicationFilter, CommunicationPage, Cursor, OrganizationId};
 
@@ -69,6 +69,12 @@ pub async fn page(
     items.truncate(usize::try_from(limit).unwrap_or_default());
     let next = items.last().filter(|_| more).map(|item| item.id);
     Ok(CommunicationPage { items, total, next })
+}
+
+/// The statement that reads the first page of a lead, as [`page`] runs it: for whoever wants to see its plan, or to measure
+/// it bare. Parameters: 1 organization, 2 and 3 ids below and from, 4 lead, 5 limit, 6 offset.
+pub fn lead_page_sql(engine: Engine) -> String {
+    Plan { engine, scope: Scope::Lead, with_total: true, narrow: false }.sql()
 }
 
 async fn count(
