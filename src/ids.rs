@@ -2,7 +2,7 @@
 //!
 //! Messages and calls are listed in the order of their ids, so an id holds, from the left: 48 bits of milliseconds and
 //! 12 bits of finer time of the occurrence (RFC 9562, section 6.2, method 3), then 46 bits that count up with
-//! every id made (the microsecond of its making), then 16 random bits. Two messages of one second, which is as
+//! every id made (the microsecond of its making), then 16 bits that differ from process to process. Two messages of one second, which is as
 //! fine as some providers tell the time, thus stay in the order in which they came.
 
 use std::sync::Arc;
@@ -21,12 +21,14 @@ pub struct Ids {
     clock: Clock,
     /// The last arrival that was given out, in microseconds: each id gets a later one.
     last: Arc<AtomicU64>,
+    /// Tells this process's ids from another's.
+    seed: u64,
 }
 
 impl Ids {
     /// Ids whose arrival order follows `clock`.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, last: Arc::new(AtomicU64::new(0)) }
+        Self { clock, last: Arc::new(AtomicU64::new(0)), seed: random_seed() }
     }
 
     /// An id of something that happens now.
@@ -40,8 +42,8 @@ impl Ids {
         let claim = |last: u64| Some(now.max(last + 1));
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim);
         let arrival = last.map_or(now, |last| now.max(last + 1));
-        let arrival = u128::from(arrival) & ((1 << ARRIVAL_BITS) - 1);
-        build(occurred, (arrival << 16) | u128::from(random_bits()))
+        let bits = u128::from(arrival) & ((1 << ARRIVAL_BITS) - 1);
+        build(occurred, (bits << 16) | u128::from(scatter(self.seed, arrival)))
     }
 }
 
@@ -71,13 +73,21 @@ fn build(at: Timestamp, tail: u128) -> Uuid {
     Uuid::from_u128(value)
 }
 
-/// Sixteen random bits. Without a source of randomness the counter alone still keeps ids apart in one process.
-fn random_bits() -> u16 {
-    let mut bytes = [0; 2];
+/// Sixteen bits that differ from process to process, for the `arrival`th id. They only keep apart what two processes make
+/// in the same microsecond; nobody relies on their being secret.
+fn scatter(seed: u64, arrival: u64) -> u16 {
+    let mixed = (seed ^ arrival).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    u16::try_from(mixed >> 48).unwrap_or_default()
+}
+
+/// A random seed. Without a source of randomness the counter alone still keeps ids apart in one process.
+fn random_seed() -> u64 {
+    let mut bytes = [0; 8];
     if getrandom::fill(&mut bytes).is_err() {
         return 0;
     }
-    u16::from_le_bytes(bytes)
+    u64::from_le_bytes(bytes)
 }
 
 #[cfg(test)]

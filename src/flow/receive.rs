@@ -337,20 +337,10 @@ fn observe(provider: &'static Provider, result: &Result<Accepted, Refused>, took
                 _ => "accepted",
             }
         }
-        Err(Refused::Rejected(rejection)) => {
-            tracing::warn!(provider = provider.name, reason = %rejection, "a webhook was refused");
-            rejection.word()
-        }
+        Err(Refused::Rejected(rejection)) => rejection.word(),
         Err(Refused::UnknownAccount) => "unknown_account",
         Err(Refused::Busy(SubmitError::Full)) => "queue_full",
-        Err(Refused::Busy(error)) => {
-            tracing::error!(provider = provider.name, %error, "a webhook could not be written");
-            "unavailable"
-        }
-        Err(Refused::Store(error)) => {
-            tracing::error!(provider = provider.name, %error, "a webhook could not be written");
-            "unavailable"
-        }
+        Err(Refused::Busy(_) | Refused::Store(_)) => "unavailable",
     };
     metrics::webhook(provider.name, outcome, took);
 }

@@ -1,14 +1,11 @@
 //! Where providers call. The handlers read the body within its bounds, and answer what the provider expects.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, post};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use providers::Reply;
 use tokio::sync::OwnedSemaphorePermit;
@@ -17,12 +14,32 @@ use super::{App, Problem, public_url};
 use crate::flow::receive::{self, Accepted, Endpoint, Refused};
 use crate::store::intake::SubmitError;
 
-/// The webhook URLs. `{account}` is an account's own; without it, the body says which account is meant.
-pub(super) fn router() -> Router<App> {
-    Router::new()
-        .route("/hooks/{provider}", any(shared))
-        .route("/hooks/{provider}/{account}", any(own))
-        .route("/api/v1/crm/communications/whatsapp/webhook", post(meta).get(meta))
+/// WhatsApp's webhook under the name that the CRM's specification gives it.
+const CRM_WHATSAPP: &str = "/api/v1/crm/communications/whatsapp/webhook";
+
+/// What a webhook's path leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    Endpoint(Endpoint),
+    Nowhere(&'static str),
+}
+
+/// Whether a path is a webhook's, and where it leads: `/hooks/{provider}/{account}` is an account's own, `/hooks/{provider}`
+/// is shared by all accounts of a provider, and the body says which one is meant.
+pub(super) fn target(path: &str) -> Option<Target> {
+    if path == CRM_WHATSAPP {
+        return Some(Target::Endpoint(Endpoint::Shared(&providers::meta::PROVIDER)));
+    }
+    let rest = path.strip_prefix("/hooks/")?;
+    let (name, account) = rest.split_once('/').map_or((rest, None), |(name, id)| (name, Some(id)));
+    let Some(provider) = providers::provider(name) else {
+        return Some(Target::Nowhere("provider"));
+    };
+    Some(match account.map(str::parse) {
+        None => Target::Endpoint(Endpoint::Shared(provider)),
+        Some(Ok(id)) => Target::Endpoint(Endpoint::Account(provider, id)),
+        Some(Err(_)) => Target::Nowhere("account"),
+    })
 }
 
 /// Where all accounts of a provider may be called: the body says which account is meant, and its keys must prove it. Any
@@ -34,16 +51,8 @@ pub(super) fn router() -> Router<App> {
     (status = 413, body = Problem, content_type = "application/problem+json", description = "Larger than 3 MiB"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
 ))]
-pub(super) async fn shared(
-    State(app): State<App>,
-    Path(provider): Path<String>,
-    request: Request,
-) -> Response {
-    match providers::provider(&provider) {
-        Some(provider) => receive(&app, Endpoint::Shared(provider), request).await,
-        None => Problem::not_found("provider").into_response(),
-    }
-}
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) fn shared() {}
 
 /// An account's own webhook URL, as `GET /api/v1/accounts/{id}` shows it.
 #[utoipa::path(post, path = "/hooks/{provider}/{account}", tag = "webhooks", security(()), params(
@@ -54,16 +63,8 @@ pub(super) async fn shared(
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
 ))]
-pub(super) async fn own(
-    State(app): State<App>,
-    Path((provider, account)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    match (providers::provider(&provider), account.parse()) {
-        (Some(provider), Ok(id)) => receive(&app, Endpoint::Account(provider, id), request).await,
-        _ => Problem::not_found("account").into_response(),
-    }
-}
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) fn own() {}
 
 /// WhatsApp's webhook under the name that the CRM's specification gives it; the same as `/hooks/meta`. `GET` answers Meta's
 /// subscription check.
@@ -73,36 +74,80 @@ pub(super) async fn own(
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be Meta's; nothing is stored"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
 ))]
-pub(super) async fn meta(State(app): State<App>, request: Request) -> Response {
-    receive(&app, Endpoint::Shared(&providers::meta::PROVIDER), request).await
-}
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) fn meta() {}
 
-async fn receive(app: &App, endpoint: Endpoint, request: Request) -> Response {
+/// Receives one webhook and answers it.
+pub(super) async fn receive<B>(
+    app: &App,
+    target: Target,
+    request: Request<B>,
+    peer: Option<IpAddr>,
+    id: &HeaderValue,
+) -> Response
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let endpoint = match target {
+        Target::Endpoint(endpoint) => endpoint,
+        Target::Nowhere(what) => return Problem::not_found(what).into_response(),
+    };
     let (parts, body) = request.into_parts();
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let Some(url) = public_url::of(&parts, &app.gateway.config.server, peer) else {
+    let server = &app.gateway.config.server;
+    let Some(url) = public_url::of(&parts, server, peer) else {
         return Problem::malformed("the request names no host").into_response();
     };
     let (body, _room) = match read(app, &parts.headers, body).await {
         Ok(read) => read,
         Err(refusal) => return refusal,
     };
+    let client = public_url::client(&parts.headers, server, peer);
     let mut request = http::Request::new(body);
     *request.method_mut() = parts.method;
     *request.uri_mut() = url;
     *request.headers_mut() = parts.headers;
     match receive::receive(&app.gateway, endpoint, request).await {
-        Ok(Accepted { reply, .. }) => answer(reply),
-        Err(refused) => refuse(&refused),
+        Ok(Accepted { reply, receipt }) => {
+            tracing::debug!(
+                ?id,
+                provider = endpoint.provider().name,
+                ?receipt,
+                "a webhook was stored"
+            );
+            answer(reply)
+        }
+        Err(refused) => {
+            log(&refused, endpoint, client, id);
+            refuse(&refused)
+        }
+    }
+}
+
+/// A refusal leaves one line, without anything of the request's body.
+fn log(refused: &Refused, endpoint: Endpoint, client: Option<IpAddr>, id: &HeaderValue) {
+    let (provider, id) = (endpoint.provider().name, id.to_str().unwrap_or_default());
+    let client = client.map(tracing::field::display);
+    match refused {
+        Refused::Rejected(_) | Refused::UnknownAccount | Refused::Busy(SubmitError::Full) => {
+            tracing::warn!(id, provider, client, reason = %refused, "a webhook was refused");
+        }
+        Refused::Busy(_) | Refused::Store(_) => {
+            tracing::error!(id, provider, reason = %refused, "a webhook could not be written");
+        }
     }
 }
 
 /// Reads the body, if it is not too large and there is room for it. The room is given back when the webhook is answered.
-async fn read(
+async fn read<B>(
     app: &App,
     headers: &HeaderMap,
-    body: Body,
-) -> Result<(Bytes, OwnedSemaphorePermit), Response> {
+    body: B,
+) -> Result<(Bytes, OwnedSemaphorePermit), Response>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let limit = app.gateway.config.server.webhook_body_bytes;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(|text| text.parse::<usize>().ok()).unwrap_or(limit);
@@ -114,6 +159,7 @@ async fn read(
     let Ok(room) = room else {
         return Err(busy("too many bytes of webhooks are waiting to be written"));
     };
+    let body = std::pin::pin!(body);
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok((collected.to_bytes(), room)),
         Err(error) if error.is::<LengthLimitError>() => {
@@ -159,9 +205,4 @@ fn refuse(refused: &Refused) -> Response {
 
 fn busy(detail: &str) -> Response {
     Problem::unavailable(detail).into_response()
-}
-
-/// The peer's address, for logs.
-pub(super) fn peer(request: &Request) -> Option<IpAddr> {
-    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip())
 }

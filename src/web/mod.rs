@@ -11,6 +11,7 @@ mod docs;
 mod error;
 mod events;
 mod extract;
+mod front;
 mod health;
 mod hooks;
 mod inbox;
@@ -19,7 +20,6 @@ mod leads;
 mod members;
 mod messages;
 mod public_url;
-mod requests;
 mod router;
 mod routes;
 mod server;
@@ -31,7 +31,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use error::Problem;
-pub use router::build;
+pub use front::Front;
 pub use server::{Server, ServerError};
 
 use crate::flow::access::KeyMemory;

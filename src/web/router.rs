@@ -2,32 +2,27 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    App, Problem, accounts, audit, calls, communications, contacts, docs, events, health, hooks,
-    inbox, keys, leads, members, messages, requests, routes as line_routes, voip,
+    App, Problem, accounts, audit, calls, communications, contacts, docs, events, health, inbox,
+    keys, leads, members, messages, routes as line_routes, voip,
 };
 
-/// The whole web of a gateway.
-pub fn build(app: App) -> Router {
+/// Everything but webhooks, which [`super::Front`] takes a short way.
+pub(super) fn build(app: App) -> Router {
     let (api, description) = api().split_for_parts();
     let limit = app.gateway.config.server.api_body_bytes;
     Router::new()
         .merge(api.layer(DefaultBodyLimit::max(limit)))
-        .merge(hooks::router())
         .merge(docs::router(description))
         .route("/", get(|| async { Redirect::temporary("/docs") }))
         .fallback(|| async { Problem::not_found("page").into_response() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed().into_response() })
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), requests::handle))
         .with_state(app)
 }
 
@@ -74,11 +69,4 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(health::alive))
         .routes(routes!(health::crm))
         .routes(routes!(health::prometheus))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
-fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    Problem::internal(&std::io::Error::other(format!("a handler panicked: {text}"))).into_response()
 }

@@ -1,10 +1,10 @@
 //! The listener: accepts connections within bounds, and lets them finish when it is told to stop.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -12,9 +12,8 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tower::ServiceExt;
 
-use super::App;
+use super::{App, Front};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,7 +56,7 @@ impl Server {
         let settings = &self.app.gateway.config.server;
         let (room, patience) = (settings.max_connections, settings.shutdown_ms);
         let room = Arc::new(Semaphore::new(room));
-        let router = super::build(self.app);
+        let front = Front::new(self.app);
         let graceful = GracefulShutdown::new();
         let builder = builder();
         let mut stop = std::pin::pin!(stop);
@@ -75,10 +74,10 @@ impl Server {
             match accepted {
                 Ok((stream, peer)) => {
                     let _ = stream.set_nodelay(true);
-                    let router = router.clone();
-                    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-                        request.extensions_mut().insert(ConnectInfo(peer));
-                        router.clone().oneshot(request)
+                    let front = front.clone();
+                    let service = service_fn(move |request: hyper::Request<Incoming>| {
+                        let front = front.clone();
+                        async move { Ok::<_, Infallible>(front.call(request, Some(peer)).await) }
                     });
                     let connection = builder.serve_connection(TokioIo::new(stream), service);
                     let connection = graceful.watch(connection.into_owned());

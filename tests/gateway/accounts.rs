@@ -37,7 +37,7 @@ on_both_engines! {
         shown.push_str(&gateway.get(&aurora, &path).await.text());
         let wrong = json!({ "provider": "meta", "name": "x", "settings": { "waba_id": "letters" }, "credentials": { "app_secret": "s3cret-in-error", "verify_token": "v3rify-in-error" } });
         shown.push_str(&gateway.post(&aurora, "/api/v1/accounts", wrong).await.text());
-        shown.push_str(&format!("{:?}", gateway.gateway));
+        shown.push_str(format!("{:?}", gateway.gateway).as_str());
         for provider in providers::PROVIDERS {
             for secret in recorded_account(provider, "aurora").secrets.values() {
                 assert!(!shown.contains(secret.as_str()), "a credential of {} is shown", provider.name);

@@ -166,7 +166,7 @@ async fn a_full_queue_says_503(kind: Kind) {
         TestGateway::start(kind, &["intake.queue_requests=4", "intake.batch_requests=2"]).await;
     let (aurora, _) = gateway.two_organizations().await;
     let database = gateway.database.clone();
-    let (held, hold) = tokio::sync::oneshot::channel::<()>();
+    let (held, is_held) = tokio::sync::oneshot::channel::<()>();
     let (release, released) = tokio::sync::oneshot::channel::<()>();
     let holder = tokio::spawn(async move {
         use sqlx::Connection;
@@ -190,7 +190,7 @@ async fn a_full_queue_says_503(kind: Kind) {
             }
         }
     });
-    hold.await.unwrap();
+    is_held.await.unwrap();
     let posts: Vec<_> = (0..24)
         .map(|number| {
             let text = meta::text(&format!("wamid.{number}"), "5511987654321", "x");

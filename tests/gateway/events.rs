@@ -44,14 +44,14 @@ on_both_engines! {
 
     a_reader_waits_for_news(gateway) {
         let (aurora, _) = gateway.two_organizations().await;
-        let waiting = gateway.get(&aurora, "/api/v1/events?after=0&wait_seconds=10");
+        let reading = gateway.get(&aurora, "/api/v1/events?after=0&wait_seconds=10");
         let writing = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let message = meta::text("wamid.news", "5511987654321", "news");
             gateway.meta(&[meta::change(AURORA, &[message], &[])]).await.expect(200);
         };
         let started = std::time::Instant::now();
-        let (answer, ()) = tokio::join!(waiting, writing);
+        let (answer, ()) = tokio::join!(reading, writing);
         assert!(!answer.expect(200)["items"].as_array().unwrap().is_empty());
         assert!(started.elapsed() < Duration::from_secs(5), "it is woken, not left to its time-out");
     }

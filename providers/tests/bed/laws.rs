@@ -188,7 +188,8 @@ fn find_lists(value: &Value, pointer: &mut String, found: &mut Vec<String>) {
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 let length = pointer.len();
-                pointer.push_str(&format!("/{index}"));
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
                 find_lists(item, pointer, found);
                 pointer.truncate(length);
             }

@@ -1,9 +1,10 @@
 //! Who is at the other end: finds or makes the contact and the identities of everyone a batch names.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 
 use providers::Address;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Writer;
@@ -12,8 +13,8 @@ use crate::model::{ContactId, IdentityId, OrganizationId};
 use crate::store::bulk::{Column, Rows};
 use crate::store::{StoreError, merges};
 
-/// A digest of (organization, kind, value), by which an address is remembered.
-pub(super) type AddressKey = [u8; 16];
+/// 128 bits of a keyed hash of (organization, kind, value), by which an address is remembered.
+pub(super) type AddressKey = (u64, u64);
 
 /// The identity of an address, whose it was and which name it had when it was last looked up. Identities never change and
 /// are never deleted, so this may be remembered for as long as there is room. The contact may have changed since, by a
@@ -46,21 +47,18 @@ struct Known {
 
 type Found = (OrganizationId, IdentityId, ContactId, String, String, String, Option<String>);
 
+/// Keyed anew in every process, so that nobody can choose addresses whose keys collide.
+static KEYS: LazyLock<(RandomState, RandomState)> =
+    LazyLock::new(|| (RandomState::new(), RandomState::new()));
+
 pub(super) fn address_key(organization: OrganizationId, address: &Address) -> AddressKey {
-    let mut digest = Sha256::new();
-    digest.update(organization.0.as_bytes());
-    digest.update(address.kind());
-    digest.update([0]);
-    digest.update(address.value());
-    let mut key = [0; 16];
-    key.copy_from_slice(&digest.finalize()[..16]);
-    key
+    let (one, other) = &*KEYS;
+    let address = (organization, address.kind(), address.value());
+    (one.hash_one(address), other.hash_one(address))
 }
 
 fn name_digest(name: Option<&str>) -> u64 {
-    let Some(name) = name else { return 0 };
-    let digest = Sha256::digest(name);
-    u64::from_le_bytes(digest[..8].try_into().unwrap_or_default()) | 1
+    name.map_or(0, |name| KEYS.0.hash_one(name) | 1)
 }
 
 /// Resolves everyone; afterwards [`Writer::identity`] knows each address.

@@ -6,7 +6,6 @@ pub mod program;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use chrono::TimeDelta;
@@ -20,8 +19,7 @@ use switchboard::flow::{Actor, access, organizations};
 use switchboard::gateway::Gateway;
 use switchboard::model::{NewOrganization, OrganizationId, Scope};
 use switchboard::sandbox::{self, Recorded, RecordedAccount};
-use switchboard::web::{App, build};
-use tower::ServiceExt;
+use switchboard::web::{App, Front};
 
 pub use database::{Database, Kind};
 
@@ -61,7 +59,7 @@ pub struct TestGateway {
     pub gateway: Arc<Gateway>,
     pub clock: Clock,
     pub database: Database,
-    router: Router,
+    front: Front,
 }
 
 /// An organization with a key that may do everything.
@@ -125,8 +123,8 @@ impl TestGateway {
         let clock = Clock::frozen(beginning());
         let gateway = Gateway::start(config, clock.clone()).await.unwrap();
         let app = App::new(Arc::clone(&gateway), None);
-        let router = build(app.clone());
-        Self { app, gateway, clock, database, router }
+        let front = Front::new(app.clone());
+        Self { app, gateway, clock, database, front }
     }
 
     /// Nothing may be left in the queue.
@@ -203,7 +201,7 @@ impl TestGateway {
         let length = request.body().len();
         request.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
         let request = request.map(Body::from);
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.front.call(request, None).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
