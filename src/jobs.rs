@@ -54,7 +54,7 @@ impl Jobs {
 
 #[derive(Debug, Clone, Copy)]
 enum Job {
-    /// Notices what other processes changed about accounts and routes.
+    /// Notices what other processes changed about accounts, routes and keys.
     Directory,
     /// Writes down when keys were last used.
     KeyUses,
@@ -67,7 +67,11 @@ enum Job {
 impl Job {
     async fn run(self, gateway: &Gateway, keys: &KeyMemory) -> Result<(), StoreError> {
         match self {
-            Job::Directory => gateway.refresh_directory().await,
+            Job::Directory => {
+                gateway.refresh_directory().await?;
+                keys.follow(gateway.directory.snapshot().version());
+                Ok(())
+            }
             Job::KeyUses => access::flush_uses(gateway, keys).await,
             Job::Measure => sweep::measure(gateway).await,
             Job::Sweep => {

@@ -149,10 +149,11 @@ async fn own_path(bench: &Bench) -> String {
 pub fn generate(order: &Order, begun: impl FnOnce()) -> Result {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .arg("load")
-        .arg(serde_json::to_string(order).unwrap())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    serde_json::to_writer(child.stdin.take().unwrap(), order).unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "measuring");
     begun();

@@ -51,9 +51,9 @@ impl Result {
     }
 }
 
-/// The child process: reads its order from the arguments, prints when it begins to measure, and then the result.
-pub async fn run(arguments: &[String]) {
-    let order: Order = serde_json::from_str(&arguments[0]).unwrap();
+/// The child process: reads its order from its input, prints when it begins to measure, and then the result.
+pub async fn run() {
+    let order: Order = serde_json::from_reader(std::io::stdin()).unwrap();
     let order = Arc::new(order);
     let start = Instant::now() + order.warm_up;
     let end = start + order.measured;

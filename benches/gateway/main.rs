@@ -35,7 +35,7 @@ fn main() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match arguments.first().map(String::as_str) {
         // The load generator, in a process of its own.
-        Some("load") => runtime.block_on(load::run(&arguments[1..])),
+        Some("load") => runtime.block_on(load::run()),
         // One measurement, for looking into: `one CONNECTIONS PEOPLE [SETTING…]`.
         Some("one") => runtime.block_on(intake::one(&arguments[1..])),
         _ => runtime.block_on(measure(&arguments)),

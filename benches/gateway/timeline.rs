@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::intake::generate;
 use crate::load::{Order, Result, What, mix};
 use crate::prepare::{self, Bench, Running};
-use crate::{MEASURED, WARM_UP};
+use crate::{MEASURED, WARM_UP, process};
 
 const ORGANIZATIONS: usize = 1_000;
 const LEADS: usize = 20;
@@ -118,23 +118,49 @@ fn scattered(number: usize) -> Uuid {
     Uuid::from_u64_pair(mix(number as u64), mix(!number as u64))
 }
 
+const HEADING: &str = "| what | connections | per second | of bare | p50 ms | p99 ms | max ms | not 200 | gateway or client CPU s/1000 | PostgreSQL CPU s/1000 |\n\
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+
+/// CPU seconds of a process and of PostgreSQL at some instant.
+struct Costs(f64, f64);
+
+impl Costs {
+    fn until_now(process: u32) -> Self {
+        Self(process::cpu(process), process::postgres_cpu(prepare::cluster_port()))
+    }
+
+    /// What was spent since, a thousand pages.
+    fn since(&self, thousands: f64, process: u32) -> (f64, f64) {
+        let Self(own, database) = Self::until_now(process);
+        ((own - self.0) / thousands, (database - self.1) / thousands)
+    }
+}
+
 async fn compare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine) {
-    println!("| what | connections | per second | of bare | p50 ms | p99 ms | max ms | not 200 |");
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("{HEADING}");
     let requests: Vec<String> =
         leads.iter().map(|(index, lead)| request(bench, *index, *lead)).collect();
     for connections in [8, 32] {
+        let client = Costs::until_now(std::process::id());
         let bare = bare(bench, leads, engine, connections).await;
-        println!("| bare SQL | {connections} | {bare:.0} | 1.00 | | | | |");
+        let (client, database) =
+            client.since((bare * (WARM_UP + MEASURED).as_secs_f64()) / 1_000.0, std::process::id());
+        println!(
+            "| bare SQL | {connections} | {bare:.0} | 1.00 | | | | | {client:.3} | {database:.3} |"
+        );
         let running = Running::start(bench, &[]);
         let what = What::Gets { requests: requests.clone() };
         let (port, measured) = (running.port, MEASURED);
         let order = Order { port, connections, warm_up: WARM_UP, measured, what };
-        let result = generate(&order, || {});
+        let before = std::sync::Mutex::new(None);
+        let begun = || *before.lock().unwrap() = Some(Costs::until_now(running.id()));
+        let result = generate(&order, begun);
+        let before = before.into_inner().unwrap().unwrap();
+        let (gateway, database) = before.since(result.answered as f64 / 1_000.0, running.id());
         let Result { refused, p50_ms, p99_ms, max_ms, .. } = result;
         let (rate, share) = (result.rate(), result.rate() / bare);
         println!(
-            "| over HTTP | {connections} | {rate:.0} | {share:.2} | {p50_ms:.2} | {p99_ms:.2} | {max_ms:.1} | {refused} |"
+            "| over HTTP | {connections} | {rate:.0} | {share:.2} | {p50_ms:.2} | {p99_ms:.2} | {max_ms:.1} | {refused} | {gateway:.3} | {database:.3} |"
         );
     }
 }

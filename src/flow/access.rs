@@ -1,7 +1,7 @@
 //! Who may call: API keys and members. Tokens of the identity provider are in `web`, which hands them in as claims.
 
 use std::num::NonZeroUsize;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -21,21 +21,33 @@ use crate::model::{
 use crate::store::StoreError;
 use crate::store::api_keys::{self, FoundKey};
 use crate::store::members::{self, User};
+use crate::store::organizations;
 
 /// What every key begins with, so that people and scanners recognize one.
 pub const KEY_PREFIX: &str = "sbk_";
 
-/// How long a key that was found is believed without asking again: how late a revocation in another process may take
-/// effect here.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// How long keys are believed after it was last seen that none was taken back. That is looked at every second, so a
+/// revocation in another process takes effect here within about a second; while the database cannot be asked, this is
+/// the bound.
+const BELIEVED: Duration = Duration::from_secs(5);
 
 /// How many keys are remembered.
 const REMEMBERED: usize = 10_000;
 
 /// Keys that were found lately, and those that were used since it was last written down.
 pub struct KeyMemory {
-    found: Mutex<LruCache<[u8; 32], (FoundKey, Instant)>>,
+    found: Mutex<Found>,
     used: Mutex<std::collections::HashMap<(OrganizationId, ApiKeyId), Timestamp>>,
+}
+
+struct Found {
+    keys: LruCache<[u8; 32], FoundKey>,
+    /// The version of the directory that these keys are as new as; a revocation makes it grow.
+    version: i64,
+    /// When that version was last the newest.
+    checked: Option<Instant>,
+    /// How often everything was forgotten.
+    forgotten: u64,
 }
 
 /// Creates a key. Its secret is in the answer and nowhere else.
@@ -92,6 +104,7 @@ pub async fn revoke_key(
     }
     let deed = Deed { action: "key.revoke", subject: id.to_string(), detail: json!({}) };
     audit::note(gateway, &mut session, actor, deed).await?;
+    organizations::bump_directory(&mut session).await?;
     session.commit().await?;
     memory.forget();
     Ok(())
@@ -167,13 +180,13 @@ pub async fn by_key(
     }
     let digest = hash(secret);
     let found = match memory.recall(&digest) {
-        Some(found) => found,
-        None => {
+        Ok(found) => found,
+        Err(forgotten) => {
             let mut session = gateway.store.read_all().await?;
             let Some(found) = api_keys::find_by_hash(&mut session, &digest).await? else {
                 return Ok(None);
             };
-            memory.remember(digest, &found);
+            memory.remember(digest, &found, forgotten);
             found
         }
     };
@@ -214,9 +227,7 @@ pub async fn flush_uses(gateway: &Gateway, memory: &KeyMemory) -> Result<(), Sto
         return Ok(());
     }
     let mut session = gateway.store.write_all().await?;
-    for ((organization, id), at) in used {
-        api_keys::touch(&mut session, organization, id, at).await?;
-    }
+    api_keys::touch(&mut session, &used).await?;
     session.commit().await
 }
 
@@ -244,24 +255,44 @@ fn hash(secret: &str) -> [u8; 32] {
 impl Default for KeyMemory {
     fn default() -> Self {
         let size = NonZeroUsize::new(REMEMBERED).unwrap_or(NonZeroUsize::MIN);
-        Self { found: Mutex::new(LruCache::new(size)), used: Mutex::default() }
+        let found = Found { keys: LruCache::new(size), version: 0, checked: None, forgotten: 0 };
+        Self { found: Mutex::new(found), used: Mutex::default() }
     }
 }
 
 impl KeyMemory {
-    fn recall(&self, digest: &[u8; 32]) -> Option<FoundKey> {
-        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (key, at) = found.get(digest)?;
-        (at.elapsed() < BELIEVED).then(|| key.clone())
+    /// Told once a second which version the directory has: if it has grown, a key may have been taken back.
+    pub fn follow(&self, version: i64) {
+        let mut found = self.found();
+        if found.version != version {
+            found.version = version;
+            found.forget();
+        }
+        found.checked = Some(Instant::now());
     }
 
-    fn remember(&self, digest: [u8; 32], key: &FoundKey) {
-        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        found.put(digest, (key.clone(), Instant::now()));
+    /// The key; or, if it must be looked up, what to hand to [`KeyMemory::remember`] afterwards.
+    fn recall(&self, digest: &[u8; 32]) -> Result<FoundKey, u64> {
+        let mut found = self.found();
+        let believed = found.checked.is_some_and(|at| at.elapsed() < BELIEVED);
+        let forgotten = found.forgotten;
+        found.keys.get(digest).filter(|_| believed).cloned().ok_or(forgotten)
+    }
+
+    /// A key that was taken back while it was being looked up must not be remembered.
+    fn remember(&self, digest: [u8; 32], key: &FoundKey, forgotten: u64) {
+        let mut found = self.found();
+        if found.forgotten == forgotten {
+            found.keys.put(digest, key.clone());
+        }
     }
 
     fn forget(&self) {
-        self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        self.found().forget();
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn note_use(&self, key: &FoundKey, at: Timestamp) {
@@ -272,6 +303,13 @@ impl KeyMemory {
     fn take_uses(&self) -> Vec<((OrganizationId, ApiKeyId), Timestamp)> {
         let mut used = self.used.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         used.drain().collect()
+    }
+}
+
+impl Found {
+    fn forget(&mut self) {
+        self.keys.clear();
+        self.forgotten += 1;
     }
 }
 

@@ -124,6 +124,11 @@ impl Directory {
 }
 
 impl Snapshot {
+    /// Grows with every change of an account or a route, and with every key that is taken back.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
     /// The account of that id.
     pub fn account(&self, id: AccountId) -> Option<&Arc<DirectoryAccount>> {
         self.accounts.get(&id)

@@ -1,5 +1,6 @@
 //! `api_keys`: who may call the API. Only a hash of each key is kept.
 
+use super::bulk::{Column, Rows};
 use super::session::on;
 use super::{Session, StoreError};
 use crate::clock::Timestamp;
@@ -115,16 +116,22 @@ pub async fn find_by_hash(
     }))
 }
 
-/// Notes when a key was last used.
+/// Notes when keys were last used.
 pub async fn touch(
     session: &mut Session,
-    organization: OrganizationId,
-    id: ApiKeyId,
-    at: Timestamp,
+    used: &[((OrganizationId, ApiKeyId), Timestamp)],
 ) -> Result<(), StoreError> {
-    let sql = "update api_keys set last_used_at = $3 where organization_id = $1 and id = $2";
-    on!(session, |c| {
-        sqlx::query(sql).bind(organization).bind(id).bind(at).execute(c).await.map(drop)
-    })?;
-    Ok(())
+    Rows::new()
+        .column(
+            "o",
+            Column::Uuid(used.iter().map(|((organization, _), _)| organization.0).collect()),
+        )
+        .column("i", Column::Uuid(used.iter().map(|((_, id), _)| id.0).collect()))
+        .column("at", Column::Time(used.iter().map(|(_, at)| *at).collect()))
+        .execute(
+            session,
+            "update api_keys set last_used_at = k.at from k
+             where api_keys.organization_id = k.o and api_keys.id = k.i",
+        )
+        .await
 }

@@ -94,6 +94,25 @@ on_both_engines! {
         gateway.post(&aurora, "/api/v1/api-keys", json!({ "name": "x", "scopes": [] })).await.expect(422);
     }
 
+    a_key_taken_back_by_another_process_stops_working(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let other = crate::support::Org { id: aurora.id, key: gateway.key(aurora.id, vec![Scope::LeadsRead]).await };
+        let elsewhere = TestGateway::start_on(gateway.database.clone(), &[]).await;
+        let follow = || gateway.app.keys.follow(gateway.gateway.directory.snapshot().version());
+        follow();
+        gateway.get(&other, "/api/v1/leads").await.expect(200);
+        let keys = elsewhere.get(&aurora, "/api/v1/api-keys").await.expect(200);
+        let keys = keys["items"].as_array().unwrap();
+        let taken = keys.iter().find(|key| other.key.starts_with(key["prefix"].as_str().unwrap())).unwrap();
+        let path = format!("/api/v1/api-keys/{}", taken["id"].as_str().unwrap());
+        elsewhere.call(&aurora, Method::DELETE, &path, None).await.expect(204);
+        gateway.get(&other, "/api/v1/leads").await.expect(200);
+        gateway.gateway.refresh_directory().await.unwrap();
+        follow();
+        gateway.get(&other, "/api/v1/leads").await.expect(401);
+        gateway.get(&aurora, "/api/v1/leads").await.expect(200);
+    }
+
     a_key_expires_and_its_last_use_is_known(gateway) {
         let aurora = gateway.organization("Aurora").await;
         let body = json!({ "name": "short", "scopes": ["leads:read"], "expires_at": "2026-11-01T13:00:00Z" });
