@@ -100,7 +100,7 @@ pub async fn newest_webhook(session: &mut Session) -> Result<Option<Timestamp>, 
 pub async fn can_bypass_isolation(session: &mut Session) -> Result<bool, StoreError> {
     let sql = dialect!(session,
         sqlite: "select false",
-        postgres: "select rolsuper or rolbypassrls from pg_roles where rolname = current_user",
+        postgres: "select rolsuper or rolbypassrls from pg_roles where rolname = current_user /* every organization: a check */",
     );
     Ok(on!(session, |c| sqlx::query_scalar(sql).fetch_one(c).await)?)
 }
