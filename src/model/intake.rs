@@ -118,6 +118,17 @@ impl QuarantineReason {
     }
 }
 
+impl Receipt {
+    /// Counts an item as written or as known already.
+    pub fn count(&mut self, is_new: bool) {
+        if is_new {
+            self.stored += 1;
+        } else {
+            self.duplicate += 1;
+        }
+    }
+}
+
 impl Submission {
     /// Every organization that this writes for.
     pub fn organizations(&self) -> impl Iterator<Item = OrganizationId> {

@@ -100,6 +100,17 @@ macro_rules! bind_arrays {
     }};
 }
 
+/// Binds all columns of several sets of rows to a statement that was written by hand, in their order.
+macro_rules! bind_all {
+    ($query:expr, $($rows:expr),+) => {{
+        let query = $query;
+        $(let query = $crate::store::bulk::bind_arrays!(query, $rows.into_columns());)+
+        query
+    }};
+}
+
+pub(super) use {bind_all, bind_arrays};
+
 /// Binds the cells of rows `$from..$to`, row by row.
 macro_rules! bind_cells {
     ($query:expr, $columns:expr, $rows:expr) => {{
@@ -136,6 +147,11 @@ impl<'a> Rows<'a> {
         self.count = column.len();
         self.columns.push((name, column));
         self
+    }
+
+    /// The columns with their names.
+    pub(super) fn into_columns(self) -> Vec<(&'static str, Column<'a>)> {
+        self.columns
     }
 
     /// Inserts all rows. `tail` follows the values, for example `on conflict … do nothing`.

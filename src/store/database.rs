@@ -149,6 +149,22 @@ impl Store {
         }))
     }
 
+    /// A connection with the rights of intake on which nothing was tried yet: it may turn out to be broken.
+    pub(super) async fn untried(&self) -> Result<Session, StoreError> {
+        Ok(Session(match &self.database {
+            Database::Sqlite { writer, .. } => Held::SqliteRead(writer.acquire().await?),
+            Database::Postgres { intake, .. } => Held::PostgresRead(intake.acquire().await?),
+        }))
+    }
+
+    /// How many connections intake has, any of which may turn out to be broken.
+    pub(super) fn intake_connections(&self) -> u32 {
+        match &self.database {
+            Database::Sqlite { writer, .. } => writer.size(),
+            Database::Postgres { intake, .. } => intake.size(),
+        }
+    }
+
     /// A transaction that writes across organizations, with the rights of intake.
     pub async fn write_all(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
@@ -231,7 +247,7 @@ async fn begin_with(
 }
 
 /// Goes on only after a broken connection, and only as often as there were idle connections.
-fn give_up_or_retry(tries: &mut u32, error: sqlx::Error) -> Result<(), StoreError> {
+pub(super) fn give_up_or_retry(tries: &mut u32, error: sqlx::Error) -> Result<(), StoreError> {
     let broken = match &error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => false,
         // 57P01: the server is shutting down and has ended this connection.

@@ -42,6 +42,16 @@ impl Session {
         Ok(())
     }
 
+    /// Closes the connection, whatever state it is in.
+    pub(super) fn abandon(self) {
+        match self.0 {
+            Held::SqliteRead(mut connection) => connection.close_on_drop(),
+            Held::PostgresRead(mut connection) => connection.close_on_drop(),
+            // Rolled back when dropped.
+            Held::SqliteWrite(_) | Held::PostgresWrite(_) => {}
+        }
+    }
+
     pub(super) fn connection(&mut self) -> Connection<'_> {
         match &mut self.0 {
             Held::SqliteRead(connection) => Connection::Sqlite(connection),

@@ -111,7 +111,7 @@ fn identify(writer: &Writer<'_>, call: &mut CallRow, work: &Work<'_>) {
     if call.identity_id.is_none()
         && let Some(person) = &item.person
     {
-        call.identity_id = writer.identity(item.organization_id, person);
+        call.identity_id = writer.identities.identity(item.organization_id, person);
     }
     if call.our_address.is_none() {
         call.our_address.clone_from(&item.our_address);

@@ -61,8 +61,19 @@ pub(super) async fn apply(
     works: &[Work<'_>],
     stored: &Stored,
 ) -> Result<(), StoreError> {
-    let mut pending: Vec<Pending> = works.iter().filter_map(read).collect();
-    pending.extend(take_waiting(writer, stored).await?);
+    let pending: Vec<Pending> = works.iter().filter_map(read).collect();
+    let keys: Vec<(OrganizationId, Uuid)> = stored.keys().copied().collect();
+    join(writer, pending, &keys, stored).await
+}
+
+/// Applies changes, and those that waited for the messages of these keys.
+pub(super) async fn join(
+    writer: &mut Writer<'_>,
+    mut pending: Vec<Pending>,
+    keys: &[(OrganizationId, Uuid)],
+    stored: &Stored,
+) -> Result<(), StoreError> {
+    pending.extend(take_waiting(writer, keys).await?);
     if pending.is_empty() {
         return Ok(());
     }
@@ -129,18 +140,17 @@ fn status_change(status: &StatusChange) -> Change {
     }
 }
 
-/// Takes out what waited for the messages that were just written.
+/// Takes out what waited for messages.
 async fn take_waiting(
     writer: &mut Writer<'_>,
-    stored: &Stored,
+    keys: &[(OrganizationId, Uuid)],
 ) -> Result<Vec<Pending>, StoreError> {
-    let references: Vec<(Uuid, Uuid)> = stored.keys().map(|(o, r)| (o.0, *r)).collect();
-    let keys = || {
+    let rows = || {
         Rows::new()
-            .column("o", Column::Uuid(references.iter().map(|(o, _)| *o).collect()))
-            .column("r", Column::Uuid(references.iter().map(|(_, r)| *r).collect()))
+            .column("o", Column::Uuid(keys.iter().map(|(o, _)| o.0).collect()))
+            .column("r", Column::Uuid(keys.iter().map(|(_, r)| *r).collect()))
     };
-    let waited: Vec<Waited> = keys()
+    let waited: Vec<Waited> = rows()
         .query(
             &mut writer.session,
             "select w.organization_id, w.provider_ref, w.key, w.account_id, w.change, w.at
@@ -148,7 +158,7 @@ async fn take_waiting(
         )
         .await?;
     if !waited.is_empty() {
-        keys()
+        rows()
             .execute(
                 &mut writer.session,
                 "delete from waiting_changes

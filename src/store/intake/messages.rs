@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::identities::Identities;
 use super::writer::{Work, Writer};
+use crate::ids::Ids;
 use crate::model::OrganizationId;
 use crate::store::bulk::{Column, Rows};
 use crate::store::messages::provider_ref;
@@ -17,21 +19,24 @@ use crate::store::{StoreError, attachments};
 /// The messages that this batch has written, by provider reference.
 pub(super) type Stored = HashMap<(OrganizationId, Uuid), Uuid>;
 
-struct Row<'a> {
-    work: Work<'a>,
-    message: &'a Message,
-    id: Uuid,
-    reference: Uuid,
+/// A message as it will stand in its table.
+pub(super) struct Row<'a> {
+    pub(super) work: Work<'a>,
+    pub(super) message: &'a Message,
+    pub(super) id: Uuid,
+    pub(super) reference: Uuid,
     identity: Option<Uuid>,
     content: Option<std::borrow::Cow<'a, str>>,
     metadata: Option<Value>,
 }
 
-pub(super) async fn insert(
-    writer: &mut Writer<'_>,
-    works: &[Work<'_>],
-) -> Result<Stored, StoreError> {
-    let mut rows: Vec<Row<'_>> = Vec::with_capacity(works.len());
+/// The messages of a batch: those that may be new, and those that repeat one of them.
+pub(super) fn rows<'a>(
+    ids: &Ids,
+    identities: &Identities<'_>,
+    works: &[Work<'a>],
+) -> (Vec<Row<'a>>, Vec<Work<'a>>) {
+    let mut rows: Vec<Row<'a>> = Vec::with_capacity(works.len());
     let mut seen = HashSet::with_capacity(works.len());
     let mut repeated = Vec::new();
     for work in works {
@@ -40,11 +45,19 @@ pub(super) async fn insert(
         };
         let reference = provider_ref(work.item.provider, &message.reference.0);
         if seen.insert((work.item.organization_id, reference)) {
-            rows.push(row(writer, *work, message, reference));
+            rows.push(row(ids, identities, *work, message, reference));
         } else {
             repeated.push(*work);
         }
     }
+    (rows, repeated)
+}
+
+pub(super) async fn insert(
+    writer: &mut Writer<'_>,
+    works: &[Work<'_>],
+) -> Result<Stored, StoreError> {
+    let (rows, repeated) = rows(writer.ids, &writer.identities, works);
     let inserted = write(writer, &rows).await?;
     let mut stored = Stored::new();
     let mut historical: HashMap<(usize, OrganizationId), (Uuid, u32)> = HashMap::new();
@@ -64,11 +77,7 @@ pub(super) async fn insert(
             let key = (row.work.submission, organization);
             historical.entry(key).or_insert((row.id, 0)).1 += 1;
         } else {
-            let kind = match row.message.direction {
-                Direction::Inbound => "message.received",
-                Direction::Outbound => "message.sent",
-            };
-            writer.outbox.push(organization, kind, row.id, None);
+            writer.outbox.push(organization, row.event(), row.id, None);
         }
     }
     for work in &repeated {
@@ -84,14 +93,30 @@ pub(super) async fn insert(
     Ok(stored)
 }
 
-fn row<'a>(writer: &Writer<'_>, work: Work<'a>, message: &'a Message, reference: Uuid) -> Row<'a> {
+impl Row<'_> {
+    /// What a new message is announced as.
+    pub(super) fn event(&self) -> &'static str {
+        match self.message.direction {
+            Direction::Inbound => "message.received",
+            Direction::Outbound => "message.sent",
+        }
+    }
+}
+
+fn row<'a>(
+    ids: &Ids,
+    identities: &Identities<'_>,
+    work: Work<'a>,
+    message: &'a Message,
+    reference: Uuid,
+) -> Row<'a> {
     let organization = work.item.organization_id;
     let address = message.party.addresses.first();
-    let identity = address.and_then(|address| writer.identity(organization, address));
+    let identity = address.and_then(|address| identities.identity(organization, address));
     Row {
         work,
         message,
-        id: writer.ids.at(work.item.event.at),
+        id: ids.at(work.item.event.at),
         reference,
         identity: identity.map(|identity| identity.0),
         content: message.content.text().map(clean),
@@ -100,13 +125,26 @@ fn row<'a>(writer: &Writer<'_>, work: Work<'a>, message: &'a Message, reference:
 }
 
 async fn write(writer: &mut Writer<'_>, rows: &[Row<'_>]) -> Result<HashSet<Uuid>, StoreError> {
+    let inserted: Vec<(Uuid,)> = columns(rows)
+        .column("created_at", Column::Time(vec![writer.now; rows.len()]))
+        .insert_returning(
+            &mut writer.session,
+            "messages",
+            "on conflict (organization_id, provider_ref) do nothing returning id",
+        )
+        .await?;
+    Ok(inserted.into_iter().map(|(id,)| id).collect())
+}
+
+/// The rows by column: everything but when they were written.
+pub(super) fn columns<'r>(rows: &'r [Row<'_>]) -> Rows<'r> {
     let items = || rows.iter().map(|row| row.work.item);
     let messages = || rows.iter().map(|row| row.message);
     let status = |message: &Message| match (message.direction, message.status) {
         (Direction::Inbound, _) => DeliveryStatus::Received.word(),
         (Direction::Outbound, status) => status.unwrap_or(DeliveryStatus::Sent).word(),
     };
-    let inserted: Vec<(Uuid,)> = Rows::new()
+    Rows::new()
         .column("organization_id", Column::Uuid(items().map(|i| i.organization_id.0).collect()))
         .column("id", Column::Uuid(rows.iter().map(|row| row.id).collect()))
         .column("account_id", Column::Uuid(items().map(|i| i.account_id.0).collect()))
@@ -131,14 +169,6 @@ async fn write(writer: &mut Writer<'_>, rows: &[Row<'_>]) -> Result<HashSet<Uuid
             Column::Json(rows.iter().map(|r| r.metadata.as_ref().map(Json)).collect()),
         )
         .column("occurred_at", Column::Time(items().map(|i| i.event.at).collect()))
-        .column("created_at", Column::Time(vec![writer.now; rows.len()]))
-        .insert_returning(
-            &mut writer.session,
-            "messages",
-            "on conflict (organization_id, provider_ref) do nothing returning id",
-        )
-        .await?;
-    Ok(inserted.into_iter().map(|(id,)| id).collect())
 }
 
 async fn write_attachments(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result<(), StoreError> {
@@ -154,7 +184,7 @@ async fn write_attachments(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result
 
 /// A number's history announces media before it brings them: a message that is known only as a placeholder is
 /// completed by one that says more.
-async fn complete_placeholders(
+pub(super) async fn complete_placeholders(
     writer: &mut Writer<'_>,
     rows: &[&Row<'_>],
 ) -> Result<(), StoreError> {

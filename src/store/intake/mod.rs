@@ -8,6 +8,8 @@
 mod calls;
 mod changes;
 mod edits;
+mod identities;
+mod light;
 mod messages;
 mod people;
 mod quarantine;

@@ -1,30 +1,16 @@
 //! Who is at the other end: finds or makes the contact and the identities of everyone a batch names.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
 
 use providers::Address;
 use uuid::Uuid;
 
 use super::Writer;
+use super::identities::{AddressKey, Remembered, address_key, name_digest};
 use crate::clock::Timestamp;
 use crate::model::{ContactId, IdentityId, OrganizationId};
 use crate::store::bulk::{Column, Rows};
 use crate::store::{StoreError, merges};
-
-/// 128 bits of a keyed hash of (organization, kind, value), by which an address is remembered.
-pub(super) type AddressKey = (u64, u64);
-
-/// The identity of an address, whose it was and which name it had when it was last looked up. Identities never change and
-/// are never deleted, so this may be remembered for as long as there is room. The contact may have changed since, by a
-/// merge; it only serves to know that several addresses were one person's.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Remembered {
-    pub(super) identity: IdentityId,
-    contact: ContactId,
-    name: u64,
-}
 
 /// A person somebody in the batch speaks of.
 #[derive(Debug, Clone)]
@@ -47,66 +33,29 @@ struct Known {
 
 type Found = (OrganizationId, IdentityId, ContactId, String, String, String, Option<String>);
 
-/// Keyed anew in every process, so that nobody can choose addresses whose keys collide.
-static KEYS: LazyLock<(RandomState, RandomState)> =
-    LazyLock::new(|| (RandomState::new(), RandomState::new()));
-
-pub(super) fn address_key(organization: OrganizationId, address: &Address) -> AddressKey {
-    let (one, other) = &*KEYS;
-    let address = (organization, address.kind(), address.value());
-    (one.hash_one(address), other.hash_one(address))
-}
-
-fn name_digest(name: Option<&str>) -> u64 {
-    name.map_or(0, |name| KEYS.0.hash_one(name) | 1)
-}
-
-/// Resolves everyone; afterwards [`Writer::identity`] knows each address.
+/// Resolves everyone; afterwards [`Writer::identities`] knows each address.
 pub(super) async fn resolve(
     writer: &mut Writer<'_>,
     people: &[Person<'_>],
 ) -> Result<(), StoreError> {
     let unknown: Vec<&Person<'_>> =
-        people.iter().filter(|person| !writer.remembers(person)).collect();
+        people.iter().filter(|person| !writer.identities.remembers(person)).collect();
+    make_known(writer, &unknown).await
+}
+
+/// Looks up, or makes, those who are not remembered.
+pub(super) async fn make_known(
+    writer: &mut Writer<'_>,
+    unknown: &[&Person<'_>],
+) -> Result<(), StoreError> {
     if unknown.is_empty() {
         return Ok(());
     }
-    let mut directory = load(writer, &unknown).await?;
+    let mut directory = load(writer, unknown).await?;
     for person in unknown {
         place(writer, &mut directory, person).await?;
     }
     write(writer, directory).await
-}
-
-impl Writer<'_> {
-    /// The identity of an address that was resolved in this batch or remembered from an earlier one.
-    pub(super) fn identity(
-        &self,
-        organization: OrganizationId,
-        address: &Address,
-    ) -> Option<IdentityId> {
-        let key = address_key(organization, address);
-        self.learned.get(&key).map(|remembered| remembered.identity)
-    }
-
-    /// Whether everything about a person is remembered: all addresses, as one contact's, under the same name.
-    fn remembers(&mut self, person: &Person<'_>) -> bool {
-        let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut contact = None;
-        let mut all = true;
-        for (index, address) in person.addresses.iter().enumerate() {
-            let key = address_key(person.organization_id, address);
-            let Some(found) = self.learned.get(&key).or_else(|| memory.get(&key)).copied() else {
-                all = false;
-                continue;
-            };
-            let renamed =
-                index == 0 && person.name.is_some() && found.name != name_digest(person.name);
-            all &= !renamed && *contact.get_or_insert(found.contact) == found.contact;
-            self.learned.insert(key, found);
-        }
-        all
-    }
 }
 
 /// What the store knows of these addresses and of other spellings of them, and what is to be added.
@@ -199,7 +148,7 @@ async fn place(
             None => directory.add(writer, person, address, contact),
         };
         let name = name_digest(known.name.as_deref());
-        writer.learned.insert(key, Remembered { identity: known.identity, contact, name });
+        writer.identities.learn(key, Remembered { identity: known.identity, contact, name });
     }
     Ok(())
 }

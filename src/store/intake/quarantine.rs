@@ -10,6 +10,19 @@ pub(super) async fn insert(
     writer: &mut Writer<'_>,
     batch: &[&Submission],
 ) -> Result<(), StoreError> {
+    columns(batch).insert(&mut writer.session, "webhook_inbox", "").await?;
+    for (index, submission) in batch.iter().enumerate() {
+        // What is replayed has its quarantined items already.
+        let items: &[QuarantinedItem] = if submission.keep { &submission.quarantined } else { &[] };
+        write(writer, &submission.request, items).await?;
+        let count = u32::try_from(submission.quarantined.len()).unwrap_or(u32::MAX);
+        writer.receipts[index].quarantined = count;
+    }
+    Ok(())
+}
+
+/// The requests that are to be kept, by column.
+pub(super) fn columns<'r>(batch: &[&'r Submission]) -> Rows<'r> {
     let kept: Vec<&KeptRequest> =
         batch.iter().filter(|submission| submission.keep).map(|s| &s.request).collect();
     Rows::new()
@@ -22,16 +35,6 @@ pub(super) async fn insert(
         .column("headers", Column::Text(kept.iter().map(|r| r.headers.as_str()).collect()))
         .column("body", Column::Bytes(kept.iter().map(|r| r.body.as_ref()).collect()))
         .column("received_at", Column::Time(kept.iter().map(|r| r.received_at).collect()))
-        .insert(&mut writer.session, "webhook_inbox", "")
-        .await?;
-    for (index, submission) in batch.iter().enumerate() {
-        // What is replayed has its quarantined items already.
-        let items: &[QuarantinedItem] = if submission.keep { &submission.quarantined } else { &[] };
-        write(writer, &submission.request, items).await?;
-        let count = u32::try_from(submission.quarantined.len()).unwrap_or(u32::MAX);
-        writer.receipts[index].quarantined = count;
-    }
-    Ok(())
 }
 
 async fn write(

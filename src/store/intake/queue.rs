@@ -9,7 +9,8 @@ use lru::LruCache;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::writer::{self, Memory};
+use super::identities::Memory;
+use super::{light, writer};
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::model::{QuarantineId, QuarantineReason, QuarantinedItem, Receipt, Submission};
@@ -62,6 +63,15 @@ pub enum SubmitError {
     /// deliver it again.
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
+}
+
+/// How a batch is written.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// Plain messages by one statement.
+    Short,
+    /// Anything, table by table.
+    Long,
 }
 
 struct Waiting {
@@ -177,7 +187,6 @@ async fn run(
         let started = Instant::now();
         let submissions = batch.len();
         let ok = shared.write(std::mem::take(&mut batch)).await;
-        shared.depth.fetch_sub(submissions, Ordering::Relaxed);
         (shared.observe)(Committed { submissions, took: started.elapsed(), ok });
     }
 }
@@ -218,19 +227,27 @@ impl Shared {
     /// Writes a batch. When it is refused for what is in it, each submission is written alone, so that one poisoned
     /// submission harms no other.
     async fn write(&self, batch: Vec<Waiting>) -> bool {
+        let short = |waiting: &Waiting| light::suits(&self.store, &waiting.submission);
+        let (short, long): (Vec<_>, Vec<_>) = batch.into_iter().partition(short);
+        // A status finds the message that came with it.
+        let short = short.is_empty() || self.write_together(short, Way::Short).await;
+        short & (long.is_empty() || self.write_together(long, Way::Long).await)
+    }
+
+    async fn write_together(&self, batch: Vec<Waiting>, way: Way) -> bool {
         let submissions: Vec<&Submission> =
             batch.iter().map(|waiting| &waiting.submission).collect();
-        match self.try_write(&submissions).await {
+        match self.try_write(&submissions, way).await {
             Ok(receipts) => {
                 for (waiting, receipt) in batch.into_iter().zip(receipts) {
-                    let _ = waiting.done.send(Ok(receipt));
+                    self.answer(waiting, Ok(receipt));
                 }
                 true
             }
             Err(error @ StoreError::Unavailable(_)) => {
                 let error = Arc::new(error);
                 for waiting in batch {
-                    let _ = waiting.done.send(Err(Arc::clone(&error)));
+                    self.answer(waiting, Err(Arc::clone(&error)));
                 }
                 false
             }
@@ -238,11 +255,17 @@ impl Shared {
                 tracing::warn!(%error, submissions = batch.len(), "a batch is written one by one");
                 for waiting in batch {
                     let result = self.write_alone(&waiting.submission).await;
-                    let _ = waiting.done.send(result.map_err(Arc::new));
+                    self.answer(waiting, result.map_err(Arc::new));
                 }
                 true
             }
         }
+    }
+
+    /// Nobody may find a submission answered and still counted as waiting.
+    fn answer(&self, waiting: Waiting, result: Result<Receipt, Arc<StoreError>>) {
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+        let _ = waiting.done.send(result);
     }
 
     /// Writes one submission; if the store refuses it, writes its items one by one, and keeps those that are refused.
@@ -274,17 +297,23 @@ impl Shared {
     /// Writes one submission; a conflict with another transaction is tried again at once.
     async fn try_write_one(&self, submission: &Submission) -> Result<Receipt, StoreError> {
         for _ in 1..CONFLICT_TRIES {
-            match self.try_write(&[submission]).await {
+            match self.try_write(&[submission], Way::Long).await {
                 Err(StoreError::Conflict(_)) => {}
                 result => return Ok(result?.into_iter().next().unwrap_or_default()),
             }
         }
-        Ok(self.try_write(&[submission]).await?.into_iter().next().unwrap_or_default())
+        let receipts = self.try_write(&[submission], Way::Long).await?;
+        Ok(receipts.into_iter().next().unwrap_or_default())
     }
 
-    async fn try_write(&self, batch: &[&Submission]) -> Result<Vec<Receipt>, StoreError> {
-        let now = self.clock.now();
-        let write = writer::write(&self.store, &self.ids, &self.memory, now, batch);
+    async fn try_write(&self, batch: &[&Submission], way: Way) -> Result<Vec<Receipt>, StoreError> {
+        let (store, ids, memory, now) = (&self.store, &self.ids, &self.memory, self.clock.now());
+        let write = async {
+            match way {
+                Way::Short => light::write(store, ids, memory, now, batch).await,
+                Way::Long => writer::write(store, ids, memory, now, batch).await,
+            }
+        };
         match tokio::time::timeout(BATCH_TIMEOUT, write).await {
             Ok(result) => result,
             Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),

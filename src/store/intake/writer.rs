@@ -1,12 +1,9 @@
 //! Writes a batch of submissions in one transaction, table by table.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-
-use lru::LruCache;
 use providers::EventKind;
 
-use super::people::{AddressKey, Person, Remembered};
+use super::identities::{Identities, Memory};
+use super::people::Person;
 use super::{calls, changes, messages, people, quarantine};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
@@ -14,18 +11,13 @@ use crate::model::{Item, Receipt, Submission};
 use crate::store::events::Outbox;
 use crate::store::{Session, Store, StoreError, notices};
 
-/// The identities that were seen lately, shared by all writers of a process.
-pub(super) type Memory = Mutex<LruCache<AddressKey, Remembered>>;
-
 /// One transaction at work.
 pub(super) struct Writer<'a> {
     pub(super) session: Session,
     pub(super) outbox: Outbox,
     pub(super) ids: &'a Ids,
     pub(super) now: Timestamp,
-    pub(super) memory: &'a Memory,
-    /// Identities met in this batch; remembered once it is committed.
-    pub(super) learned: HashMap<AddressKey, Remembered>,
+    pub(super) identities: Identities<'a>,
     pub(super) receipts: Vec<Receipt>,
 }
 
@@ -34,6 +26,16 @@ pub(super) struct Writer<'a> {
 pub(super) struct Work<'a> {
     pub(super) submission: usize,
     pub(super) item: &'a Item,
+}
+
+impl<'a> Work<'a> {
+    /// All items of a batch.
+    pub(super) fn of(batch: &[&'a Submission]) -> Vec<Self> {
+        let works = |(submission, s): (usize, &&'a Submission)| {
+            s.items.iter().map(move |item| Work { submission, item })
+        };
+        batch.iter().enumerate().flat_map(works).collect()
+    }
 }
 
 /// Writes all submissions, or nothing. The receipts are in their order.
@@ -48,26 +50,24 @@ pub(super) async fn write(
     let organizations = batch.iter().flat_map(|submission| submission.organizations());
     let outbox = Outbox::lock(&mut session, organizations).await?;
     let receipts = vec![Receipt::default(); batch.len()];
-    let learned = HashMap::new();
-    let mut writer = Writer { session, outbox, ids, now, memory, learned, receipts };
+    let identities = Identities::new(memory);
+    let mut writer = Writer { session, outbox, ids, now, identities, receipts };
     writer.write(batch).await?;
-    let Writer { mut session, outbox, learned, receipts, .. } = writer;
-    outbox.flush(&mut session, now).await?;
-    session.commit().await?;
-    let mut memory = memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for (key, remembered) in learned {
-        memory.put(key, remembered);
-    }
-    Ok(receipts)
+    Ok(writer.commit().await?.0)
 }
 
 impl<'a> Writer<'a> {
+    /// Writes the events, commits, and only then remembers whom it met.
+    pub(super) async fn commit(self) -> Result<(Vec<Receipt>, Identities<'a>), StoreError> {
+        let Writer { mut session, outbox, identities, receipts, now, .. } = self;
+        outbox.flush(&mut session, now).await?;
+        session.commit().await?;
+        identities.keep();
+        Ok((receipts, identities))
+    }
+
     async fn write(&mut self, batch: &[&'a Submission]) -> Result<(), StoreError> {
-        let works: Vec<Work<'a>> = batch
-            .iter()
-            .enumerate()
-            .flat_map(|(submission, s)| s.items.iter().map(move |item| Work { submission, item }))
-            .collect();
+        let works = Work::of(batch);
         people::resolve(self, &people_of(&works)).await?;
         let stored = messages::insert(self, &works).await?;
         changes::apply(self, &works, &stored).await?;
@@ -97,17 +97,12 @@ impl<'a> Writer<'a> {
 
     /// Counts an item as written or as known already.
     pub(super) fn count(&mut self, work: &Work<'_>, is_new: bool) {
-        let receipt = &mut self.receipts[work.submission];
-        if is_new {
-            receipt.stored += 1;
-        } else {
-            receipt.duplicate += 1;
-        }
+        self.receipts[work.submission].count(is_new);
     }
 }
 
 /// Everyone the items name: authors and recipients, callers, people whose addresses changed.
-fn people_of<'a>(works: &[Work<'a>]) -> Vec<Person<'a>> {
+pub(super) fn people_of<'a>(works: &[Work<'a>]) -> Vec<Person<'a>> {
     let mut people = Vec::with_capacity(works.len());
     for Work { item, .. } in works {
         let mut person = Person {

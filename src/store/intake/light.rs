@@ -1,0 +1,190 @@
+//! The short way of plain messages on PostgreSQL: one statement for a batch, where the long way takes nine.
+//!
+//! Nearly all webhooks bring one message that needs nothing but its row, its event and its inbox row. Every round trip to the
+//! database is time in which nothing else is written, so these are written by one statement that is its own transaction.
+//! It keeps what the long way promises:
+//!
+//! - The heads of the organizations are locked first, in the order of their ids, and moved by what was really written: events
+//!   stay in order and without gaps.
+//! - The statement sees the database as it was when it began, so it might miss a status that was parked while it waited for
+//!   a head. Therefore it is looked for afterwards: whoever parks holds the head, and has committed by then.
+//! - It is idempotent: whoever is not told how it ended may run it again.
+//!
+//! People who are not remembered are made known in a transaction of their own before.
+
+use std::collections::HashSet;
+
+use providers::EventKind;
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::identities::{Identities, Memory};
+use super::messages::{self, Row, Stored};
+use super::people::{self, Person};
+use super::writer::{Work, Writer, people_of};
+use super::{changes, quarantine};
+use crate::clock::Timestamp;
+use crate::ids::Ids;
+use crate::model::{OrganizationId, Receipt, Submission};
+use crate::store::bulk::{Column, bind_all};
+use crate::store::events::Outbox;
+use crate::store::session::Connection;
+use crate::store::{Engine, Store, StoreError, database};
+
+/// Parameters: 1 organizations, in order; 2 now; 3 to 17 the messages' columns; 18 to 26 the inbox's
+/// columns.
+const STATEMENT: &str = "
+    with heads as materialized (
+        select organization_id from event_heads where organization_id = any($1::uuid[])
+        order by organization_id for update
+    ), written as (
+        insert into messages (organization_id, id, account_id, identity_id, provider_ref, provider_message_id, provider,
+            channel, direction, our_address, kind, content, status, metadata, occurred_at, created_at)
+        select k.*, $2::timestamptz from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::text[],
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::jsonb[],
+            $17::timestamptz[]) k
+        where (select count(*) from heads) = cardinality($1)
+        on conflict (organization_id, provider_ref) do nothing
+        returning organization_id, id, direction
+    ), moved as (
+        update event_heads h set seq = h.seq + n.count
+        from (select organization_id, count(*) from written group by organization_id) n
+        where h.organization_id = n.organization_id
+        returning h.organization_id, h.seq - n.count as before
+    ), announced as (
+        insert into events (organization_id, seq, kind, subject_id, at)
+        select w.organization_id,
+            (select m.before from moved m where m.organization_id = w.organization_id)
+                + row_number() over (partition by w.organization_id order by w.id),
+            case w.direction when 'inbound' then 'message.received' else 'message.sent' end, w.id, $2
+        from written w
+    ), kept as (
+        insert into webhook_inbox (organization_id, id, account_id, provider, method, url, headers, body, received_at)
+        select k.* from unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[],
+            $25::bytea[], $26::timestamptz[]) k
+        where (select count(*) from heads) = cardinality($1)
+        on conflict do nothing
+    )
+    select (select count(*) from heads), array(select id from written)";
+
+const WAITING: &str = "with k (o, r) as (select * from unnest($1::uuid[], $2::uuid[]))
+    select k.r from k join waiting_changes w on w.organization_id = k.o and w.provider_ref = k.r";
+
+/// Whether a submission may go this way: messages without files, new ones only, nothing that must wait.
+pub(super) fn suits(store: &Store, submission: &Submission) -> bool {
+    let plain = |kind: &EventKind| match kind {
+        EventKind::Message(message) => {
+            !message.historical && message.content.attachments().is_empty()
+        }
+        _ => false,
+    };
+    store.engine() == Engine::Postgres
+        && submission.quarantined.is_empty()
+        && !submission.items.is_empty()
+        && submission.items.iter().all(|item| plain(&item.event.kind))
+}
+
+/// Writes all submissions, or none. The receipts are in their order.
+pub(super) async fn write(
+    store: &Store,
+    ids: &Ids,
+    memory: &Memory,
+    now: Timestamp,
+    batch: &[&Submission],
+) -> Result<Vec<Receipt>, StoreError> {
+    let works = Work::of(batch);
+    let mut identities = Identities::new(memory);
+    let people = people_of(&works);
+    let unknown: Vec<&Person<'_>> =
+        people.iter().filter(|person| !identities.remembers(person)).collect();
+    if !unknown.is_empty() {
+        let mut writer =
+            begin(store, ids, now, identities, unknown.iter().map(|p| p.organization_id)).await?;
+        people::make_known(&mut writer, &unknown).await?;
+        identities = writer.commit().await?.1;
+    }
+    let (rows, repeated) = messages::rows(ids, &identities, &works);
+    let (inserted, waiting) = run(store, now, batch, &rows).await?;
+    let mut receipts = vec![Receipt::default(); batch.len()];
+    for row in &rows {
+        receipts[row.work.submission].count(inserted.contains(&row.id));
+    }
+    for work in &repeated {
+        receipts[work.submission].count(false);
+    }
+    if waiting || inserted.len() < rows.len() {
+        let organizations = rows.iter().map(|row| row.work.item.organization_id);
+        let mut writer = begin(store, ids, now, identities, organizations).await?;
+        follow_up(&mut writer, &rows, &inserted).await?;
+        writer.commit().await?;
+    }
+    Ok(receipts)
+}
+
+async fn begin<'a>(
+    store: &Store,
+    ids: &'a Ids,
+    now: Timestamp,
+    identities: Identities<'a>,
+    organizations: impl Iterator<Item = OrganizationId>,
+) -> Result<Writer<'a>, StoreError> {
+    let mut session = store.write_all().await?;
+    let outbox = Outbox::lock(&mut session, organizations).await?;
+    Ok(Writer { session, outbox, ids, now, identities, receipts: Vec::new() })
+}
+
+/// Runs the statement; on another connection, if one turns out to be broken. Returns which messages are new, and whether
+/// changes wait for any of them.
+async fn run(
+    store: &Store,
+    now: Timestamp,
+    batch: &[&Submission],
+    rows: &[Row<'_>],
+) -> Result<(HashSet<Uuid>, bool), StoreError> {
+    let mut organizations: Vec<Uuid> =
+        rows.iter().map(|row| row.work.item.organization_id.0).collect();
+    organizations.sort_unstable();
+    organizations.dedup();
+    let mut tries = store.intake_connections();
+    loop {
+        let mut session = store.untried().await?;
+        let Connection::Postgres(connection) = session.connection() else {
+            return Err(StoreError::Damaged("the short way is PostgreSQL's".to_owned()));
+        };
+        let query = sqlx::query_as(AssertSqlSafe(STATEMENT)).bind(&organizations).bind(now);
+        let query = bind_all!(query, messages::columns(rows), quarantine::columns(batch));
+        let (heads, inserted): (i64, Vec<Uuid>) = match query.fetch_one(&mut *connection).await {
+            Ok(written) => written,
+            Err(error) => {
+                session.abandon();
+                database::give_up_or_retry(&mut tries, error)?;
+                continue;
+            }
+        };
+        if usize::try_from(heads) != Ok(organizations.len()) {
+            return Err(StoreError::Damaged("an organization has no event head".to_owned()));
+        }
+        let waiting: Option<(Uuid,)> = sqlx::query_as(WAITING)
+            .bind(rows.iter().map(|row| row.work.item.organization_id.0).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| row.reference).collect::<Vec<_>>())
+            .fetch_optional(connection)
+            .await?;
+        return Ok((inserted.into_iter().collect(), waiting.is_some()));
+    }
+}
+
+/// What a plain message rarely needs: changes that came before it join it, and a message that was known already may say
+/// more than what is known.
+async fn follow_up(
+    writer: &mut Writer<'_>,
+    rows: &[Row<'_>],
+    inserted: &HashSet<Uuid>,
+) -> Result<(), StoreError> {
+    let known: Vec<&Row<'_>> = rows.iter().filter(|row| !inserted.contains(&row.id)).collect();
+    messages::complete_placeholders(writer, &known).await?;
+    let key = |row: &Row<'_>| (row.work.item.organization_id, row.reference);
+    let fresh = rows.iter().filter(|row| inserted.contains(&row.id));
+    let stored: Stored = fresh.map(|row| (key(row), row.id)).collect();
+    let keys: Vec<(OrganizationId, Uuid)> = rows.iter().map(key).collect();
+    changes::join(writer, Vec::new(), &keys, &stored).await
+}
