@@ -81,7 +81,7 @@ grant insert on audit_log to switchboard_intake;
 grant select, insert, update on
     contacts, contact_identities, contact_merges, leads, messages, message_edits, call_logs, event_heads
     to switchboard_intake;
-grant select, insert on message_refs, message_statuses, message_attachments, call_events, account_notices
-    to switchboard_intake;
+grant select, insert on message_refs, message_statuses, call_events, account_notices to switchboard_intake;
+grant select, insert, update, delete on message_attachments to switchboard_intake;
 grant select, insert, delete on waiting_changes, webhook_inbox, events to switchboard_intake;
 grant select, insert, update, delete on webhook_quarantine to switchboard_intake;

@@ -25,6 +25,9 @@ pub struct Provider {
     /// What an **unverified** request says about whose it is, most telling first. It only chooses the account whose
     /// keys are tried; it decides nothing else.
     pub claims: fn(&http::Request<Bytes>) -> Vec<Line>,
+    /// Whether only those who may speak for an account know its verification key. Where it is a published key, holding
+    /// it proves nothing about who an account belongs to.
+    pub key_is_secret: bool,
     /// What one of its error codes means. Total: a code it does not know is [`crate::Cause::Message`].
     pub class_of: fn(code: &str) -> FailureClass,
     /// Signs a request as the provider does: for emulators, demonstrations and tests. The secret is what the

@@ -8,6 +8,9 @@ pub(crate) struct Form<'a> {
     fields: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
 
+/// How many fields are read; what comes after them is not looked at.
+const FIELDS: usize = 1_000;
+
 impl Form<'static> {
     /// Reads a flat JSON object as the form it stands for: numbers and booleans become texts, nested members the JSON
     /// they are, and `null` is left out.
@@ -26,7 +29,7 @@ impl Form<'static> {
 impl<'a> Form<'a> {
     /// Reads a form. Never fails: broken percent-encoding stays as it is, bytes that are no UTF-8 are replaced.
     pub(crate) fn parse(body: &'a [u8]) -> Self {
-        Self { fields: url::form_urlencoded::parse(body).collect() }
+        Self { fields: url::form_urlencoded::parse(body).take(FIELDS).collect() }
     }
 
     /// The first value of `name` that is not blank.

@@ -95,7 +95,7 @@ section!(
 );
 section!(
     /// `[intake]`
-    Intake { queue_requests: usize, queue_bytes: usize, batch_requests: usize, writers: usize }
+    Intake { queue_requests: usize, queue_bytes: usize, batch_requests: usize, writers: usize, share_public_keys: bool }
 );
 section!(
     /// `[retention]`

@@ -140,6 +140,11 @@ pub const SETTINGS: &[Setting] = &[
         "1",
         "How many transactions may be under way at once, 1 to 4. SQLite: always 1.",
     ),
+    setting(
+        "intake.share_public_keys",
+        "false",
+        "Whether accounts of several organizations may have the same public key (Telnyx). A public key proves nothing about whose an account is: allow it only if you trust all organizations.",
+    ),
     setting("retention.inbox_days", "30", "How long raw webhooks are kept, in days."),
     setting(
         "retention.quarantine_days",

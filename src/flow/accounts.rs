@@ -7,9 +7,8 @@ use providers::{Provider, Secret};
 use serde_json::json;
 
 use super::audit::{self, Deed};
-use super::{Actor, FlowError, checked_text};
-use crate::clock::Timestamp;
-use crate::gateway::{Gateway, build};
+use super::{Actor, FlowError, checked_text, claims};
+use crate::gateway::{Gateway, Snapshot, build};
 use crate::model::{Account, AccountId, RouteState};
 use crate::store::accounts::{self as rows, SealedAccount};
 use crate::store::events::Outbox;
@@ -72,7 +71,8 @@ pub async fn create(
         updated_at: now,
     };
     let mut session = gateway.store.write(actor.organization_id).await?;
-    let sealed = seal(gateway, &mut session, account, new.credentials, now).await?;
+    let directory = claims::lock(gateway, &mut session).await?;
+    let sealed = seal(gateway, &mut session, &directory, account, new.credentials).await?;
     rows::insert(&mut session, &sealed).await?;
     let detail = json!({ "provider": provider.name, "name": sealed.account.name });
     finish(gateway, session, actor, "account.create", &sealed.account, detail).await
@@ -85,8 +85,8 @@ pub async fn update(
     id: AccountId,
     change: AccountChange,
 ) -> Result<Account, FlowError> {
-    let now = gateway.clock.now();
     let mut session = gateway.store.write(actor.organization_id).await?;
+    let directory = claims::lock(gateway, &mut session).await?;
     let (mut account, mut credentials) = open(gateway, &mut session, actor, id).await?;
     let provider = known_provider(&account.provider)?;
     check_names(provider, change.settings.keys(), change.credentials.keys())?;
@@ -102,7 +102,7 @@ pub async fn update(
         credentials.remove(&format!("previous_{name}"));
         credentials.insert(name, secret);
     }
-    let sealed = seal(gateway, &mut session, account, credentials, now).await?;
+    let sealed = seal(gateway, &mut session, &directory, account, credentials).await?;
     rows::update(&mut session, &sealed).await?;
     let detail = json!({ "changed": changed });
     finish(gateway, session, actor, "account.update", &sealed.account, detail).await
@@ -124,6 +124,7 @@ pub async fn rotate(
     }
     let now = gateway.clock.now();
     let mut session = gateway.store.write(actor.organization_id).await?;
+    let directory = claims::lock(gateway, &mut session).await?;
     let (mut account, mut credentials) = open(gateway, &mut session, actor, id).await?;
     let provider = known_provider(&account.provider)?;
     check_names(provider, [].iter(), rotation.credentials.keys())?;
@@ -141,7 +142,7 @@ pub async fn rotate(
         }
     }
     account.previous_expires_at = Some(now + TimeDelta::hours(hours));
-    let sealed = seal(gateway, &mut session, account, credentials, now).await?;
+    let sealed = seal(gateway, &mut session, &directory, account, credentials).await?;
     rows::update(&mut session, &sealed).await?;
     let detail = json!({ "rotated": rotated, "previous_valid_hours": hours });
     finish(gateway, session, actor, "account.rotate", &sealed.account, detail).await
@@ -222,15 +223,18 @@ async fn open(
     Ok((account, credentials))
 }
 
-/// Checks that the account opens with these credentials, and seals them.
+/// Checks that the account opens with these credentials and may hold what it holds, and seals them.
 async fn seal(
     gateway: &Gateway,
     session: &mut Session,
+    directory: &Snapshot,
     mut account: Account,
     credentials: BTreeMap<String, Secret>,
-    now: Timestamp,
 ) -> Result<SealedAccount, FlowError> {
-    build(&account, credentials.clone(), now)?;
+    let now = gateway.clock.now();
+    let opened = build(&account, credentials.clone(), now)?;
+    let routes = route_rows::list(session, account.organization_id).await?;
+    claims::check(gateway, directory, &opened, &routes)?;
     account.credentials = credentials.keys().cloned().collect();
     account.updated_at = now;
     let (organization, id) = (account.organization_id, account.id);

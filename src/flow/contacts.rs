@@ -129,6 +129,11 @@ pub async fn unmerge(gateway: &Gateway, actor: &Actor, id: MergeId) -> Result<Me
     if found.undone_at.is_some() {
         return Err(FlowError::Conflict("the merge has been taken back already".to_owned()));
     }
+    if let Some(later) = merges::undone_before(&mut session, organization, id).await? {
+        let reason =
+            format!("the contact it kept was merged further; take back merge {later} first");
+        return Err(FlowError::Conflict(reason));
+    }
     let undone = merges::undo(&mut session, &mut outbox, organization, id, now).await?;
     let undone = undone.ok_or(FlowError::NotFound("merge"))?;
     let detail = json!({ "kept": undone.kept, "restored": undone.merged });

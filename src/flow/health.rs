@@ -29,12 +29,14 @@ pub struct Health {
     pub queue: PartHealth,
     /// Our clock and the database's agree.
     pub time: PartHealth,
+    /// All accounts' credentials can be opened.
+    pub accounts: PartHealth,
 }
 
 impl Health {
     /// Whether all parts work.
     pub fn ok(&self) -> bool {
-        self.database.ok && self.queue.ok && self.time.ok
+        self.database.ok && self.queue.ok && self.time.ok && self.accounts.ok
     }
 }
 
@@ -69,7 +71,15 @@ pub async fn check(gateway: &Gateway) -> Health {
     let (depth, capacity) = (gateway.batcher.depth(), gateway.batcher.capacity());
     let queue =
         PartHealth { ok: depth < capacity, detail: format!("{depth} of {capacity} places taken") };
-    Health { database, queue, time }
+    let locked = gateway.directory.snapshot().locked();
+    let accounts = PartHealth {
+        ok: locked == 0,
+        detail: match locked {
+            0 => "all can be opened".to_owned(),
+            _ => format!("{locked} cannot be opened: is the master key the right one?"),
+        },
+    };
+    Health { database, queue, time, accounts }
 }
 
 fn failed(error: &StoreError) -> PartHealth {

@@ -4,10 +4,12 @@
 pub mod access;
 pub mod accounts;
 pub mod audit;
+mod claims;
 pub mod contacts;
 pub mod health;
 pub mod leads;
 pub mod organizations;
+mod prove;
 pub mod receive;
 pub mod record;
 pub mod replay;

@@ -1,14 +1,14 @@
 //! A webhook comes in: it is verified, each of its items finds its organization, everything is committed, and then it is
 //! answered.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use providers::{Batch, Event, EventKind, Inbound, Provider, Rejection, Reply};
+use providers::{Batch, Event, EventKind, Inbound, Line, Provider, Rejection, Reply};
 
+use super::prove;
 use super::routing::{Authority, Destination, call_sides, line_name};
-use crate::gateway::{DirectoryAccount, Gateway, Snapshot};
+use crate::gateway::{DirectoryAccount, Gateway};
 use crate::metrics;
 use crate::model::{
     AccountId, InboxId, Item, KeptRequest, OrganizationId, QuarantineId, QuarantineReason,
@@ -20,9 +20,6 @@ use crate::store::messages::{owner_of, provider_ref};
 
 /// Headers without which a request could not be read again.
 const KEPT_HEADERS: [&str; 3] = ["content-type", "i-twilio-idempotency-token", "telnyx-timestamp"];
-
-/// How many accounts an unverified request may make us try.
-const CANDIDATES: usize = 16;
 
 /// Where a webhook was called.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +48,9 @@ pub enum Refused {
     /// There is no such account.
     #[error("there is no such account")]
     UnknownAccount,
+    /// The account, or any that could be meant, is there and its credentials cannot be opened: a master key is missing.
+    #[error("the account's credentials cannot be opened")]
+    Locked,
     /// It could not be written now; the provider must deliver it again.
     #[error(transparent)]
     Busy(#[from] SubmitError),
@@ -80,12 +80,12 @@ async fn try_receive(
     let at = gateway.clock.now();
     let inbound = Inbound::Webhook { at, request };
     let mut snapshot = gateway.directory.snapshot();
-    let mut verified = verify(&snapshot, endpoint, &inbound);
+    let mut verified = prove::verify(&snapshot, endpoint, &inbound);
     // The account may have been made, or its key rotated, by another process a moment ago.
     let (store, keys) = (&gateway.store, &gateway.keys);
     if verified.is_err() && gateway.directory.look_again(store, keys, at).await? {
         snapshot = gateway.directory.snapshot();
-        verified = verify(&snapshot, endpoint, &inbound);
+        verified = prove::verify(&snapshot, endpoint, &inbound);
     }
     let (account, batch) = verified?;
     let (Inbound::Webhook { request, .. } | Inbound::Kept { request, .. }) = inbound;
@@ -110,67 +110,6 @@ fn is_challenge(request: &http::Request<Bytes>, batch: &Batch) -> bool {
         && batch.unparsed.is_empty()
 }
 
-/// The account that proves the request, and what it says.
-fn verify(
-    snapshot: &Snapshot,
-    endpoint: Endpoint,
-    inbound: &Inbound,
-) -> Result<(Arc<DirectoryAccount>, Batch), Refused> {
-    let candidates = candidates(snapshot, endpoint, inbound)?;
-    let mut rejection = Rejection::SignatureMismatch;
-    for account in candidates {
-        let Some(webhooks) = account.account.webhooks() else {
-            continue;
-        };
-        match webhooks.receive(inbound) {
-            Ok(batch) => return Ok((Arc::clone(account), batch)),
-            Err(reason) => rejection = reason,
-        }
-    }
-    Err(Refused::Rejected(rejection))
-}
-
-/// The accounts whose keys are tried, without two that share them.
-fn candidates<'s>(
-    snapshot: &'s Snapshot,
-    endpoint: Endpoint,
-    inbound: &Inbound,
-) -> Result<Vec<&'s Arc<DirectoryAccount>>, Refused> {
-    let (Inbound::Webhook { request, .. } | Inbound::Kept { request, .. }) = inbound;
-    let provider = match endpoint {
-        Endpoint::Account(provider, id) => {
-            let account = snapshot.account(id).filter(|a| std::ptr::eq(a.provider, provider));
-            return Ok(vec![account.ok_or(Refused::UnknownAccount)?]);
-        }
-        Endpoint::Shared(provider) => provider,
-    };
-    let claims = (provider.claims)(request);
-    if claims.is_empty() && request.method() == http::Method::GET {
-        // A verification request names no line: whoever has its token may answer.
-        return Ok(snapshot.accounts_of(provider).collect());
-    }
-    let mut found: Vec<&Arc<DirectoryAccount>> = Vec::new();
-    for line in claims {
-        let ids: Vec<AccountId> = match &line {
-            providers::Line::Handle(handle) => ids_of(snapshot.by_handle(provider, handle)),
-            providers::Line::Address(address) => ids_of(snapshot.by_address(provider, address)),
-            providers::Line::Account(id) => snapshot.by_identifier(provider, id).to_vec(),
-            providers::Line::Either(..) | providers::Line::Unnamed => Vec::new(),
-        };
-        for account in ids.into_iter().filter_map(|id| snapshot.account(id)) {
-            let is_new = !found.iter().any(|other| other.keys == account.keys);
-            if is_new && found.len() < CANDIDATES {
-                found.push(account);
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn ids_of(lines: &[crate::gateway::RoutedLine]) -> Vec<AccountId> {
-    lines.iter().map(|line| line.account_id).collect()
-}
-
 /// Finds each item's organization; what finds none waits in quarantine, whole.
 pub(super) async fn sort(
     gateway: &Gateway,
@@ -181,13 +120,11 @@ pub(super) async fn sort(
     let mut quarantined = Vec::new();
     let provider = authority.provider().name;
     for event in batch.events {
-        let mut destination = authority.destination(&event);
-        if let Destination::OneOf(candidates) = &destination {
-            let owner = owner(gateway, provider, candidates, &event).await?;
-            destination = owner.unwrap_or(destination);
-        }
+        let destination = destination(gateway, authority, &event).await?;
         match destination {
-            Destination::Found { organization_id, account_id, our_address } => {
+            Destination::Found { organization_id, account_id, our_address }
+                if !names_nul(&event) =>
+            {
                 let (direction, person) = call_sides(&event, our_address.as_deref());
                 items.push(Item {
                     organization_id,
@@ -199,36 +136,12 @@ pub(super) async fn sort(
                     event,
                 });
             }
-            Destination::OneOf(_) => {
-                let detail = "several organizations could be meant".to_owned();
-                quarantined.push(unrouted(
-                    gateway,
-                    authority,
-                    &event,
-                    QuarantineReason::Ambiguous,
-                    detail,
-                ));
-            }
-            Destination::Nobody => {
-                let line = line_name(&event.line).unwrap_or_else(|| "no line".to_owned());
-                let detail = format!("no route claims {line}");
-                quarantined.push(unrouted(
-                    gateway,
-                    authority,
-                    &event,
-                    QuarantineReason::Unrouted,
-                    detail,
-                ));
-            }
+            destination => quarantined.push(waiting(gateway, authority, &event, &destination)),
         }
     }
     for item in batch.unparsed {
-        let organization_id = match authority.line(&item.line, None) {
-            Destination::Found { organization_id, .. } => organization_id,
-            _ => custodian(authority),
-        };
         quarantined.push(QuarantinedItem {
-            organization_id,
+            organization_id: keeper(authority, &authority.line(&item.line, None)),
             id: QuarantineId(gateway.ids.next()),
             position: item.position,
             reason: QuarantineReason::Unreadable,
@@ -240,30 +153,68 @@ pub(super) async fn sort(
     Ok((items, quarantined))
 }
 
-/// Who keeps what belongs to nobody: the one organization that holds the key, else the platform.
-fn custodian(authority: &Authority<'_>) -> OrganizationId {
-    match authority.organizations().as_slice() {
-        [only] => *only,
-        _ => OrganizationId::PLATFORM,
-    }
-}
-
-fn unrouted(
+async fn destination(
     gateway: &Gateway,
     authority: &Authority<'_>,
     event: &Event,
-    reason: QuarantineReason,
-    detail: String,
+) -> Result<Destination, StoreError> {
+    let destination = authority.destination(event);
+    let Destination::OneOf(candidates) = &destination else { return Ok(destination) };
+    let owner = owner(gateway, authority.provider().name, candidates, event).await?;
+    Ok(owner.unwrap_or(destination))
+}
+
+/// An event that cannot be written now, and why.
+fn waiting(
+    gateway: &Gateway,
+    authority: &Authority<'_>,
+    event: &Event,
+    destination: &Destination,
 ) -> QuarantinedItem {
+    let line = line_name(&event.line);
+    let named = line.as_deref().unwrap_or("no line");
+    let (reason, detail) = match destination {
+        Destination::Found { .. } => {
+            let detail = "an id or address holds a NUL, which no database keeps";
+            (QuarantineReason::Unreadable, detail.to_owned())
+        }
+        Destination::OneOf(_) if matches!(event.line, Line::Account(_)) => {
+            let detail = format!("no account lists {named}, and the call is not known");
+            (QuarantineReason::Unrouted, detail)
+        }
+        Destination::OneOf(_) => {
+            (QuarantineReason::Ambiguous, "several organizations could be meant".to_owned())
+        }
+        Destination::Nobody => (QuarantineReason::Unrouted, format!("no route claims {named}")),
+    };
     QuarantinedItem {
-        organization_id: custodian(authority),
+        organization_id: keeper(authority, destination),
         id: QuarantineId(gateway.ids.next()),
         position: event.key.0.clone(),
         reason,
         detail,
-        line: line_name(&event.line),
+        line,
         raw: serde_json::to_string(event).unwrap_or_default(),
     }
+}
+
+/// Who keeps what cannot be written: whoever it belongs to; what belongs to nobody, the one organization that holds the key,
+/// else the platform.
+fn keeper(authority: &Authority<'_>, destination: &Destination) -> OrganizationId {
+    match (destination, authority.organizations().as_slice()) {
+        (Destination::Found { organization_id, .. }, _) => *organization_id,
+        (_, [only]) => *only,
+        _ => OrganizationId::PLATFORM,
+    }
+}
+
+/// Texts lose their NULs where they are written; without the NUL, an id would be another's.
+fn names_nul(event: &Event) -> bool {
+    let people = match &event.kind {
+        EventKind::Message(message) => message.party.addresses.as_slice(),
+        _ => &[],
+    };
+    event.key.0.contains('\0') || people.iter().any(|address| address.value().contains('\0'))
 }
 
 /// News that names no line of ours belongs to whoever has the call or message it speaks of.
@@ -339,6 +290,7 @@ fn observe(provider: &'static Provider, result: &Result<Accepted, Refused>, took
         }
         Err(Refused::Rejected(rejection)) => rejection.word(),
         Err(Refused::UnknownAccount) => "unknown_account",
+        Err(Refused::Locked) => "locked",
         Err(Refused::Busy(SubmitError::Full)) => "queue_full",
         Err(Refused::Busy(_) | Refused::Store(_)) => "unavailable",
     };

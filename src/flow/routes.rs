@@ -1,13 +1,11 @@
 //! Routes: which account carries which of our lines. A new route claims what has waited for it.
 
-use std::sync::Arc;
-
 use providers::{Address, Channel, PhoneNumber};
 use serde_json::json;
 
 use super::audit::{self, Deed};
-use super::{Actor, FlowError, checked_text, optional_text, replay};
-use crate::gateway::{DirectoryAccount, Gateway, line_key};
+use super::{Actor, FlowError, checked_text, claims, optional_text, replay};
+use crate::gateway::{Gateway, line_key};
 use crate::model::{AccountId, Route, RouteId, RouteState};
 use crate::store::{StoreError, organizations, routes as rows};
 
@@ -38,7 +36,8 @@ pub struct Added {
 /// Adds a route, and claims what has waited for it.
 pub async fn create(gateway: &Gateway, actor: &Actor, new: NewRoute) -> Result<Added, FlowError> {
     let organization = actor.organization_id;
-    let snapshot = gateway.directory.snapshot();
+    let mut session = gateway.store.write(organization).await?;
+    let snapshot = claims::lock(gateway, &mut session).await?;
     let account = snapshot
         .account(new.account_id)
         .filter(|account| account.organization_id == organization)
@@ -58,10 +57,9 @@ pub async fn create(gateway: &Gateway, actor: &Actor, new: NewRoute) -> Result<A
         let reason = "is missing: Meta names a number by its phone_number_id";
         return Err(FlowError::invalid("handle", reason));
     }
-    check_unclaimed(&snapshot, account, channel, &address, handle.as_deref())?;
+    claims::check_line(&snapshot, account, channel, &address, handle.as_deref())?;
 
     let now = gateway.clock.now();
-    let mut session = gateway.store.write(organization).await?;
     let taken = rows::list(&mut session, organization).await?;
     let has_active = taken.iter().any(|r| r.channel == channel && r.state == RouteState::Active);
     let state = match new.state.as_deref().map(parse_state).transpose()? {
@@ -81,7 +79,6 @@ pub async fn create(gateway: &Gateway, actor: &Actor, new: NewRoute) -> Result<A
         updated_at: now,
     };
     rows::insert(&mut session, &route).await.map_err(|error| duplicate(error, channel))?;
-    organizations::bump_directory(&mut session).await?;
     let detail = json!({
         "account_id": route.account_id, "channel": channel.word(), "address": route.address,
         "state": state.word(),
@@ -104,13 +101,20 @@ pub async fn set_state(
     let state = parse_state(state)?;
     let organization = actor.organization_id;
     let mut session = gateway.store.write(organization).await?;
+    let snapshot = claims::lock(gateway, &mut session).await?;
     let route = rows::get(&mut session, organization, id).await?;
     let mut route = route.ok_or(FlowError::NotFound("route"))?;
+    // Somebody else may have taken the line while it was retired.
+    if state != RouteState::Retired
+        && let Some(account) = snapshot.account(route.account_id)
+    {
+        let (address, handle) = (&route.address, route.handle.as_deref());
+        claims::check_line(&snapshot, account, route.channel, address, handle)?;
+    }
     let now = gateway.clock.now();
     rows::set_state(&mut session, organization, id, state, now)
         .await
         .map_err(|error| duplicate(error, route.channel))?;
-    organizations::bump_directory(&mut session).await?;
     let detail = json!({ "from": route.state.word(), "to": state.word() });
     let deed = Deed { action: "route.state", subject: id.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
@@ -166,34 +170,6 @@ fn check_address(channel: Channel, address: &str) -> Result<String, FlowError> {
     let number = number
         .ok_or_else(|| FlowError::invalid("address", providers::AddressError::Phone.to_string()))?;
     Ok(number.as_str().to_owned())
-}
-
-/// A line belongs to one organization among those that share a provider-side application.
-fn check_unclaimed(
-    snapshot: &crate::gateway::Snapshot,
-    account: &Arc<DirectoryAccount>,
-    channel: Channel,
-    address: &str,
-    handle: Option<&str>,
-) -> Result<(), FlowError> {
-    let by_handle = handle.map_or(&[][..], |handle| snapshot.by_handle(account.provider, handle));
-    let by_address = Address::caller(address);
-    let by_address = by_address
-        .as_ref()
-        .map_or(&[][..], |address| snapshot.by_address(account.provider, address));
-    let taken = by_handle
-        .iter()
-        .chain(by_address.iter().filter(|line| line.channel == channel))
-        .any(|line| {
-            let other = snapshot.account(line.account_id);
-            line.organization_id != account.organization_id
-                && other
-                    .is_some_and(|other| other.keys.iter().any(|key| account.keys.contains(key)))
-        });
-    match taken {
-        true => Err(FlowError::Conflict("another organization has this line".to_owned())),
-        false => Ok(()),
-    }
 }
 
 /// PostgreSQL tells the index's name, SQLite its columns.

@@ -71,7 +71,16 @@ impl<'s> Authority<'s> {
 
     /// The organization of an event.
     pub fn destination(&self, event: &Event) -> Destination {
-        self.line(&event.line, channel_of(&event.kind))
+        let found = self.line(&event.line, channel_of(&event.kind));
+        match (&event.kind, &event.line) {
+            // Recordings and costs name neither number, and the application only if it was given a name of its own; the
+            // call they speak of may be known.
+            (EventKind::Call(_), Line::Account(_)) if found == Destination::Nobody => {
+                let all = self.accounts.iter().map(|a| (a.organization_id, a.id));
+                Destination::OneOf(all.collect())
+            }
+            _ => found,
+        }
     }
 
     /// The organization of a line; `channel` narrows it where an address carries several.
@@ -83,10 +92,9 @@ impl<'s> Authority<'s> {
                 self.routed(self.snapshot.by_address(provider, address), channel)
             }
             Line::Either(likelier, other) => {
-                match self.line(&Line::Address(likelier.clone()), channel) {
-                    Destination::Nobody => self.line(&Line::Address(other.clone()), channel),
-                    found => found,
-                }
+                let [likelier, other] = [likelier, other]
+                    .map(|end| self.routed(self.snapshot.by_address(provider, end), channel));
+                either(likelier, other)
             }
             Line::Account(identifier) => {
                 let named = self.snapshot.by_identifier(provider, identifier);
@@ -143,6 +151,18 @@ impl<'s> Authority<'s> {
             }
             _ => Destination::OneOf(found),
         }
+    }
+}
+
+/// Where something belongs that has one of two numbers of ours. If they are two organizations', what it speaks of decides.
+fn either(likelier: Destination, other: Destination) -> Destination {
+    match (likelier, other) {
+        (Destination::Nobody, other) => other,
+        (
+            Destination::Found { organization_id: one, account_id, .. },
+            Destination::Found { organization_id: two, account_id: account_of_two, .. },
+        ) if one != two => Destination::OneOf(vec![(one, account_id), (two, account_of_two)]),
+        (likelier, _) => likelier,
     }
 }
 

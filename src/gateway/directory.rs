@@ -33,11 +33,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 pub struct Snapshot {
     version: i64,
     accounts: HashMap<AccountId, Arc<DirectoryAccount>>,
+    /// Their ids, oldest first.
+    in_order: Vec<AccountId>,
     by_identifier: HashMap<(&'static str, String), Vec<AccountId>>,
     by_handle: HashMap<(&'static str, String), Vec<RoutedLine>>,
     by_address: HashMap<(&'static str, String), Vec<RoutedLine>>,
     /// When the next rotation ends: then the directory must be read anew, although nothing was written.
     expires_at: Option<Timestamp>,
+    /// Accounts whose credentials cannot be opened.
+    locked: Vec<(AccountId, String)>,
 }
 
 /// An account, ready for use.
@@ -134,6 +138,30 @@ impl Snapshot {
         self.accounts.get(&id)
     }
 
+    /// Whether there is such an account and its credentials cannot be opened.
+    pub fn is_locked(&self, provider: &Provider, id: AccountId) -> bool {
+        self.locked.iter().any(|(locked, of)| *locked == id && of == provider.name)
+    }
+
+    /// Whether a provider has accounts whose credentials cannot be opened.
+    pub fn has_locked(&self, provider: &Provider) -> bool {
+        self.locked.iter().any(|(_, of)| of == provider.name)
+    }
+
+    /// How many accounts' credentials cannot be opened.
+    pub fn locked(&self) -> usize {
+        self.locked.len()
+    }
+
+    /// The accounts of a provider, oldest first.
+    pub fn accounts_in_order(
+        &self,
+        provider: &'static Provider,
+    ) -> impl Iterator<Item = &Arc<DirectoryAccount>> {
+        let accounts = self.in_order.iter().filter_map(|id| self.accounts.get(id));
+        accounts.filter(move |account| std::ptr::eq(account.provider, provider))
+    }
+
     /// The accounts of a provider.
     pub fn accounts_of<'s>(
         &'s self,
@@ -165,6 +193,7 @@ impl Snapshot {
                 .or_default()
                 .push(account.id);
         }
+        self.in_order.push(account.id);
         self.accounts.insert(account.id, Arc::new(account));
     }
 
@@ -216,6 +245,7 @@ async fn read(
             Err(KeyringError::Store(error)) => return Err(error),
             Err(error) => {
                 tracing::error!(account = %id, %organization, %error, "an account cannot be opened");
+                snapshot.locked.push((id, sealed.account.provider.clone()));
             }
         }
     }

@@ -132,7 +132,7 @@ pub async fn list(
 pub async fn list_all(session: &mut Session) -> Result<Vec<SealedAccount>, StoreError> {
     let sql = "select organization_id, id, provider, name, settings, credential_names, sealed,
                previous_expires_at, created_at, updated_at from accounts
-               where deleted_at is null /* every organization: the directory */";
+               where deleted_at is null order by id /* every organization: the directory */";
     let rows: Vec<Row> = on!(session, |c| sqlx::query_as(sql).fetch_all(c).await)?;
     Ok(rows.into_iter().map(SealedAccount::from).collect())
 }

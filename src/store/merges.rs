@@ -85,6 +85,22 @@ pub async fn merge(
     })
 }
 
+/// The merge by which the contact that a merge kept went into another: it must be undone first.
+pub async fn undone_before(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: MergeId,
+) -> Result<Option<MergeId>, StoreError> {
+    let sql = "select later.id from contact_merges earlier join contact_merges later
+               on later.organization_id = earlier.organization_id
+               and later.merged_contact_id = earlier.kept_contact_id and later.undone_at is null
+               where earlier.organization_id = $1 and earlier.id = $2 and earlier.undone_at is null
+               order by later.id limit 1";
+    let found: Option<(MergeId,)> =
+        on!(session, |c| sqlx::query_as(sql).bind(organization).bind(id).fetch_optional(c).await)?;
+    Ok(found.map(|(later,)| later))
+}
+
 /// Takes a merge back. `None` if there is no such merge, or it was undone before.
 pub async fn undo(
     session: &mut Session,

@@ -113,6 +113,12 @@ async fn in_time(limit: Duration, answer: impl Future<Output = Response>) -> Res
             let error = std::io::Error::other(format!("a handler panicked: {text}"));
             Problem::internal(&error).into_response()
         }
-        Err(_) => Problem::timed_out().into_response(),
+        Err(_) => {
+            tracing::warn!(
+                limit_ms = limit.as_millis(),
+                "a request took too long and was given up"
+            );
+            Problem::timed_out().into_response()
+        }
     }
 }

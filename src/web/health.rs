@@ -33,6 +33,8 @@ pub(super) struct CrmHealth {
     queue: Part,
     /// Whether our clock agrees with the database's.
     time: Part,
+    /// Whether all accounts' credentials can be opened.
+    accounts: Part,
 }
 
 /// The state of one part.
@@ -73,6 +75,7 @@ pub(super) async fn crm(State(app): State<App>) -> (StatusCode, Json<CrmHealth>)
         database: health.database.into(),
         queue: health.queue.into(),
         time: health.time.into(),
+        accounts: health.accounts.into(),
     };
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body))

@@ -2,16 +2,19 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use providers::Reply;
+use bytes::BytesMut;
+use http_body_util::BodyExt;
+use providers::{Provider, Reply};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{App, Problem, public_url};
 use crate::flow::receive::{self, Accepted, Endpoint, Refused};
+use crate::metrics;
 use crate::store::intake::SubmitError;
 
 /// WhatsApp's webhook under the name that the CRM's specification gives it.
@@ -91,16 +94,24 @@ where
 {
     let endpoint = match target {
         Target::Endpoint(endpoint) => endpoint,
-        Target::Nowhere(what) => return Problem::not_found(what).into_response(),
+        Target::Nowhere(what) => {
+            turned_away(None, "unknown_account", id);
+            return Problem::not_found(what).into_response();
+        }
     };
+    let provider = Some(endpoint.provider());
     let (parts, body) = request.into_parts();
     let server = &app.gateway.config.server;
     let Some(url) = public_url::of(&parts, server, peer) else {
+        turned_away(provider, "no_host", id);
         return Problem::malformed("the request names no host").into_response();
     };
     let (body, _room) = match read(app, &parts.headers, body).await {
         Ok(read) => read,
-        Err(refusal) => return refusal,
+        Err((outcome, refusal)) => {
+            turned_away(provider, outcome, id);
+            return refusal;
+        }
     };
     let client = public_url::client(&parts.headers, server, peer);
     let mut request = http::Request::new(body);
@@ -132,41 +143,69 @@ fn log(refused: &Refused, endpoint: Endpoint, client: Option<IpAddr>, id: &Heade
         Refused::Rejected(_) | Refused::UnknownAccount | Refused::Busy(SubmitError::Full) => {
             tracing::warn!(id, provider, client, reason = %refused, "a webhook was refused");
         }
-        Refused::Busy(_) | Refused::Store(_) => {
+        Refused::Locked | Refused::Busy(_) | Refused::Store(_) => {
             tracing::error!(id, provider, reason = %refused, "a webhook could not be written");
         }
     }
 }
 
-/// Reads the body, if it is not too large and there is room for it. The room is given back when the webhook is answered.
+/// A request that is refused before its body could be looked at is counted and leaves a line too.
+fn turned_away(provider: Option<&'static Provider>, outcome: &'static str, id: &HeaderValue) {
+    let provider = provider.map_or("unknown", |provider| provider.name);
+    metrics::webhook(provider, outcome, Duration::ZERO);
+    let id = id.to_str().unwrap_or_default();
+    tracing::warn!(id, provider, reason = outcome, "a webhook was turned away");
+}
+
+/// Reads the body, if it is not too large and there is room for it. Room is taken for what has arrived, not for what is
+/// announced: whoever only announces takes none from the others. It is given back when the webhook is answered.
 async fn read<B>(
     app: &App,
     headers: &HeaderMap,
     body: B,
-) -> Result<(Bytes, OwnedSemaphorePermit), Response>
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), (&'static str, Response)>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let limit = app.gateway.config.server.webhook_body_bytes;
+    let too_large = || ("too_large", Problem::too_large(limit).into_response());
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let announced = announced.and_then(|text| text.parse::<usize>().ok()).unwrap_or(limit);
-    if announced > limit {
-        return Err(Problem::too_large(limit).into_response());
+    if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|size| size > limit) {
+        return Err(too_large());
     }
-    let permits = u32::try_from(announced.max(1)).unwrap_or(u32::MAX);
-    let room = Arc::clone(&app.gateway.intake_room).try_acquire_many_owned(permits);
-    let Ok(room) = room else {
-        return Err(busy("too many bytes of webhooks are waiting to be written"));
-    };
-    let body = std::pin::pin!(body);
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok((collected.to_bytes(), room)),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Problem::too_large(limit).into_response())
+    let mut body = std::pin::pin!(body);
+    let mut room: Option<OwnedSemaphorePermit> = None;
+    // Nearly every body arrives in one piece, which is then not copied.
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            let problem = Problem::malformed("the body ended before its end");
+            return Err(("cut_off", problem.into_response()));
+        };
+        let Ok(piece) = frame.into_data() else { continue };
+        if first.len() + whole.len() + piece.len() > limit {
+            return Err(too_large());
         }
-        Err(_) => Err(Problem::malformed("the body ended before its end").into_response()),
+        let permits = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        let Ok(more) = Arc::clone(&app.gateway.intake_room).try_acquire_many_owned(permits) else {
+            let refusal = busy("too many bytes of webhooks are waiting to be written");
+            return Err(("no_room", refusal));
+        };
+        match &mut room {
+            Some(room) => room.merge(more),
+            None => room = Some(more),
+        }
+        match (first.is_empty(), whole.is_empty()) {
+            (true, true) => first = piece,
+            (false, _) => {
+                whole.extend_from_slice(&std::mem::take(&mut first));
+                whole.extend_from_slice(&piece);
+            }
+            (true, false) => whole.extend_from_slice(&piece),
+        }
     }
+    Ok((if whole.is_empty() { first } else { whole.freeze() }, room))
 }
 
 fn answer(reply: Reply) -> Response {
@@ -199,7 +238,9 @@ fn refuse(refused: &Refused) -> Response {
         }
         Refused::UnknownAccount => Problem::not_found("account").into_response(),
         Refused::Busy(SubmitError::Full) => busy("too many webhooks are waiting to be written"),
-        Refused::Busy(_) | Refused::Store(_) => busy("the webhook cannot be written now"),
+        Refused::Locked | Refused::Busy(_) | Refused::Store(_) => {
+            busy("the webhook cannot be written now")
+        }
     }
 }
 

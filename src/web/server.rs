@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 
 use super::{App, Front};
 
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be idle and a client may take to send a request's head; hyper knows one limit for both. Longer
+/// than the minute for which proxies keep their connections: one that is closed just as it is used again costs a webhook.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How long to wait after `accept` failed, for example because file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -1,6 +1,7 @@
 //! Bad input: bodies that are too large, cut, empty, nested, of another type, of another encoding.
 
 use bytes::Bytes;
+use http::Request;
 use providers::{telnyx, twilio};
 
 use crate::support::meta::{self, AURORA};
@@ -41,9 +42,15 @@ on_both_engines! {
             assert_eq!(gateway.count("webhook_quarantine").await, i64::try_from(index + 1).unwrap(), "body {index}");
         }
         assert_eq!(gateway.count("messages").await, 0);
-        // The shared URL cannot tell whose these are, and so cannot believe them.
+        // At the shared URL nobody is named: whoever has the key keeps them, here two organizations, so the platform.
+        for (index, body) in bodies.iter().enumerate() {
+            gateway.deliver(meta::signed("/hooks/meta", body.clone())).await.expect(200);
+            assert_eq!(gateway.count("webhook_quarantine").await, i64::try_from(bodies.len() + index + 1).unwrap());
+        }
+        let listed = gateway.get(&aurora, "/api/v1/webhook-inbox").await.expect(200);
+        assert!(listed["items"].as_array().unwrap().is_empty(), "neither organization sees them");
         for body in bodies {
-            gateway.deliver(meta::signed("/hooks/meta", body)).await.expect(401);
+            gateway.deliver(meta::signed_with("of nobody", "/hooks/meta", body)).await.expect(401);
         }
     }
 
@@ -82,5 +89,35 @@ on_both_engines! {
         let mut request = meta::signed("/hooks/meta", "{}");
         request.headers_mut().insert("content-length", "4000000000".parse().unwrap());
         gateway.deliver(request).await.expect(413);
+    }
+
+    what_is_only_announced_takes_no_room(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let slow = |_| {
+            let request = Request::post("/hooks/meta").header("host", "gateway.example.com").header("content-length", "3145728");
+            let front = gateway.front();
+            tokio::spawn(async move { front.call(request.body(Never).unwrap(), None).await })
+        };
+        let held: Vec<_> = (0..40).map(slow).collect();
+        tokio::task::yield_now().await;
+        let message = meta::text("wamid.quick", "5511987654321", "quick");
+        gateway.meta(&[meta::change(AURORA, &[message], &[])]).await.expect(200);
+        assert_eq!(gateway.communications(&aurora).await.len(), 1);
+        held.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// A body that never comes.
+struct Never;
+
+impl http_body::Body for Never {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        std::task::Poll::Pending
     }
 }

@@ -19,3 +19,4 @@ mod statuses;
 mod support;
 mod sweep;
 mod timeline;
+mod trust;

@@ -29,6 +29,7 @@ pub static PROVIDER: Provider = Provider {
     fields: FIELDS,
     open,
     claims: envelope::claims,
+    key_is_secret: true,
     class_of: errors::class_of,
     sign: webhook::sign,
 };

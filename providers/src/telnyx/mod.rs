@@ -31,6 +31,7 @@ pub static PROVIDER: Provider = Provider {
     fields: FIELDS,
     open,
     claims: webhook::claims,
+    key_is_secret: false,
     class_of: errors::class_of,
     sign: signature::sign,
 };

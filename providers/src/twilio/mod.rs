@@ -28,6 +28,7 @@ pub static PROVIDER: Provider = Provider {
     fields: FIELDS,
     open,
     claims: webhook::claims,
+    key_is_secret: true,
     class_of: errors::class_of,
     sign: signature::sign,
 };

@@ -269,8 +269,13 @@ fn bounded_huge_and_nested_bodies_are_kept_whole_and_quickly() {
         let fixture = signed_fixtures().find(|f| f.provider.name == provider.name).unwrap();
         for body in &bodies {
             let request = fixture.unsigned.clone().map(|_| Bytes::from(body.clone()));
-            let started = fixture.receive(fixture.sign(request)).unwrap();
-            assert!(started.events.len() <= 1 && started.reply.body.len() < 1_000);
+            match fixture.receive(fixture.sign(request)) {
+                Ok(batch) => assert!(batch.events.len() <= 1 && batch.reply.body.len() < 1_000),
+                // More fields than a provider that signs them sorted ever sends are not even sorted.
+                Err(rejection) => {
+                    assert!(body.matches('&').count() > 1_000, "{}: {rejection}", provider.name);
+                }
+            }
             (provider.claims)(&fixture.unsigned.clone().map(|_| Bytes::from(body.clone())));
         }
     }

@@ -196,6 +196,11 @@ impl TestGateway {
         (aurora, borealis)
     }
 
+    /// The front door, for requests that are more than bytes.
+    pub fn front(&self) -> Front {
+        self.front.clone()
+    }
+
     pub async fn send(&self, mut request: Request<Bytes>) -> Answer {
         // As every client on a socket does.
         let length = request.body().len();
