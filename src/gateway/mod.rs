@@ -128,7 +128,8 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
             intake_url: own(&config.database.intake_url),
         },
         connections: config.database.connections,
-        intake_connections: u32::try_from(config.intake.writers).unwrap_or(1) + 2,
+        // Each writer, the batches it has yet to finish, and whoever reads across organizations.
+        intake_connections: u32::try_from(config.intake.writers).unwrap_or(1) * 2 + 3,
         statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
         sqlite_full_sync: config.database.sqlite_synchronous == "full",
     };

@@ -15,7 +15,6 @@
 use std::collections::HashSet;
 
 use providers::EventKind;
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use super::identities::{Identities, Memory};
@@ -84,27 +83,37 @@ pub(super) fn suits(store: &Store, submission: &Submission) -> bool {
         && submission.items.iter().all(|item| plain(&item.event.kind))
 }
 
-/// Writes all submissions, or none. The receipts are in their order.
+/// What was committed.
+pub(super) struct Written {
+    /// In the order of the submissions.
+    pub(super) receipts: Vec<Receipt>,
+    /// The messages that are new.
+    stored: Stored,
+    /// All messages, new and known.
+    keys: Vec<(OrganizationId, Uuid)>,
+}
+
+/// Writes all submissions, or none. [`join`] does the rest, and may fail on its own.
 pub(super) async fn write(
     store: &Store,
     ids: &Ids,
     memory: &Memory,
     now: Timestamp,
     batch: &[&Submission],
-) -> Result<Vec<Receipt>, StoreError> {
+) -> Result<Written, StoreError> {
     let works = Work::of(batch);
     let mut identities = Identities::new(memory);
     let people = people_of(&works);
     let unknown: Vec<&Person<'_>> =
         people.iter().filter(|person| !identities.remembers(person)).collect();
     if !unknown.is_empty() {
-        let mut writer =
-            begin(store, ids, now, identities, unknown.iter().map(|p| p.organization_id)).await?;
+        let organizations = unknown.iter().map(|person| person.organization_id);
+        let mut writer = begin(store, ids, now, identities, organizations).await?;
         people::make_known(&mut writer, &unknown).await?;
         identities = writer.commit().await?.1;
     }
     let (rows, repeated) = messages::rows(ids, &identities, &works);
-    let (inserted, waiting) = run(store, now, batch, &rows).await?;
+    let inserted = run(store, now, batch, &rows).await?;
     let mut receipts = vec![Receipt::default(); batch.len()];
     for row in &rows {
         receipts[row.work.submission].count(inserted.contains(&row.id));
@@ -112,13 +121,61 @@ pub(super) async fn write(
     for work in &repeated {
         receipts[work.submission].count(false);
     }
-    if waiting || inserted.len() < rows.len() {
-        let organizations = rows.iter().map(|row| row.work.item.organization_id);
-        let mut writer = begin(store, ids, now, identities, organizations).await?;
-        follow_up(&mut writer, &rows, &inserted).await?;
-        writer.commit().await?;
+    let key = |row: &Row<'_>| (row.work.item.organization_id, row.reference);
+    let fresh = rows.iter().filter(|row| inserted.contains(&row.id));
+    let stored = fresh.map(|row| (key(row), row.id)).collect();
+    Ok(Written { receipts, stored, keys: rows.iter().map(key).collect() })
+}
+
+/// What plain messages rarely need: changes that came before them join them, and a message that was known already may say
+/// more than what is known.
+pub(super) async fn join(
+    store: &Store,
+    ids: &Ids,
+    memory: &Memory,
+    now: Timestamp,
+    batch: &[&Submission],
+    written: &Written,
+) -> Result<(), StoreError> {
+    let Written { stored, keys, .. } = written;
+    if stored.len() == keys.len() && !is_waited_for(store, keys).await? {
+        return Ok(());
     }
-    Ok(receipts)
+    let works = Work::of(batch);
+    let (rows, _) = messages::rows(ids, &Identities::new(memory), &works);
+    let is_known =
+        |row: &&Row<'_>| !stored.contains_key(&(row.work.item.organization_id, row.reference));
+    let known: Vec<&Row<'_>> = rows.iter().filter(is_known).collect();
+    let organizations = keys.iter().map(|(organization, _)| *organization);
+    let mut writer = begin(store, ids, now, Identities::new(memory), organizations).await?;
+    messages::complete_placeholders(&mut writer, &known).await?;
+    changes::join(&mut writer, Vec::new(), keys, stored).await?;
+    writer.commit().await.map(drop)
+}
+
+/// Whether anything waits for one of these messages.
+async fn is_waited_for(store: &Store, keys: &[(OrganizationId, Uuid)]) -> Result<bool, StoreError> {
+    let mut tries = store.intake_connections();
+    loop {
+        let mut session = store.untried().await?;
+        let Connection::Postgres(connection) = session.connection() else {
+            return Err(not_here());
+        };
+        let query = sqlx::query(WAITING)
+            .bind(keys.iter().map(|(organization, _)| organization.0).collect::<Vec<_>>())
+            .bind(keys.iter().map(|(_, reference)| *reference).collect::<Vec<_>>());
+        match query.fetch_optional(connection).await {
+            Ok(found) => return Ok(found.is_some()),
+            Err(error) => {
+                session.abandon();
+                database::give_up_or_retry(&mut tries, error)?;
+            }
+        }
+    }
+}
+
+fn not_here() -> StoreError {
+    StoreError::Damaged("the short way is PostgreSQL's".to_owned())
 }
 
 async fn begin<'a>(
@@ -133,14 +190,13 @@ async fn begin<'a>(
     Ok(Writer { session, outbox, ids, now, identities, receipts: Vec::new() })
 }
 
-/// Runs the statement; on another connection, if one turns out to be broken. Returns which messages are new, and whether
-/// changes wait for any of them.
+/// Runs the statement; on another connection, if one turns out to be broken. Returns the ids of the new messages.
 async fn run(
     store: &Store,
     now: Timestamp,
     batch: &[&Submission],
     rows: &[Row<'_>],
-) -> Result<(HashSet<Uuid>, bool), StoreError> {
+) -> Result<HashSet<Uuid>, StoreError> {
     let mut organizations: Vec<Uuid> =
         rows.iter().map(|row| row.work.item.organization_id.0).collect();
     organizations.sort_unstable();
@@ -149,11 +205,11 @@ async fn run(
     loop {
         let mut session = store.untried().await?;
         let Connection::Postgres(connection) = session.connection() else {
-            return Err(StoreError::Damaged("the short way is PostgreSQL's".to_owned()));
+            return Err(not_here());
         };
-        let query = sqlx::query_as(AssertSqlSafe(STATEMENT)).bind(&organizations).bind(now);
+        let query = sqlx::query_as(STATEMENT).bind(&organizations).bind(now);
         let query = bind_all!(query, messages::columns(rows), quarantine::columns(batch));
-        let (heads, inserted): (i64, Vec<Uuid>) = match query.fetch_one(&mut *connection).await {
+        let (heads, inserted): (i64, Vec<Uuid>) = match query.fetch_one(connection).await {
             Ok(written) => written,
             Err(error) => {
                 session.abandon();
@@ -164,27 +220,6 @@ async fn run(
         if usize::try_from(heads) != Ok(organizations.len()) {
             return Err(StoreError::Damaged("an organization has no event head".to_owned()));
         }
-        let waiting: Option<(Uuid,)> = sqlx::query_as(WAITING)
-            .bind(rows.iter().map(|row| row.work.item.organization_id.0).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.reference).collect::<Vec<_>>())
-            .fetch_optional(connection)
-            .await?;
-        return Ok((inserted.into_iter().collect(), waiting.is_some()));
+        return Ok(inserted.into_iter().collect());
     }
-}
-
-/// What a plain message rarely needs: changes that came before it join it, and a message that was known already may say
-/// more than what is known.
-async fn follow_up(
-    writer: &mut Writer<'_>,
-    rows: &[Row<'_>],
-    inserted: &HashSet<Uuid>,
-) -> Result<(), StoreError> {
-    let known: Vec<&Row<'_>> = rows.iter().filter(|row| !inserted.contains(&row.id)).collect();
-    messages::complete_placeholders(writer, &known).await?;
-    let key = |row: &Row<'_>| (row.work.item.organization_id, row.reference);
-    let fresh = rows.iter().filter(|row| inserted.contains(&row.id));
-    let stored: Stored = fresh.map(|row| (key(row), row.id)).collect();
-    let keys: Vec<(OrganizationId, Uuid)> = rows.iter().map(key).collect();
-    changes::join(writer, Vec::new(), &keys, &stored).await
 }

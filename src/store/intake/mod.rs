@@ -7,6 +7,7 @@
 
 mod calls;
 mod changes;
+mod commit;
 mod edits;
 mod identities;
 mod light;

@@ -10,7 +10,13 @@ pub(super) async fn insert(
     writer: &mut Writer<'_>,
     batch: &[&Submission],
 ) -> Result<(), StoreError> {
-    columns(batch).insert(&mut writer.session, "webhook_inbox", "").await?;
+    columns(batch)
+        .insert(
+            &mut writer.session,
+            "webhook_inbox",
+            "on conflict (organization_id, id) do nothing",
+        )
+        .await?;
     for (index, submission) in batch.iter().enumerate() {
         // What is replayed has its quarantined items already.
         let items: &[QuarantinedItem] = if submission.keep { &submission.quarantined } else { &[] };

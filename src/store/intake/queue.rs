@@ -1,4 +1,4 @@
-//! The queue in front of the writers, and what happens when a batch fails.
+//! The queue in front of the writers.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use lru::LruCache;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::commit;
 use super::identities::Memory;
-use super::{light, writer};
 use crate::clock::Clock;
 use crate::ids::Ids;
-use crate::model::{QuarantineId, QuarantineReason, QuarantinedItem, Receipt, Submission};
+use crate::model::{Receipt, Submission};
 use crate::store::{Store, StoreError};
 
 /// How many identities are remembered: about six megabytes.
@@ -21,12 +21,6 @@ const MEMORY: usize = 50_000;
 
 /// How many bytes of bodies one transaction may carry, beyond its first request.
 const BATCH_BYTES: usize = 8 << 20;
-
-/// How long one transaction may take before it counts as lost.
-const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How often a submission that is written alone meets a conflict before its sender must deliver it again.
-const CONFLICT_TRIES: u32 = 4;
 
 /// How the batcher is sized.
 #[derive(Debug, Clone, Copy)]
@@ -65,18 +59,10 @@ pub enum SubmitError {
     Store(#[from] Arc<StoreError>),
 }
 
-/// How a batch is written.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    /// Plain messages by one statement.
-    Short,
-    /// Anything, table by table.
-    Long,
-}
-
-struct Waiting {
-    submission: Submission,
-    done: oneshot::Sender<Result<Receipt, Arc<StoreError>>>,
+/// A submission, and whom to tell what became of it.
+pub(super) struct Waiting {
+    pub(super) submission: Submission,
+    pub(super) done: oneshot::Sender<Result<Receipt, Arc<StoreError>>>,
 }
 
 /// The entrance to the writers. Cheap to clone.
@@ -167,12 +153,13 @@ impl std::fmt::Debug for Batcher {
     }
 }
 
-struct Shared {
-    store: Store,
-    clock: Clock,
-    ids: Ids,
-    memory: Memory,
-    depth: Arc<AtomicUsize>,
+/// What the writers share.
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) ids: Ids,
+    pub(super) memory: Memory,
+    pub(super) depth: Arc<AtomicUsize>,
     batch: usize,
     observe: Box<dyn Fn(Committed) + Send + Sync>,
 }
@@ -183,12 +170,14 @@ async fn run(
     mut closed: watch::Receiver<bool>,
 ) {
     let mut batch = Vec::with_capacity(shared.batch);
+    let mut finishing = JoinSet::new();
     while shared.take(&mut queue, &mut batch, &mut closed).await {
         let started = Instant::now();
         let submissions = batch.len();
-        let ok = shared.write(std::mem::take(&mut batch)).await;
+        let ok = commit::write(&shared, std::mem::take(&mut batch), &mut finishing).await;
         (shared.observe)(Committed { submissions, took: started.elapsed(), ok });
     }
+    while finishing.join_next().await.is_some() {}
 }
 
 /// Returns when the batcher is told to close.
@@ -222,122 +211,5 @@ impl Shared {
             batch.push(next);
         }
         true
-    }
-
-    /// Writes a batch. When it is refused for what is in it, each submission is written alone, so that one poisoned
-    /// submission harms no other.
-    async fn write(&self, batch: Vec<Waiting>) -> bool {
-        let short = |waiting: &Waiting| light::suits(&self.store, &waiting.submission);
-        let (short, long): (Vec<_>, Vec<_>) = batch.into_iter().partition(short);
-        // A status finds the message that came with it.
-        let short = short.is_empty() || self.write_together(short, Way::Short).await;
-        short & (long.is_empty() || self.write_together(long, Way::Long).await)
-    }
-
-    async fn write_together(&self, batch: Vec<Waiting>, way: Way) -> bool {
-        let submissions: Vec<&Submission> =
-            batch.iter().map(|waiting| &waiting.submission).collect();
-        match self.try_write(&submissions, way).await {
-            Ok(receipts) => {
-                for (waiting, receipt) in batch.into_iter().zip(receipts) {
-                    self.answer(waiting, Ok(receipt));
-                }
-                true
-            }
-            Err(error @ StoreError::Unavailable(_)) => {
-                let error = Arc::new(error);
-                for waiting in batch {
-                    self.answer(waiting, Err(Arc::clone(&error)));
-                }
-                false
-            }
-            Err(error) => {
-                tracing::warn!(%error, submissions = batch.len(), "a batch is written one by one");
-                for waiting in batch {
-                    let result = self.write_alone(&waiting.submission).await;
-                    self.answer(waiting, result.map_err(Arc::new));
-                }
-                true
-            }
-        }
-    }
-
-    /// Nobody may find a submission answered and still counted as waiting.
-    fn answer(&self, waiting: Waiting, result: Result<Receipt, Arc<StoreError>>) {
-        self.depth.fetch_sub(1, Ordering::Relaxed);
-        let _ = waiting.done.send(result);
-    }
-
-    /// Writes one submission; if the store refuses it, writes its items one by one, and keeps those that are refused.
-    async fn write_alone(&self, submission: &Submission) -> Result<Receipt, StoreError> {
-        let error = match self.try_write_one(submission).await {
-            Err(error) if !error.is_temporary() => error,
-            result => return result,
-        };
-        tracing::warn!(%error, provider = submission.request.provider, "a webhook is written item by item");
-        let mut rest = submission.clone();
-        let mut total = Receipt::default();
-        for item in std::mem::take(&mut rest.items) {
-            let alone = Submission {
-                request: submission.request.clone(),
-                keep: false,
-                items: vec![item.clone()],
-                quarantined: Vec::new(),
-            };
-            match self.try_write_one(&alone).await {
-                Ok(receipt) => total.add(receipt),
-                Err(error) if error.is_temporary() => return Err(error),
-                Err(error) => rest.quarantined.push(refused(&self.ids, &item, &error)),
-            }
-        }
-        total.add(self.try_write_one(&rest).await?);
-        Ok(total)
-    }
-
-    /// Writes one submission; a conflict with another transaction is tried again at once.
-    async fn try_write_one(&self, submission: &Submission) -> Result<Receipt, StoreError> {
-        for _ in 1..CONFLICT_TRIES {
-            match self.try_write(&[submission], Way::Long).await {
-                Err(StoreError::Conflict(_)) => {}
-                result => return Ok(result?.into_iter().next().unwrap_or_default()),
-            }
-        }
-        let receipts = self.try_write(&[submission], Way::Long).await?;
-        Ok(receipts.into_iter().next().unwrap_or_default())
-    }
-
-    async fn try_write(&self, batch: &[&Submission], way: Way) -> Result<Vec<Receipt>, StoreError> {
-        let (store, ids, memory, now) = (&self.store, &self.ids, &self.memory, self.clock.now());
-        let write = async {
-            match way {
-                Way::Short => light::write(store, ids, memory, now, batch).await,
-                Way::Long => writer::write(store, ids, memory, now, batch).await,
-            }
-        };
-        match tokio::time::timeout(BATCH_TIMEOUT, write).await {
-            Ok(result) => result,
-            Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
-        }
-    }
-}
-
-fn refused(ids: &Ids, item: &crate::model::Item, error: &StoreError) -> QuarantinedItem {
-    QuarantinedItem {
-        organization_id: item.organization_id,
-        id: QuarantineId(ids.next()),
-        position: item.event.key.0.clone(),
-        reason: QuarantineReason::Refused,
-        detail: error.to_string(),
-        line: None,
-        raw: serde_json::to_string(&item.event).unwrap_or_default(),
-    }
-}
-
-impl Receipt {
-    fn add(&mut self, other: Receipt) {
-        self.stored += other.stored;
-        self.duplicate += other.duplicate;
-        self.waiting += other.waiting;
-        self.quarantined += other.quarantined;
     }
 }
