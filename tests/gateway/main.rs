@@ -15,6 +15,7 @@ mod intake;
 mod isolation;
 mod people;
 mod replay;
+mod roles;
 mod statuses;
 mod support;
 mod sweep;
