@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{App, Problem};
 use crate::clock::Timestamp;
 use crate::flow::{Actor, access, audit};
-use crate::model::{OrganizationId, Principal, Scope};
+use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
 
 /// The largest page of any list.
 const MOST: i64 = 200;
@@ -35,6 +35,22 @@ impl Access {
             return Ok(self.principal.organization_id);
         }
         Err(Problem::lacks_scope(scope))
+    }
+
+    /// A key for another organization is refused, and the attempt is put on record.
+    async fn belongs_to(
+        &self,
+        app: &App,
+        asked: OrganizationId,
+        path: &str,
+    ) -> Result<(), Problem> {
+        if self.principal.organization_id == asked {
+            return Ok(());
+        }
+        let detail = json!({ "reason": "organization mismatch", "path": path });
+        refuse(app, asked, &self.actor(), detail).await;
+        let detail = "the key belongs to another organization than X-Org-Id names";
+        Err(Problem::organization_mismatch(detail))
     }
 
     /// Who asks, as flows know them.
@@ -59,13 +75,30 @@ impl FromRequestParts<App> for Access {
             true => by_key(app, token).await?,
             false => by_token(app, token, asked, request_id.as_ref()).await?,
         };
-        if principal.organization_id != asked {
-            let detail = json!({ "reason": "organization mismatch", "path": parts.uri.path() });
-            refuse(app, asked, &Actor::of(&principal, request_id), detail).await;
-            let detail = "the key belongs to another organization than X-Org-Id names";
-            return Err(Problem::organization_mismatch(detail));
+        let access = Self { principal, request_id };
+        access.belongs_to(app, asked, parts.uri.path()).await?;
+        Ok(access)
+    }
+}
+
+/// A telephone system, by its key with the scope `voip:write`. The key says whose it is; `X-Org-Id` may say it too.
+#[derive(Debug)]
+pub(super) struct Telephony(pub(super) Actor);
+
+impl FromRequestParts<App> for Telephony {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let key = parts.headers.get("x-voip-api-key").and_then(|value| value.to_str().ok());
+        let key = key.ok_or_else(|| Problem::unauthorized(Some("X-VoIP-API-Key is missing")))?;
+        let principal = by_key(app, key.trim()).await?;
+        let access = Access { principal, request_id: request_id(&parts.headers) };
+        if parts.headers.contains_key("x-org-id") {
+            let asked = organization(&parts.headers)?;
+            access.belongs_to(app, asked, parts.uri.path()).await?;
         }
-        Ok(Self { principal, request_id })
+        access.needs(Scope::VoipWrite)?;
+        Ok(Self(access.actor()))
     }
 }
 
@@ -95,18 +128,21 @@ async fn by_token(
     let claims = claims.map_err(|reason| Problem::unauthorized(Some(&reason.to_string())))?;
     let own = claims.organization;
     let principal = access::by_claims(&app.gateway, &claims.user, own).await?;
-    let Some(principal) = principal else {
-        return Err(Problem::forbidden(
-            "the token's user is no member of the token's organization",
-        ));
-    };
     if own != asked {
+        // Whether the user is a member of the token's organization does not matter here: the attempt is put on record.
         let detail = json!({ "reason": "organization mismatch", "user": claims.user });
+        let principal = principal.unwrap_or_else(|| Principal {
+            organization_id: own,
+            kind: PrincipalKind::Stranger(claims.user),
+            scopes: Vec::new(),
+        });
         refuse(app, asked, &Actor::of(&principal, request_id.cloned()), detail).await;
         let detail = "the token is for another organization than X-Org-Id names";
         return Err(Problem::organization_mismatch(detail));
     }
-    Ok(principal)
+    principal.ok_or_else(|| {
+        Problem::forbidden("the token's user is no member of the token's organization")
+    })
 }
 
 /// Writes the attempt down. If even that fails, the attempt is refused all the same.
@@ -141,7 +177,7 @@ fn organization(headers: &HeaderMap) -> Result<OrganizationId, Problem> {
 }
 
 /// The request's id, which the outermost layer has set.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get("x-request-id").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
 }
 

@@ -152,6 +152,14 @@ fn token(claims: &Value, secret: &str) -> String {
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
 }
 
+/// A good token that names an extension which must be understood.
+fn critical(claims: &Value) -> String {
+    let mut header = jsonwebtoken::Header::default();
+    header.crit = Some(vec!["b64".to_owned()]);
+    let key = jsonwebtoken::EncodingKey::from_secret(JWT_SECRET.as_bytes());
+    format!("Bearer {}", jsonwebtoken::encode(&header, claims, &key).unwrap())
+}
+
 fn in_an_hour() -> i64 {
     std::time::UNIX_EPOCH.elapsed().map_or(0, |now| i64::try_from(now.as_secs()).unwrap()) + 3_600
 }
@@ -198,7 +206,28 @@ async fn tokens_of_the_identity_provider_are_believed_for_members_only() {
     assert_eq!(log["items"][0]["actor_kind"], "user");
     let stranger = with(&[("organization_id", json!(borealis.id.to_string()))]);
     ask(&gateway, Some(&stranger), Some(&borealis.id.to_string())).await.expect(403);
+    // Nor does it matter whether the user is known at all: the attempt is on record on both sides.
+    let unknown = with(&[("sub", json!("nobody@example.com"))]);
+    let mismatch = ask(&gateway, Some(&unknown), Some(&borealis.id.to_string())).await.expect(403);
+    assert!(mismatch["detail"].as_str().unwrap().contains("organization mismatch"));
+    for org in [&aurora, &borealis] {
+        let log = gateway.get(org, "/api/v1/audit-log").await.expect(200);
+        let entry = &log["items"][0];
+        assert_eq!(entry["action"], "access.refused");
+        assert_eq!(entry["actor_id"], "nobody@example.com");
+    }
+    let elsewhere = with(&[("organization_id", json!("0197d0a0-0000-7000-8000-000000000000"))]);
+    ask(&gateway, Some(&elsewhere), Some(&id)).await.expect(403);
+    let log = gateway.get(&aurora, "/api/v1/audit-log").await.expect(200);
+    assert_eq!(log["items"][0]["actor_id"], "subject-1", "of an organization that is not here");
+    ask(&gateway, Some(&with(&[("nbf", json!(in_an_hour() - 3_600))])), Some(&id))
+        .await
+        .expect(200);
+    ask(&gateway, Some(&critical(&claims)), Some(&id)).await.expect(401);
     for changes in [
+        ("nbf", json!(in_an_hour() - 1_800)),
+        ("nbf", json!("tomorrow")),
+        ("sub", json!("ana\u{0}@example.com")),
         ("exp", json!(1_000)),
         ("iss", json!("https://evil.example.com")),
         ("aud", json!("another")),

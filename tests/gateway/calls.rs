@@ -133,6 +133,8 @@ on_both_engines! {
         let key = gateway.key(aurora.id, vec![switchboard::model::Scope::VoipWrite]).await;
         gateway.send(report(None, body.clone())).await.expect(401);
         gateway.send(report(Some("sbk_wrong"), body.clone())).await.expect(401);
+        gateway.send(report(None, json!({}))).await.expect(401);
+        gateway.send(report(Some("sbk_wrong"), json!({}))).await.expect(401);
         let reader = gateway.key(aurora.id, vec![switchboard::model::Scope::LeadsRead]).await;
         gateway.send(report(Some(&reader), body.clone())).await.expect(403);
         let told = gateway.send(report(Some(&key), body.clone())).await.expect(200);
@@ -146,6 +148,14 @@ on_both_engines! {
         assert_eq!(again["id"], told["id"], "a second report completes the first");
         assert_eq!(again["content"], "Olá");
         assert_eq!(gateway.timeline(&aurora, &lead).await.len(), 1);
+        let mut foreign = report(Some(&key), body.clone());
+        foreign.headers_mut().insert("x-org-id", borealis.id.to_string().parse().unwrap());
+        let problem = gateway.send(foreign).await.expect(403);
+        assert!(problem["detail"].as_str().unwrap().contains("organization mismatch"));
+        for org in [&aurora, &borealis] {
+            let log = gateway.get(org, "/api/v1/audit-log").await.expect(200);
+            assert_eq!(log["items"][0]["action"], "access.refused", "the attempt is on record");
+        }
         let mut wrong = body;
         wrong["status"] = "ringing".into();
         assert_eq!(gateway.send(report(Some(&key), wrong)).await.expect(422)["errors"][0]["field"], "status");
