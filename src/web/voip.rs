@@ -54,7 +54,7 @@ pub(super) struct CompletedCallBody {
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn completed(
+pub(super) async fn report(
     State(app): State<App>,
     Telephony(actor): Telephony,
     Json(body): Json<CompletedCallBody>,
