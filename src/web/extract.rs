@@ -2,8 +2,7 @@
 
 use std::str::FromStr;
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
@@ -17,6 +16,9 @@ use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
 
 /// The largest page of any list.
 const MOST: i64 = 200;
+
+/// What is said of a text that holds U+0000.
+pub(super) const NUL: &str = "must not hold NUL characters";
 
 /// A page whose size is not said.
 const USUAL: i64 = 50;
@@ -181,57 +183,6 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get("x-request-id").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
 }
 
-/// A JSON body. A wrong member is named by its path; members that are not known are wrong.
-#[derive(Debug)]
-pub(super) struct Json<T>(pub(super) T);
-
-impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let kind =
-            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-        let is_json = kind.eq_ignore_ascii_case("application/json")
-            || (kind.starts_with("application/") && kind.ends_with("+json"));
-        if !is_json {
-            return Err(Problem::unsupported_media_type());
-        }
-        let limit = app.gateway.config.server.api_body_bytes;
-        let body =
-            Bytes::from_request(request, app).await.map_err(|_| Problem::too_large(limit))?;
-        let mut reader = serde_json::Deserializer::from_slice(&body);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let path = error.path().to_string();
-            match error.inner().classify() {
-                serde_json::error::Category::Data => {
-                    let text = error.inner().to_string();
-                    Problem::invalid(field_of(&path, &text), text)
-                }
-                _ => Problem::malformed(format!("the body is not JSON: {}", error.inner())),
-            }
-        })?;
-        reader
-            .end()
-            .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
-        Ok(Self(value))
-    }
-}
-
-/// The field that an error is about: the path, and the member that is missing or not known there.
-fn field_of(path: &str, text: &str) -> String {
-    let path = if path == "." { "" } else { path };
-    let named =
-        ["missing field `", "unknown field `"].iter().find_map(|start| text.strip_prefix(start));
-    let named = named.and_then(|rest| rest.split('`').next()).filter(|name| !path.ends_with(name));
-    match (path, named) {
-        ("", None) => "body".to_owned(),
-        ("", Some(name)) => name.to_owned(),
-        (path, None) => path.to_owned(),
-        (path, Some(name)) => format!("{path}.{name}"),
-    }
-}
-
 /// The query. A wrong parameter is named.
 #[derive(Debug)]
 pub(super) struct Query<T>(pub(super) T);
@@ -240,6 +191,14 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        // PostgreSQL has no text with such a character in it, and nobody means one.
+        let given = parts.uri.query().unwrap_or_default();
+        let mut given = url::form_urlencoded::parse(given.as_bytes());
+        if let Some((name, _)) =
+            given.find(|(name, value)| (name.to_string() + value).contains('\0'))
+        {
+            return Err(Problem::invalid(name.replace('\0', ""), NUL));
+        }
         let query = axum::extract::Query::<T>::from_request_parts(parts, app).await;
         query.map(|axum::extract::Query(query)| Self(query)).map_err(|rejection| {
             let text = rejection.body_text();

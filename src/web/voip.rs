@@ -7,8 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::body::Json;
 use super::communications::{CommunicationView, direction};
-use super::extract::{Json, Telephony};
+use super::extract::Telephony;
 use super::times::At;
 use super::{App, Problem};
 use crate::flow::record::{self, CompletedCall};

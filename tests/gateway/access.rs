@@ -154,8 +154,8 @@ fn token(claims: &Value, secret: &str) -> String {
 
 /// A good token that names an extension which must be understood.
 fn critical(claims: &Value) -> String {
-    let mut header = jsonwebtoken::Header::default();
-    header.crit = Some(vec!["b64".to_owned()]);
+    let crit = Some(vec!["b64".to_owned()]);
+    let header = jsonwebtoken::Header { crit, ..Default::default() };
     let key = jsonwebtoken::EncodingKey::from_secret(JWT_SECRET.as_bytes());
     format!("Bearer {}", jsonwebtoken::encode(&header, claims, &key).unwrap())
 }

@@ -155,6 +155,42 @@ on_both_engines! {
         assert_eq!(gateway.count("leads").await, 0);
     }
 
+    a_nul_is_refused_wherever_it_stands(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let lead = gateway.lead(&aurora, "Ana", "+5511987654321").await;
+        for query in [
+            "leads?search=a%00b", "leads?stage=%00", "messages?status=%00", "messages?provider_message_id=%00",
+            "crm/communications?search=%00", "calls?status=%00", "webhook-inbox?reason=%00", "leads?%00=1",
+        ] {
+            let problem = gateway.get(&aurora, &format!("/api/v1/{query}")).await.expect(422);
+            assert_eq!(problem["errors"][0]["detail"], "must not hold NUL characters", "{query}: {problem}");
+        }
+        for path in ["leads/%00", "calls/a%00b", "accounts/%00"] {
+            gateway.get(&aurora, &format!("/api/v1/{path}")).await.expect(404);
+        }
+        let record = |metadata: serde_json::Value| json!({ "lead_id": lead, "channel": "email", "direction": "outbound", "metadata": metadata });
+        for (path, body, field) in [
+            ("leads", json!({ "name": "a\u{0}b" }), "name"),
+            ("contacts", json!({ "emails": ["a@example.com", "\u{0}@example.com"] }), "emails[1]"),
+            ("crm/communications", record(json!({ "a": [{ "b": "\u{0}" }] })), "metadata.a[0].b"),
+            ("crm/communications", record(json!({ "a\u{0}": 1 })), "metadata.a"),
+        ] {
+            let problem = gateway.post(&aurora, &format!("/api/v1/{path}"), body).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+        }
+        let kept = gateway.post(&aurora, "/api/v1/crm/communications", record(json!({ "a": "\\u0000" }))).await.expect(201);
+        assert_eq!(kept["metadata"]["a"], "\\u0000", "a backslash and five letters are text like any other");
+    }
+
+    a_body_is_an_object(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        for body in [json!(["Ana"]), json!(["Ana", null, null, null, null, null, null]), json!("Ana"), json!(1), json!(null)] {
+            let problem = gateway.post(&aurora, "/api/v1/leads", body).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], "body");
+        }
+        assert_eq!(gateway.count("leads").await, 0);
+    }
+
     a_request_keeps_the_id_it_came_with(gateway) {
         let request = Request::builder().uri("/health").header("x-request-id", "crm-42").body(Bytes::new()).unwrap();
         assert_eq!(gateway.send(request).await.headers["x-request-id"], "crm-42");
@@ -174,6 +210,10 @@ on_both_engines! {
         let change = json!({ "stage": "won", "company": null });
         let changed = gateway.call(&aurora, Method::PATCH, &path, Some(change)).await.expect(200);
         assert_eq!((&changed["stage"], &changed["company"], &changed["email"]), (&json!("won"), &json!(null), &lead["email"]));
+        for (change, field) in [(json!({ "name": null }), "name"), (json!({ "stage": null }), "stage")] {
+            let problem = gateway.call(&aurora, Method::PATCH, &path, Some(change)).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field);
+        }
         let total = |query: &'static str| {
             let gateway = &gateway;
             let aurora = aurora.clone();
