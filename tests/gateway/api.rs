@@ -182,6 +182,21 @@ on_both_engines! {
         assert_eq!(kept["metadata"]["a"], "\\u0000", "a backslash and five letters are text like any other");
     }
 
+    words_that_are_none_are_named(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        for (query, field) in [("reason=zz", "reason"), ("provider=zz", "provider"), ("state=zz", "state")] {
+            let problem = gateway.get(&aurora, &format!("/api/v1/webhook-inbox?{query}")).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field);
+        }
+        for (body, field) in [(json!({ "reason": "zz" }), "reason"), (json!({ "provider": "zz" }), "provider")] {
+            let problem = gateway.post(&aurora, "/api/v1/webhook-inbox/replay", body).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field);
+        }
+        for query in ["reason=unrouted&provider=meta", "reason=refused&provider=telnyx&state=all"] {
+            gateway.get(&aurora, &format!("/api/v1/webhook-inbox?{query}")).await.expect(200);
+        }
+    }
+
     a_body_is_an_object(gateway) {
         let aurora = gateway.organization("Aurora").await;
         for body in [json!(["Ana"]), json!(["Ana", null, null, null, null, null, null]), json!("Ana"), json!(1), json!(null)] {

@@ -9,6 +9,7 @@ mod api;
 mod batches;
 mod binary;
 mod calls;
+mod cli;
 mod doubtful;
 mod events;
 mod intake;
