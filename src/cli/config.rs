@@ -17,26 +17,34 @@ pub(super) struct ConfigArgs {
 
 pub(super) fn run(args: &ConfigArgs, settings: &SettingArgs) -> anyhow::Result<ExitCode> {
     if !args.explain {
-        let config = settings.load()?;
-        println!("{config:#?}");
-        println!("The settings are usable. `switchboard config --explain` says what each means.");
+        let mut section = "";
+        for (setting, value) in settings.show()? {
+            section = heading(section, setting.name);
+            say!("{} = {value}", setting.name.split('.').nth(1).unwrap_or_default());
+        }
+        say!("\nThe settings are usable. `switchboard config --explain` says what each means.");
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
+    say!(
         "Settings come from, in rising order of precedence: their defaults, a file (switchboard.toml or"
     );
-    println!("--config FILE), the environment, and the command line (--set NAME=VALUE).\n");
+    say!("--config FILE), the environment, and the command line (--set NAME=VALUE).\n");
     let mut section = "";
     for setting in SETTINGS {
-        let own = setting.name.split('.').next().unwrap_or_default();
-        if own != section {
-            println!("[{own}]");
-            section = own;
-        }
+        section = heading(section, setting.name);
         let name = setting.name.split('.').nth(1).unwrap_or_default();
-        println!("  {name} = {}", setting.default);
-        println!("      {}", setting.about);
-        println!("      {}", environment_name(setting.name));
+        say!("  {name} = {}", setting.default);
+        say!("      {}", setting.about);
+        say!("      {}", environment_name(setting.name));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Begins the setting's section, if the one before it stood in another.
+fn heading<'a>(before: &'a str, name: &'a str) -> &'a str {
+    let own = name.split('.').next().unwrap_or_default();
+    if own != before {
+        say!("{}[{own}]", if before.is_empty() { "" } else { "\n" });
+    }
+    own
 }

@@ -8,7 +8,7 @@ use crate::flow::Actor;
 use crate::flow::access::{self, KeyMemory};
 use crate::gateway::Gateway;
 use crate::model::{ApiKeyId, OrganizationId, Role, Scope};
-use crate::store::api_keys;
+use crate::store::{api_keys, organizations};
 
 /// Keys.
 #[derive(Debug, Subcommand)]
@@ -57,15 +57,16 @@ pub(super) async fn run(gateway: &Gateway, command: KeyCommand) -> anyhow::Resul
     match command {
         KeyCommand::Create { org, name, scopes, role, expires } => {
             let scopes = parse_scopes(&scopes, role.as_deref())?;
+            must_exist(gateway, org).await?;
             let actor = Actor::operator(org);
             let issued = access::create_key(gateway, &actor, &name, scopes, expires).await?;
-            println!("{}", issued.secret);
+            say!("{}", issued.secret);
         }
         KeyCommand::List { org } => list(gateway, org).await?,
         KeyCommand::Revoke { org, id } => {
             let memory = KeyMemory::default();
             access::revoke_key(gateway, &memory, &Actor::operator(org), id).await?;
-            println!("revoked");
+            say!("revoked");
         }
         KeyCommand::Rotate { keep_old } => rotate(gateway, keep_old).await?,
     }
@@ -92,7 +93,13 @@ fn parse_scopes(words: &[String], role: Option<&str>) -> anyhow::Result<Vec<Scop
     Ok(scopes)
 }
 
+async fn must_exist(gateway: &Gateway, organization: OrganizationId) -> anyhow::Result<()> {
+    let found = organizations::get(&mut gateway.store.read_all().await?, organization).await?;
+    found.map(drop).context("there is no such organization")
+}
+
 async fn list(gateway: &Gateway, organization: OrganizationId) -> anyhow::Result<()> {
+    must_exist(gateway, organization).await?;
     let mut session = gateway.store.read(organization).await?;
     let found = api_keys::list(&mut session, organization).await?;
     let show = |at: Option<crate::clock::Timestamp>| at.map_or(String::new(), |at| at.to_rfc3339());
@@ -124,14 +131,14 @@ async fn rotate(gateway: &Gateway, keep_old: bool) -> anyhow::Result<()> {
     let mut session = gateway.store.write_as_owner().await?;
     let rewrapped = gateway.keys.rewrap_all(&mut session).await?;
     session.commit().await?;
-    println!("{rewrapped} data keys are wrapped by the new master key ({}).", master.describe());
+    say!("{rewrapped} data keys are wrapped by the new master key ({}).", master.describe());
     if !master.is_file() {
-        println!("The old master key can be taken out of the environment now.");
+        say!("The old master key can be taken out of the environment now.");
     } else if keep_old {
-        println!("The old master key is still in the file; old backups open with it.");
+        say!("The old master key is still in the file; old backups open with it.");
     } else {
         master.forget_old()?;
-        println!(
+        say!(
             "The old master key has been taken out of the file; keep a copy if you keep old backups."
         );
     }

@@ -1,10 +1,7 @@
 //! The command line: it starts what the other parts are made of, and is the only place that prints.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what a command line is for"
-)]
+#[macro_use]
+mod output;
 
 mod config;
 mod demo;
@@ -25,7 +22,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::gateway::Gateway;
 
 /// A self-hosted, multi-tenant communications gateway with two providers for every channel.
@@ -89,14 +86,14 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime cannot be started: {error}");
+            output::failure(format_args!("the runtime cannot be started: {error}"));
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(run(cli)) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::failure(format_args!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -126,6 +123,17 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 impl SettingArgs {
     /// All settings: file, environment, and what was given here.
     fn load(&self) -> anyhow::Result<Config> {
+        let loaded = Config::load(self.config.as_deref(), &self.overrides());
+        loaded.context("the settings cannot be used")
+    }
+
+    /// The same for people to read.
+    fn show(&self) -> anyhow::Result<Vec<(Setting, String)>> {
+        let shown = Config::show(self.config.as_deref(), &self.overrides());
+        shown.context("the settings cannot be used")
+    }
+
+    fn overrides(&self) -> Vec<String> {
         let mut overrides = Vec::new();
         let named = [
             ("server.listen", &self.listen),
@@ -136,7 +144,7 @@ impl SettingArgs {
             overrides.extend(value.iter().map(|value| format!("{name}={value}")));
         }
         overrides.extend(self.set.iter().cloned());
-        Config::load(self.config.as_deref(), &overrides).context("the settings cannot be used")
+        overrides
     }
 }
 
@@ -156,7 +164,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     let (after, _) = store.schema_version().await?;
     let show =
         |version: Option<i64>| version.map_or("none".to_owned(), |version| version.to_string());
-    println!("schema: {} -> {}", show(before), show(after));
+    say!("schema: {} -> {}", show(before), show(after));
     store.close().await;
     Ok(())
 }

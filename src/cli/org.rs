@@ -31,7 +31,7 @@ pub(super) async fn run(gateway: &Gateway, command: OrgCommand) -> anyhow::Resul
         OrgCommand::Create { name, plan, country } => {
             let new = NewOrganization { name, plan_tier: plan, default_country: country };
             let organization = organizations::create(gateway, new).await?;
-            println!("{}", organization.id);
+            say!("{}", organization.id);
         }
         OrgCommand::List => {
             let found = organizations::list(gateway).await?;

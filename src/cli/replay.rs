@@ -1,13 +1,15 @@
 //! `switchboard replay`: reading kept webhooks again. The operator also sees what belongs to no organization.
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use providers::PROVIDERS;
 
 use super::table;
 use crate::clock::Timestamp;
 use crate::flow::Actor;
 use crate::flow::replay::{self, Replayed};
 use crate::gateway::Gateway;
-use crate::model::{InboxId, OrganizationId, QuarantineId};
+use crate::model::{InboxId, OrganizationId, QuarantineId, QuarantineReason};
 use crate::store::inbox::{self, QuarantineFilter};
 
 /// Read kept webhooks again. Without --id and --request: every open item that the other options select.
@@ -23,10 +25,10 @@ pub(super) struct ReplayArgs {
     #[arg(long, conflicts_with = "id")]
     request: Option<InboxId>,
     /// Of this provider.
-    #[arg(long)]
+    #[arg(long, value_parser = PossibleValuesParser::new(PROVIDERS.iter().map(|one| one.name)))]
     provider: Option<String>,
-    /// unreadable, unrouted, ambiguous or refused.
-    #[arg(long)]
+    /// Why they wait.
+    #[arg(long, value_parser = PossibleValuesParser::new(QuarantineReason::ALL.map(QuarantineReason::word)))]
     reason: Option<String>,
     /// That came at this instant or later.
     #[arg(long)]
@@ -73,7 +75,7 @@ fn show(replayed: &[Replayed]) {
     let rows: Vec<_> = replayed.iter().map(row).collect();
     table::print(&["item", "state", "result"], &rows, 140);
     let resolved = replayed.iter().filter(|one| one.resolved).count();
-    println!("{} replayed, {resolved} resolved", replayed.len());
+    say!("{} replayed, {resolved} resolved", replayed.len());
 }
 
 async fn list(

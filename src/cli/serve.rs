@@ -19,20 +19,20 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     store.close().await;
     let gateway = Gateway::start(config, Clock::System).await?;
     if let Some((organization, key)) = organizations::first_start(&gateway).await? {
-        println!(
+        say!(
             "This is the first start. An organization has been made, and an owner's key for it, which is shown"
         );
-        println!("this once:\n");
-        println!("  X-Org-Id:       {}", organization.id);
-        println!("  Authorization:  Bearer {}\n", key.secret);
-        println!("More organizations, users and keys: switchboard org|user|key create");
+        say!("this once:\n");
+        say!("  X-Org-Id:       {}", organization.id);
+        say!("  Authorization:  Bearer {}\n", key.secret);
+        say!("More organizations, users and keys: switchboard org|user|key create");
     }
     let app = App::new(gateway.clone(), Some(recorder));
     let jobs = Jobs::start(&gateway, &app.keys);
     let server = Server::bind(app).await?;
     if let Some(address) = server.address() {
         tracing::info!(%address, "listening");
-        println!("Listening on http://{address} (API documentation: http://{address}/docs)");
+        say!("Listening on http://{address} (API documentation: http://{address}/docs)");
     }
     server.run(told_to_stop()).await;
     tracing::info!("stopping: finishing what was accepted");

@@ -13,7 +13,7 @@ pub(super) fn print(headings: &[&str], rows: &[Vec<String>], width: usize) {
     widths[last] = widths[last].min(width.saturating_sub(before).max(10));
     let line = |cells: &mut dyn Iterator<Item = String>| {
         let cells = cells.zip(&widths).map(|(cell, width)| fit(&cell, *width));
-        println!("  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        say!("  {}", cells.collect::<Vec<_>>().join("  ").trim_end());
     };
     line(&mut headings.iter().map(|heading| (*heading).to_owned()));
     line(&mut widths.iter().map(|width| "─".repeat(*width)));

@@ -41,7 +41,7 @@ pub(super) async fn run(gateway: &Gateway, command: UserCommand) -> anyhow::Resu
             let membership = org.map(|organization| (organization, role));
             let (name, subject) = (name.as_deref(), subject.as_deref());
             let id = organizations::create_user(gateway, &email, name, subject, membership).await?;
-            println!("{id}");
+            say!("{id}");
         }
         UserCommand::List => {
             let found = members::list_users(&mut gateway.store.read_all().await?).await?;

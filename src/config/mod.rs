@@ -1,14 +1,16 @@
 //! Every setting: its name, default and meaning in one table, its type in one struct, parsed once at the start.
 
+mod given;
 mod settings;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::error::Kind;
+use figment::providers::{Format, Toml};
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use settings::{SETTINGS, Setting};
@@ -119,46 +121,56 @@ impl Config {
     /// Reads the settings: defaults, then the file (`path`, or `switchboard.toml` if it exists), then the environment
     /// (`SWITCHBOARD_SERVER__LISTEN`; `DATABASE_URL` for `database.url`), then `overrides` (`name=value`).
     pub fn load(path: Option<&Path>, overrides: &[String]) -> Result<Self, ConfigError> {
-        let mut figment = defaults();
-        match path {
-            Some(path) if !path.exists() => {
-                return Err(ConfigError(format!("{}: the file does not exist", path.display())));
-            }
-            Some(path) => figment = figment.merge(Toml::file_exact(path)),
-            None if Path::new(FILE).exists() => figment = figment.merge(Toml::file_exact(FILE)),
-            None => {}
-        }
-        figment = figment
-            .merge(Env::raw().only(&["DATABASE_URL"]).map(|_| "database.url".into()).split("."))
-            .merge(Env::prefixed("SWITCHBOARD_").split("__"));
-        for text in overrides {
-            figment = figment.merge(read_override(text)?);
-        }
+        Self::of(&gather(path, environment(), overrides)?)
+    }
+
+    /// Every setting with its value as a file would have it, if all can be used. Of a secret only whether it is set.
+    pub fn show(
+        path: Option<&Path>,
+        overrides: &[String],
+    ) -> Result<Vec<(Setting, String)>, ConfigError> {
+        let figment = gather(path, environment(), overrides)?;
+        Self::of(&figment)?;
+        let value = |setting: &Setting| {
+            let value = figment.extract_inner::<toml::Value>(setting.name);
+            let value = value.map_err(|error| ConfigError(explain(&error)))?;
+            let shown = match (setting.secret, value.as_str().map(str::trim)) {
+                (false, _) => value.to_string(),
+                (true, Some("")) => "(not set)".to_owned(),
+                (true, _) => "[REDACTED]".to_owned(),
+            };
+            Ok((*setting, shown))
+        };
+        SETTINGS.iter().map(value).collect()
+    }
+
+    fn of(figment: &Figment) -> Result<Self, ConfigError> {
         let config: Config = figment.extract().map_err(|error| ConfigError(explain(&error)))?;
         config.check()?;
+        config.check_outside()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         let fail = |name: &str, reason: &str| Err(ConfigError(format!("{name}: {reason}")));
-        let public_url = &self.server.public_url;
-        if !public_url.is_empty() {
-            let parsed = url::Url::parse(public_url).ok();
-            let scheme = parsed.as_ref().map(url::Url::scheme);
-            let plain =
-                parsed.as_ref().is_some_and(|u| u.query().is_none() && u.fragment().is_none());
-            if !plain || !matches!(scheme, Some("http" | "https")) {
-                return fail(
-                    "server.public_url",
-                    "must be an http(s) URL without query and fragment",
-                );
+        let url = self.database.url.expose_secret().trim();
+        let is_postgres =
+            |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if !(url.is_empty() || url.starts_with("sqlite:") || is_postgres(url)) {
+            return fail("database.url", "must be sqlite: or postgres:");
+        }
+        let logins = [
+            ("database.intake_url", &self.database.intake_url),
+            ("database.api_url", &self.database.api_url),
+        ];
+        for (name, url) in logins {
+            let url = url.expose_secret().trim();
+            if !(url.is_empty() || is_postgres(url)) {
+                return fail(name, "must be postgres:");
             }
         }
         if !["full", "normal"].contains(&self.database.sqlite_synchronous.as_str()) {
             return fail("database.sqlite_synchronous", "must be full or normal");
-        }
-        if !["readable", "json"].contains(&self.log.format.as_str()) {
-            return fail("log.format", "must be readable or json");
         }
         if !(1..=4).contains(&self.intake.writers) {
             return fail("intake.writers", "must be 1 to 4");
@@ -190,9 +202,39 @@ impl Config {
         Ok(())
     }
 
+    /// What has to do with others: URLs, and the log.
+    fn check_outside(&self) -> Result<(), ConfigError> {
+        let fail = |name: &str, reason: &str| Err(ConfigError(format!("{name}: {reason}")));
+        let web = |text: &str| {
+            url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+        };
+        let public_url = &self.server.public_url;
+        let plain = |url: url::Url| url.query().is_none() && url.fragment().is_none();
+        if !public_url.is_empty() && !web(public_url).is_some_and(plain) {
+            return fail("server.public_url", "must be an http(s) URL without query and fragment");
+        }
+        let jwks_url = self.auth.jwks_url.trim();
+        if !jwks_url.is_empty() && web(jwks_url).is_none() {
+            return fail("auth.jwks_url", "must be an http(s) URL");
+        }
+        if !["readable", "json"].contains(&self.log.format.as_str()) {
+            return fail("log.format", "must be readable or json");
+        }
+        // A single word that is no level would be read as a part of the program whose every line is wanted.
+        let is_level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+        let level = self.log.level.as_str();
+        let known = level.split(',').all(|part| part.contains('=') || is_level(part.trim()));
+        if !known || tracing_subscriber::EnvFilter::try_new(level).is_err() {
+            return fail(
+                "log.level",
+                "must be off, error, warn, info, debug or trace, or several such as info,sqlx=warn",
+            );
+        }
+        Ok(())
+    }
+
     /// The database: what is configured, or SQLite in the data folder.
     pub fn database_url(&self) -> SecretString {
-        use secrecy::ExposeSecret;
         if self.database.url.expose_secret().trim().is_empty() {
             let path = self.data.dir.join("switchboard.db");
             return SecretString::from(format!("sqlite:{}", path.display()));
@@ -225,56 +267,67 @@ fn defaults() -> Figment {
     Figment::new().merge(Toml::string(&text))
 }
 
-/// Reads `name=value`; the value as TOML where that works, else as a text.
-fn read_override(text: &str) -> Result<Figment, ConfigError> {
-    let unreadable = || ConfigError(format!("--set {text}: must be name=value"));
-    let (name, value) = text.split_once('=').ok_or_else(unreadable)?;
-    let known = SETTINGS.iter().any(|setting| setting.name == name.trim());
-    if !known {
-        return Err(ConfigError(format!("--set {name}: there is no such setting")));
-    }
-    let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
-    let value = parsed.and_then(|mut table| table.remove("value"));
-    let value = value.unwrap_or_else(|| toml::Value::String(text[name.len() + 1..].to_owned()));
-    Ok(Figment::new().merge(Serialized::default(name.trim(), value)))
+/// The environment, as text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
-/// One line an error, each with the setting's name and where its value came from.
+/// All sources, the later ones winning.
+fn gather(
+    path: Option<&Path>,
+    environment: impl Iterator<Item = (String, String)>,
+    overrides: &[String],
+) -> Result<Figment, ConfigError> {
+    let mut figment = defaults();
+    match path {
+        Some(path) if !path.exists() => {
+            return Err(ConfigError(format!("{}: the file does not exist", path.display())));
+        }
+        Some(path) => figment = figment.merge(Toml::file_exact(path)),
+        None if Path::new(FILE).exists() => figment = figment.merge(Toml::file_exact(FILE)),
+        None => {}
+    }
+    for given in given::in_environment(environment) {
+        figment = figment.merge(given);
+    }
+    for text in overrides {
+        figment = figment.merge(given::on_command_line(text)?);
+    }
+    Ok(figment)
+}
+
+/// One line an error, each with the setting's name and where its value came from. Never a secret's value.
 fn explain(error: &figment::Error) -> String {
     let one = |error: figment::Error| {
         let name = error.path.join(".");
         let source = error.metadata.as_ref().map(|metadata| metadata.name.to_string());
         let source = source.map(|source| format!(" (from {source})")).unwrap_or_default();
+        let holds_secrets = SETTINGS.iter().any(|setting| {
+            let below = setting.name.strip_prefix(name.as_str());
+            setting.secret && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        let reason = match &error.kind {
+            Kind::InvalidType(_, _) | Kind::InvalidValue(_, _) if holds_secrets => {
+                let is_section = !name.contains('.');
+                format!("must be {}", if is_section { "a section" } else { "a text, in quotes" })
+            }
+            Kind::Message(_) if holds_secrets => "cannot be read".to_owned(),
+            // A file that is no TOML: the parser shows the line, and a secret may stand in it.
+            Kind::Message(text) if text.contains('|') => {
+                let lines = text.lines().filter(|line| !line.contains('|'));
+                lines.collect::<Vec<_>>().join(": ")
+            }
+            kind => kind.to_string(),
+        };
         if name.is_empty() {
-            format!("{}{source}", error.kind)
+            format!("{reason}{source}")
         } else {
-            format!("{name}: {}{source}", error.kind)
+            format!("{name}: {reason}{source}")
         }
     };
     error.clone().into_iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_a_valid_configuration() {
-        let config: Config = defaults().extract().unwrap();
-        config.check().unwrap();
-    }
-
-    #[test]
-    fn an_override_is_typed_and_its_name_is_checked() {
-        let load = |text: &str| Config::load(None, &[text.to_owned()]);
-        assert_eq!(load("intake.writers=2").unwrap().intake.writers, 2);
-        assert_eq!(load("log.level=debug").unwrap().log.level, "debug");
-        assert!(load("log.levle=debug").unwrap_err().to_string().contains("no such setting"));
-        let error = load("intake.writers=many").unwrap_err().to_string();
-        assert!(error.starts_with("intake.writers: "), "{error}");
-        assert_eq!(
-            load("intake.writers=9").unwrap_err().to_string(),
-            "intake.writers: must be 1 to 4"
-        );
-    }
-}
+mod tests;

@@ -9,10 +9,38 @@ pub struct Setting {
     pub default: &'static str,
     /// What it means, with unit and bounds.
     pub about: &'static str,
+    /// Its value is never shown.
+    pub secret: bool,
+}
+
+/// What a setting's value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A text.
+    Text,
+    /// A list of texts.
+    List,
+    /// A number.
+    Other,
+}
+
+impl Setting {
+    /// What its value is; its default shows it.
+    pub(super) fn kind(&self) -> Kind {
+        match self.default.as_bytes().first() {
+            Some(b'"') => Kind::Text,
+            Some(b'[') => Kind::List,
+            _ => Kind::Other,
+        }
+    }
 }
 
 const fn setting(name: &'static str, default: &'static str, about: &'static str) -> Setting {
-    Setting { name, default, about }
+    Setting { name, default, about, secret: false }
+}
+
+const fn secret(name: &'static str, about: &'static str) -> Setting {
+    Setting { name, default: "\"\"", about, secret: true }
 }
 
 /// Every setting.
@@ -26,7 +54,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "server.trusted_proxies",
         "[]",
-        "Networks (CIDR) whose X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are believed.",
+        "Networks (CIDR) whose X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are believed. In the environment and with --set also with commas between them: 10.0.0.0/8,192.0.2.7/32.",
     ),
     setting(
         "server.request_timeout_ms",
@@ -54,19 +82,16 @@ pub const SETTINGS: &[Setting] = &[
         "\"./switchboard-data\"",
         "The folder of the embedded database and the master key file.",
     ),
-    setting(
+    secret(
         "database.url",
-        "\"\"",
         "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE. DATABASE_URL works too. If empty: SQLite in data.dir.",
     ),
-    setting(
+    secret(
         "database.intake_url",
-        "\"\"",
         "PostgreSQL only: log in with another user for webhook intake and sweeps. If empty, database.url is used with SET ROLE switchboard_intake.",
     ),
-    setting(
+    secret(
         "database.api_url",
-        "\"\"",
         "PostgreSQL only: log in with another user for the API. If empty, database.url is used with SET ROLE switchboard_app.",
     ),
     setting(
@@ -84,9 +109,8 @@ pub const SETTINGS: &[Setting] = &[
         "\"full\"",
         "SQLite only: full (a commit survives power loss) or normal (a commit survives a crash of the process only).",
     ),
-    setting(
+    secret(
         "keys.master_key",
-        "\"\"",
         "The master key, 32 bytes in base64; during a rotation several, the current one first, separated by commas. If empty: the file below.",
     ),
     setting(
@@ -94,9 +118,8 @@ pub const SETTINGS: &[Setting] = &[
         "\"\"",
         "The master key file. If empty: master.key in data.dir, made on first start.",
     ),
-    setting(
+    secret(
         "auth.jwt_secret",
-        "\"\"",
         "The secret of HS256 tokens of the CRM's identity provider. If neither this nor a key set is given, tokens are refused.",
     ),
     setting(
@@ -159,5 +182,5 @@ pub const SETTINGS: &[Setting] = &[
         "What is logged: error, warn, info, debug, trace, or a filter such as switchboard=debug,info.",
     ),
     setting("log.format", "\"readable\"", "readable or json."),
-    setting("metrics.token", "\"\"", "If set, /metrics wants it as a bearer token."),
+    secret("metrics.token", "If set, /metrics wants it as a bearer token."),
 ];

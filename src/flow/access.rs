@@ -110,7 +110,8 @@ pub async fn revoke_key(
     Ok(())
 }
 
-/// Makes a person a member, or changes what they are. A person who is not known yet is created.
+/// Makes a person a member, or changes what they are. A person who is not known yet is created. Nobody gives or takes a role
+/// that may do more than they may themselves.
 pub async fn set_member(
     gateway: &Gateway,
     actor: &Actor,
@@ -119,6 +120,7 @@ pub async fn set_member(
     role: Role,
 ) -> Result<UserId, FlowError> {
     let organization = actor.organization_id;
+    covers(actor, role)?;
     let user = new_user(gateway, email, name, None)?;
     let known = members::find_user(&mut gateway.store.read_all().await?, &user.email).await?;
     let mut session = gateway.store.write(organization).await?;
@@ -131,8 +133,9 @@ pub async fn set_member(
             other => other.into(),
         })?;
     }
+    let before = role_now(&mut session, actor, id).await?;
     if role != Role::Owner {
-        keep_an_owner(&mut session, organization, id).await?;
+        keep_an_owner(&mut session, organization, before).await?;
     }
     members::set_role(&mut session, organization, id, role, gateway.clock.now()).await?;
     let detail = json!({ "email": user.email, "role": role.word() });
@@ -142,11 +145,12 @@ pub async fn set_member(
     Ok(id)
 }
 
-/// Ends a membership.
+/// Ends a membership, under the same rule.
 pub async fn remove_member(gateway: &Gateway, actor: &Actor, id: UserId) -> Result<(), FlowError> {
     let organization = actor.organization_id;
     let mut session = gateway.store.write(organization).await?;
-    keep_an_owner(&mut session, organization, id).await?;
+    let before = role_now(&mut session, actor, id).await?;
+    keep_an_owner(&mut session, organization, before).await?;
     if !members::remove(&mut session, organization, id).await? {
         return Err(FlowError::NotFound("member"));
     }
@@ -155,14 +159,32 @@ pub async fn remove_member(gateway: &Gateway, actor: &Actor, id: UserId) -> Resu
     Ok(session.commit().await?)
 }
 
+/// Whether the actor has everything that the role may do.
+fn covers(actor: &Actor, role: Role) -> Result<(), FlowError> {
+    match role.scopes().into_iter().find(|scope| !actor.scopes.contains(scope)) {
+        Some(scope) => Err(FlowError::LacksScope(scope)),
+        None => Ok(()),
+    }
+}
+
+/// The role that somebody has, which the actor must cover in order to touch it. Nobody else changes a role meanwhile.
+async fn role_now(
+    session: &mut crate::store::Session,
+    actor: &Actor,
+    id: UserId,
+) -> Result<Option<Role>, FlowError> {
+    crate::store::events::Outbox::lock(session, [actor.organization_id]).await?;
+    let role = members::role_of(session, actor.organization_id, id).await?;
+    role.map_or(Ok(()), |role| covers(actor, role))?;
+    Ok(role)
+}
+
 /// An organization that has owners keeps one.
 async fn keep_an_owner(
     session: &mut crate::store::Session,
     organization: OrganizationId,
-    leaving: UserId,
+    role: Option<Role>,
 ) -> Result<(), FlowError> {
-    crate::store::events::Outbox::lock(session, [organization]).await?;
-    let role = members::role_of(session, organization, leaving).await?;
     if role == Some(Role::Owner) && members::owners(session, organization).await? == 1 {
         return Err(FlowError::Conflict("the organization must keep an owner".to_owned()));
     }

@@ -41,11 +41,13 @@ pub async fn note_refusal(
     let deed = Deed { action: "access.refused", subject: target.to_string(), detail };
     let entry = entry(gateway, actor, deed);
     let mut session = gateway.store.write_all().await?;
-    if crate::store::organizations::get(&mut session, target).await?.is_some() {
-        audit::insert(&mut session, target, &entry).await?;
-    }
-    if target != actor.organization_id {
-        audit::insert(&mut session, actor.organization_id, &entry).await?;
+    // A token may well name an organization that is not here either.
+    let mut concerned = vec![target, actor.organization_id];
+    concerned.dedup();
+    for organization in concerned {
+        if crate::store::organizations::get(&mut session, organization).await?.is_some() {
+            audit::insert(&mut session, organization, &entry).await?;
+        }
     }
     Ok(session.commit().await?)
 }

@@ -47,7 +47,9 @@ pub async fn create(
     let now = gateway.clock.now();
     rows::create(&mut session, organization, id, name.as_deref(), now).await?;
     for address in &addresses {
-        if let Some(other) = rows::find_by_address(&mut session, organization, address).await? {
+        // Its own is no other's: an address may be given twice, or in two spellings.
+        let holder = rows::find_by_address(&mut session, organization, address).await?;
+        if let Some(other) = holder.filter(|holder| *holder != id) {
             let taken = format!("{} belongs to contact {other}", address.value());
             return Err(FlowError::Conflict(taken));
         }

@@ -98,9 +98,7 @@ async fn existing(
     organization: OrganizationId,
     id: ContactId,
 ) -> Result<ContactId, FlowError> {
-    let contact = contacts::get(session, organization, id).await?;
-    let contact = contact.ok_or(FlowError::NotFound("contact"))?;
-    Ok(contact.merged_into.unwrap_or(contact.id))
+    contacts::standing(session, organization, id).await?.ok_or(FlowError::NotFound("contact"))
 }
 
 async fn addresses(

@@ -19,7 +19,7 @@ pub mod stream;
 pub mod sweep;
 
 use crate::gateway::KeyringError;
-use crate::model::{OrganizationId, Principal, PrincipalKind};
+use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
 use crate::store::StoreError;
 
 /// Who asks for something, and in which request.
@@ -29,6 +29,8 @@ pub struct Actor {
     pub organization_id: OrganizationId,
     /// A key, a person, or the operator.
     pub kind: PrincipalKind,
+    /// What they may do, and so the most that they may hand on to others.
+    pub scopes: Vec<Scope>,
     /// The request, by which the audit log and the logs find each other.
     pub request_id: Option<String>,
 }
@@ -50,6 +52,9 @@ pub enum FlowError {
     /// It cannot be done as things stand.
     #[error("{0}")]
     Conflict(String),
+    /// Whoever asks would hand out, or take away, more than they have.
+    #[error("this needs the scope `{}`", .0.word())]
+    LacksScope(Scope),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -77,13 +82,15 @@ impl Actor {
         Self {
             organization_id: principal.organization_id,
             kind: principal.kind.clone(),
+            scopes: principal.scopes.clone(),
             request_id,
         }
     }
 
     /// The person at the command line.
     pub fn operator(organization_id: OrganizationId) -> Self {
-        Self { organization_id, kind: PrincipalKind::Operator, request_id: None }
+        let scopes = Scope::ALL.to_vec();
+        Self { organization_id, kind: PrincipalKind::Operator, scopes, request_id: None }
     }
 }
 

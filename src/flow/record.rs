@@ -21,6 +21,9 @@ const RECORDED_BY_CRM: &str = "crm";
 /// How far ahead of our clock a recorder's may be.
 const FUTURE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
+/// How long a call of the CRM's may last, in seconds: ten days.
+const LASTS: std::ops::RangeInclusive<i64> = 0..=864_000;
+
 /// A call that is over, as a telephone system reports it.
 #[derive(Debug)]
 pub struct CompletedCall {
@@ -69,20 +72,13 @@ pub async fn communication(
     }
     let mut session = gateway.store.write(organization).await?;
     let mut outbox = Outbox::lock(&mut session, [organization]).await?;
-    let contact = match (new.lead_id, new.contact_id) {
-        (Some(lead), _) => {
-            let lead = leads::get(&mut session, organization, lead).await?;
-            lead.ok_or(FlowError::NotFound("lead"))?.contact_id
-        }
-        (None, Some(contact)) => contact,
-        (None, None) => return Err(FlowError::invalid("lead_id", "name a lead or a contact")),
-    };
+    let contact = contact_of(&mut session, organization, &new).await?;
     let identity = identity_of(gateway, &mut session, organization, contact, new.channel).await?;
     let external = external_id.unwrap_or_else(|| gateway.ids.next().to_string());
     let reference = provider_ref(RECORDED_BY_CRM, &external);
     let id = gateway.ids.at(occurred_at);
     let id = if new.channel == Channel::Voip {
-        let duration = new.metadata.get("duration_seconds").and_then(Value::as_i64);
+        let (state, duration, answered) = read_call(&new.metadata, new.direction)?;
         let call = RecordedCall {
             id,
             reference,
@@ -91,9 +87,9 @@ pub async fn communication(
             identity: Some(identity),
             direction: new.direction,
             our_address: None,
-            state: CallStage::Completed,
+            state,
             duration_seconds: duration,
-            answered_at: duration.filter(|seconds| *seconds > 0).map(|_| occurred_at),
+            answered_at: answered.then_some(occurred_at),
             ended_at: None,
             recordings: json!([]),
             transcript: content.as_deref(),
@@ -120,6 +116,73 @@ pub async fn communication(
         recorded::message(&mut session, &mut outbox, organization, &message).await?
     };
     finish(gateway, session, outbox, organization, id).await
+}
+
+/// Whose communication it is: the lead's contact, or the contact named, which must be the same if both are.
+async fn contact_of(
+    session: &mut Session,
+    organization: OrganizationId,
+    new: &NewCommunication,
+) -> Result<ContactId, FlowError> {
+    let named = match new.contact_id {
+        Some(id) => Some(
+            contacts::standing(session, organization, id)
+                .await?
+                .ok_or(FlowError::NotFound("contact"))?,
+        ),
+        None => None,
+    };
+    let Some(lead) = new.lead_id else {
+        return named.ok_or_else(|| FlowError::invalid("lead_id", "name a lead or a contact"));
+    };
+    let lead = leads::get(session, organization, lead).await?;
+    let contact = lead.ok_or(FlowError::NotFound("lead"))?.contact_id;
+    match named {
+        Some(other) if other != contact => {
+            Err(FlowError::invalid("contact_id", "is not the lead's contact"))
+        }
+        _ => Ok(contact),
+    }
+}
+
+/// How a call ended, how long it lasted, and whether it was answered: what `outcome` and `duration_seconds` say together.
+fn read_call(
+    metadata: &Value,
+    direction: Direction,
+) -> Result<(CallStage, Option<i64>, bool), FlowError> {
+    let given = |name: &str| metadata.get(name).filter(|value| !value.is_null());
+    let seconds = given("duration_seconds").map(|value| {
+        value.as_i64().filter(|seconds| LASTS.contains(seconds)).ok_or_else(|| {
+            FlowError::invalid("metadata.duration_seconds", "must be a whole number, 0 to 864000")
+        })
+    });
+    let seconds = seconds.transpose()?;
+    let lasted = seconds > Some(0);
+    let Some(outcome) = given("outcome") else {
+        return Ok((CallStage::Completed, seconds, lasted));
+    };
+    let state = match (outcome.as_str(), direction) {
+        (Some("answered"), _) => return Ok((CallStage::Completed, seconds, true)),
+        (Some("missed"), Direction::Inbound) | (Some("no_answer"), Direction::Outbound) => {
+            CallStage::NoAnswer
+        }
+        (Some("canceled"), Direction::Outbound) => CallStage::Canceled,
+        (Some("busy"), _) => CallStage::Busy,
+        (Some("rejected"), _) => CallStage::Rejected,
+        (Some("failed"), _) => CallStage::Failed,
+        (_, direction) => {
+            let more = match direction {
+                Direction::Inbound => "missed",
+                Direction::Outbound => "no_answer, canceled",
+            };
+            let reason = format!("must be answered, busy, rejected, failed, {more}");
+            return Err(FlowError::invalid("metadata.outcome", reason));
+        }
+    };
+    if lasted {
+        return Err(FlowError::invalid("metadata.outcome", "a call that lasted was `answered`"));
+    }
+    Ok((state, seconds, false))
 }
 
 /// Records a call that a telephone system reports as over. The caller or callee becomes a contact if they are none yet.
@@ -242,9 +305,6 @@ async fn identity_of(
 ) -> Result<IdentityId, FlowError> {
     let found = contacts::get(session, organization, contact).await?;
     let found = found.ok_or(FlowError::NotFound("contact"))?;
-    if let Some(into) = found.merged_into {
-        return Err(FlowError::Conflict(format!("contact {contact} has been merged into {into}")));
-    }
     let kind = if channel == Channel::Email { "email" } else { "phone" };
     let suited = found.identities.iter().find(|identity| identity.kind == kind);
     if let Some(identity) = suited.or(found.identities.first()) {

@@ -3,6 +3,7 @@
 mod directory;
 mod keyring;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,14 +115,41 @@ impl Gateway {
     }
 }
 
-/// Opens the database of the settings; SQLite's folder is made if it does not exist.
+/// Opens the database of the settings. The data folder and SQLite's file are made if they do not exist, for nobody's eyes
+/// but ours.
 pub async fn open_store(config: &Config) -> Result<Store, StartError> {
-    std::fs::create_dir_all(&config.data.dir).map_err(StartError::DataFolder)?;
+    make_folder(&config.data.dir).map_err(StartError::DataFolder)?;
+    if let Some(file) = Store::file(&config.database_url())
+        && !file.exists()
+    {
+        // Where it cannot be made, opening it says why.
+        let _ = make_file(&file);
+    }
+    Ok(Store::open(&store_options(config)).await?)
+}
+
+fn make_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+/// SQLite gives the files it makes beside this one the same mode.
+fn make_file(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create_new(true).open(path).map(drop)
+}
+
+/// How to reach the database of the settings.
+pub fn store_options(config: &Config) -> StoreOptions {
     let own = |url: &secrecy::SecretString| {
         use secrecy::ExposeSecret;
         (!url.expose_secret().trim().is_empty()).then(|| url.clone())
     };
-    let options = StoreOptions {
+    StoreOptions {
         url: config.database_url(),
         roles: PostgresRoles {
             api_url: own(&config.database.api_url),
@@ -132,8 +160,7 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         intake_connections: u32::try_from(config.intake.writers).unwrap_or(1) * 2 + 3,
         statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
         sqlite_full_sync: config.database.sqlite_synchronous == "full",
-    };
-    Ok(Store::open(&options).await?)
+    }
 }
 
 /// The master keys of the settings: from the environment, or from the file, which is made if it does not exist.

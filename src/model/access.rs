@@ -65,6 +65,8 @@ pub enum PrincipalKind {
     Key(ApiKeyId),
     /// A person, by the identity provider's word.
     User(UserId),
+    /// A person who is no member, by the name that the identity provider gives them.
+    Stranger(String),
     /// The command line, on the machine itself.
     Operator,
 }
@@ -206,7 +208,7 @@ impl PrincipalKind {
     pub fn word(&self) -> &'static str {
         match self {
             PrincipalKind::Key(_) => "key",
-            PrincipalKind::User(_) => "user",
+            PrincipalKind::User(_) | PrincipalKind::Stranger(_) => "user",
             PrincipalKind::Operator => "operator",
         }
     }
@@ -216,6 +218,7 @@ impl PrincipalKind {
         match self {
             PrincipalKind::Key(id) => id.to_string(),
             PrincipalKind::User(id) => id.to_string(),
+            PrincipalKind::Stranger(name) => name.clone(),
             PrincipalKind::Operator => String::new(),
         }
     }

@@ -107,6 +107,19 @@ pub struct Receipt {
 }
 
 impl QuarantineReason {
+    /// All reasons.
+    pub const ALL: [QuarantineReason; 4] = [
+        QuarantineReason::Unreadable,
+        QuarantineReason::Unrouted,
+        QuarantineReason::Ambiguous,
+        QuarantineReason::Refused,
+    ];
+
+    /// The reason of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+
     /// The reason's word.
     pub fn word(self) -> &'static str {
         match self {

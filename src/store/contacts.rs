@@ -28,6 +28,22 @@ pub async fn get(
     Ok(contacts.into_iter().next())
 }
 
+/// The contact that stands for this one: itself, or the one it was merged into, however often. `None` if there is none.
+pub async fn standing(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: ContactId,
+) -> Result<Option<ContactId>, StoreError> {
+    let sql = "with recursive kept as (
+                   select id, merged_into from contacts where organization_id = $1 and id = $2
+                   union select c.id, c.merged_into from kept join contacts c
+                   on c.organization_id = $1 and c.id = kept.merged_into)
+               select id from kept where merged_into is null";
+    Ok(on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(id).fetch_optional(c).await
+    })?)
+}
+
 /// Contacts, newest first, before `before`; those that were merged into another are left out.
 pub async fn list(
     session: &mut Session,

@@ -1,5 +1,6 @@
 //! The two engines and their pools.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, PgPool, Postgres, SqlitePool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlitePool};
 
 use super::session::{Held, on};
 use super::{Session, StoreError, migrations};
@@ -84,6 +85,29 @@ impl Store {
             open_postgres(url, options)?
         };
         Ok(Self { database })
+    }
+
+    /// The file of a SQLite database; `None` of one in memory, and of PostgreSQL.
+    pub fn file(url: &SecretString) -> Option<PathBuf> {
+        let url = url.expose_secret();
+        if !url.starts_with("sqlite:") || url.contains(":memory:") || url.contains("mode=memory") {
+            return None;
+        }
+        let options = SqliteConnectOptions::from_str(url).ok()?;
+        Some(options.get_filename().to_owned())
+    }
+
+    /// Connects to PostgreSQL once and without a pool, which tries again until its time is over and then cannot say why.
+    pub async fn reach(url: &SecretString) -> Result<(), StoreError> {
+        let url = url.expose_secret();
+        if url.starts_with("sqlite:") {
+            return Ok(());
+        }
+        let connecting = PgConnection::connect(url);
+        match tokio::time::timeout(ACQUIRE_TIMEOUT, connecting).await {
+            Ok(connection) => Ok(connection?.close().await?),
+            Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()).into()),
+        }
     }
 
     /// Brings the schema up to date. Safe to run by several processes at once.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use providers::{PROVIDERS, Secret};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Access, Id, Json};
+use super::body::Json;
+use super::extract::{Access, Id};
+use super::public_url::Base;
 use super::times::At;
 use super::{App, Problem};
-use crate::config::Server;
 use crate::flow::accounts as flow;
 use crate::model::{Account, AccountId, Scope};
 use crate::store::{accounts, notices};
@@ -145,11 +146,7 @@ pub(super) struct NoticeList {
     items: Vec<NoticeView>,
 }
 
-fn view(account: Account, server: &Server, headers: &HeaderMap) -> AccountView {
-    let configured = server.public_url.trim_end_matches('/');
-    let host =
-        headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
-    let base = if configured.is_empty() { format!("http://{host}") } else { configured.to_owned() };
+fn view(account: Account, base: &str) -> AccountView {
     AccountView {
         id: account.id.0,
         webhook_url: format!("{base}/hooks/{}/{}", account.provider, account.id),
@@ -191,13 +188,12 @@ pub(super) async fn providers(access: Access) -> Result<Answer<Vec<ProviderView>
 pub(super) async fn list(
     State(app): State<App>,
     access: Access,
-    headers: HeaderMap,
+    Base(base): Base,
 ) -> Result<Answer<AccountList>, Problem> {
     let organization = access.needs(Scope::AccountsRead)?;
     let mut session = app.gateway.store.read(organization).await?;
     let found = accounts::list(&mut session, organization).await?;
-    let server = &app.gateway.config.server;
-    let items = found.into_iter().map(|sealed| view(sealed.account, server, &headers)).collect();
+    let items = found.into_iter().map(|sealed| view(sealed.account, &base)).collect();
     Ok(Answer(AccountList { items }))
 }
 
@@ -209,7 +205,7 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(app): State<App>,
     access: Access,
-    headers: HeaderMap,
+    Base(base): Base,
     Json(body): Json<NewAccountBody>,
 ) -> Result<(StatusCode, Answer<AccountView>), Problem> {
     access.needs(Scope::AccountsWrite)?;
@@ -220,7 +216,7 @@ pub(super) async fn create(
         credentials: secrets(body.credentials),
     };
     let account = flow::create(&app.gateway, &access.actor(), new).await?;
-    Ok((StatusCode::CREATED, Answer(view(account, &app.gateway.config.server, &headers))))
+    Ok((StatusCode::CREATED, Answer(view(account, &base))))
 }
 
 fn secrets(credentials: BTreeMap<String, SecretString>) -> BTreeMap<String, Secret> {
@@ -235,14 +231,14 @@ fn secrets(credentials: BTreeMap<String, SecretString>) -> BTreeMap<String, Secr
 pub(super) async fn get(
     State(app): State<App>,
     access: Access,
-    headers: HeaderMap,
+    Base(base): Base,
     Id(id): Id<AccountId>,
 ) -> Result<Answer<AccountView>, Problem> {
     let organization = access.needs(Scope::AccountsRead)?;
     let mut session = app.gateway.store.read(organization).await?;
     let found = accounts::get(&mut session, organization, id).await?;
     let found = found.ok_or_else(|| Problem::not_found("account"))?;
-    Ok(Answer(view(found.account, &app.gateway.config.server, &headers)))
+    Ok(Answer(view(found.account, &base)))
 }
 
 /// Changes an account.
@@ -255,7 +251,7 @@ pub(super) async fn get(
 pub(super) async fn update(
     State(app): State<App>,
     access: Access,
-    headers: HeaderMap,
+    Base(base): Base,
     Id(id): Id<AccountId>,
     Json(body): Json<AccountChangeBody>,
 ) -> Result<Answer<AccountView>, Problem> {
@@ -266,7 +262,7 @@ pub(super) async fn update(
         credentials: secrets(body.credentials),
     };
     let account = flow::update(&app.gateway, &access.actor(), id, change).await?;
-    Ok(Answer(view(account, &app.gateway.config.server, &headers)))
+    Ok(Answer(view(account, &base)))
 }
 
 /// Replaces credentials while the old ones stay valid for a while: for the time in which the provider already signs with
@@ -280,7 +276,7 @@ pub(super) async fn update(
 pub(super) async fn rotate(
     State(app): State<App>,
     access: Access,
-    headers: HeaderMap,
+    Base(base): Base,
     Id(id): Id<AccountId>,
     Json(body): Json<RotateBody>,
 ) -> Result<Answer<AccountView>, Problem> {
@@ -290,7 +286,7 @@ pub(super) async fn rotate(
         previous_valid_hours: body.previous_valid_hours,
     };
     let account = flow::rotate(&app.gateway, &access.actor(), id, rotation).await?;
-    Ok(Answer(view(account, &app.gateway.config.server, &headers)))
+    Ok(Answer(view(account, &base)))
 }
 
 /// Takes an account away, with its routes and credentials. Its history stays.

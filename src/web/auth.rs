@@ -61,6 +61,10 @@ pub(super) enum TokenError {
     UnknownKey,
     #[error("the token has expired")]
     Expired,
+    #[error("the token is not valid yet")]
+    Early,
+    #[error("the token has a critical extension that is not understood here")]
+    Critical,
     #[error("the token's issuer or audience is another")]
     Addressee,
     #[error("the token's signature does not match")]
@@ -93,9 +97,14 @@ impl Tokens {
             return Err(TokenError::NotConfigured);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+        // What a token declares critical must be understood, and we understand none of it (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return Err(TokenError::Critical);
+        }
         let key = self.key(gateway, &header).await?;
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY;
+        validation.validate_nbf = true;
         validation.set_required_spec_claims(&["exp"]);
         validation.validate_aud = self.audience.is_some();
         if let Some(audience) = &self.audience {
@@ -111,8 +120,11 @@ impl Tokens {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         let missing = |name: &str| TokenError::Claim(name.to_owned());
         let organization = text(&self.organization_claim).and_then(|id| id.parse().ok());
+        // It is looked up in the database and may end in the audit log.
+        let plain = |user: &&str| user.len() <= 254 && !user.chars().any(char::is_control);
+        let user = text(&self.user_claim).filter(plain);
         Ok(Claims {
-            user: text(&self.user_claim).ok_or_else(|| missing(&self.user_claim))?.to_owned(),
+            user: user.ok_or_else(|| missing(&self.user_claim))?.to_owned(),
             organization: organization.ok_or_else(|| missing(&self.organization_claim))?,
         })
     }
@@ -186,7 +198,8 @@ fn suits(key: &Jwk, algorithm: Algorithm) -> bool {
 fn reason(error: &jsonwebtoken::errors::Error) -> TokenError {
     use jsonwebtoken::errors::ErrorKind;
     match error.kind() {
-        ErrorKind::ExpiredSignature | ErrorKind::ImmatureSignature => TokenError::Expired,
+        ErrorKind::ExpiredSignature => TokenError::Expired,
+        ErrorKind::ImmatureSignature => TokenError::Early,
         ErrorKind::InvalidIssuer | ErrorKind::InvalidAudience => TokenError::Addressee,
         ErrorKind::InvalidSignature => TokenError::Signature,
         ErrorKind::MissingRequiredClaim(claim) => TokenError::Claim(claim.clone()),

@@ -9,7 +9,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::extract::{Access, Json, Query, cursor, instant, limit};
+use super::body::Json;
+use super::extract::{Access, Query, cursor, instant, limit};
 use super::times::At;
 use super::{App, Problem};
 use crate::flow::record;
@@ -74,7 +75,7 @@ pub(super) struct CommunicationList {
 pub(super) struct Filter {
     /// Of this lead.
     lead_id: Option<Uuid>,
-    /// Of this contact.
+    /// Of this contact; of the one it was merged into, if it was.
     contact_id: Option<Uuid>,
     /// `whatsapp`, `sms`, `email` or `voip`.
     channel: Option<String>,
@@ -100,7 +101,7 @@ pub(super) struct Filter {
 pub(super) struct NewCommunicationBody {
     /// The lead it belongs to.
     lead_id: Option<Uuid>,
-    /// The contact it belongs to, where there is no lead.
+    /// The contact it belongs to, where there is no lead; with a lead, that lead's contact.
     contact_id: Option<Uuid>,
     /// `whatsapp`, `sms`, `email` or `voip`.
     channel: String,
@@ -110,7 +111,8 @@ pub(super) struct NewCommunicationBody {
     content: Option<String>,
     /// What kind of thing it was; `text` if not given.
     kind: Option<String>,
-    /// Anything else, as an object. Of a call: `duration_seconds`.
+    /// Anything else, as an object. Of a call: `duration_seconds` (0 to 864000) and `outcome` (`answered`, `busy`,
+    /// `rejected` or `failed`; inbound also `missed`, outbound also `no_answer` or `canceled`).
     #[serde(default = "empty")]
     metadata: Value,
     /// When it happened; now, if not given.
@@ -209,7 +211,8 @@ async fn exists(
     if let Some(id) = filter.lead_id {
         let lead = crate::store::leads::get(session, organization, id).await?;
         lead.ok_or_else(|| Problem::not_found("lead"))?;
-    } else if let Some(id) = filter.contact_id {
+    }
+    if let Some(id) = filter.contact_id {
         let contact = crate::store::contacts::get(session, organization, id).await?;
         contact.ok_or_else(|| Problem::not_found("contact"))?;
     }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::extract::{Access, Id, Json, Query, cursor, limit};
+use super::body::Json;
+use super::extract::{Access, Id, Query, cursor, limit};
 use super::times::At;
 use super::{App, Problem};
 use crate::flow::contacts as flow;

@@ -195,6 +195,7 @@ impl From<FlowError> for Problem {
             FlowError::NotFound(what) => Self::not_found(what),
             FlowError::Invalid { field, reason } => Self::invalid(field, reason),
             FlowError::Conflict(detail) => Self::conflict(detail),
+            FlowError::LacksScope(scope) => Self::lacks_scope(scope),
             FlowError::Store(error) | FlowError::Keyring(KeyringError::Store(error)) => {
                 error.into()
             }

@@ -2,8 +2,7 @@
 
 use std::str::FromStr;
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
@@ -13,10 +12,13 @@ use uuid::Uuid;
 use super::{App, Problem};
 use crate::clock::Timestamp;
 use crate::flow::{Actor, access, audit};
-use crate::model::{OrganizationId, Principal, Scope};
+use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
 
 /// The largest page of any list.
 const MOST: i64 = 200;
+
+/// What is said of a text that holds U+0000.
+pub(super) const NUL: &str = "must not hold NUL characters";
 
 /// A page whose size is not said.
 const USUAL: i64 = 50;
@@ -35,6 +37,22 @@ impl Access {
             return Ok(self.principal.organization_id);
         }
         Err(Problem::lacks_scope(scope))
+    }
+
+    /// A key for another organization is refused, and the attempt is put on record.
+    async fn belongs_to(
+        &self,
+        app: &App,
+        asked: OrganizationId,
+        path: &str,
+    ) -> Result<(), Problem> {
+        if self.principal.organization_id == asked {
+            return Ok(());
+        }
+        let detail = json!({ "reason": "organization mismatch", "path": path });
+        refuse(app, asked, &self.actor(), detail).await;
+        let detail = "the key belongs to another organization than X-Org-Id names";
+        Err(Problem::organization_mismatch(detail))
     }
 
     /// Who asks, as flows know them.
@@ -59,13 +77,30 @@ impl FromRequestParts<App> for Access {
             true => by_key(app, token).await?,
             false => by_token(app, token, asked, request_id.as_ref()).await?,
         };
-        if principal.organization_id != asked {
-            let detail = json!({ "reason": "organization mismatch", "path": parts.uri.path() });
-            refuse(app, asked, &Actor::of(&principal, request_id), detail).await;
-            let detail = "the key belongs to another organization than X-Org-Id names";
-            return Err(Problem::organization_mismatch(detail));
+        let access = Self { principal, request_id };
+        access.belongs_to(app, asked, parts.uri.path()).await?;
+        Ok(access)
+    }
+}
+
+/// A telephone system, by its key with the scope `voip:write`. The key says whose it is; `X-Org-Id` may say it too.
+#[derive(Debug)]
+pub(super) struct Telephony(pub(super) Actor);
+
+impl FromRequestParts<App> for Telephony {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let key = parts.headers.get("x-voip-api-key").and_then(|value| value.to_str().ok());
+        let key = key.ok_or_else(|| Problem::unauthorized(Some("X-VoIP-API-Key is missing")))?;
+        let principal = by_key(app, key.trim()).await?;
+        let access = Access { principal, request_id: request_id(&parts.headers) };
+        if parts.headers.contains_key("x-org-id") {
+            let asked = organization(&parts.headers)?;
+            access.belongs_to(app, asked, parts.uri.path()).await?;
         }
-        Ok(Self { principal, request_id })
+        access.needs(Scope::VoipWrite)?;
+        Ok(Self(access.actor()))
     }
 }
 
@@ -95,18 +130,21 @@ async fn by_token(
     let claims = claims.map_err(|reason| Problem::unauthorized(Some(&reason.to_string())))?;
     let own = claims.organization;
     let principal = access::by_claims(&app.gateway, &claims.user, own).await?;
-    let Some(principal) = principal else {
-        return Err(Problem::forbidden(
-            "the token's user is no member of the token's organization",
-        ));
-    };
     if own != asked {
+        // Whether the user is a member of the token's organization does not matter here: the attempt is put on record.
         let detail = json!({ "reason": "organization mismatch", "user": claims.user });
+        let principal = principal.unwrap_or_else(|| Principal {
+            organization_id: own,
+            kind: PrincipalKind::Stranger(claims.user),
+            scopes: Vec::new(),
+        });
         refuse(app, asked, &Actor::of(&principal, request_id.cloned()), detail).await;
         let detail = "the token is for another organization than X-Org-Id names";
         return Err(Problem::organization_mismatch(detail));
     }
-    Ok(principal)
+    principal.ok_or_else(|| {
+        Problem::forbidden("the token's user is no member of the token's organization")
+    })
 }
 
 /// Writes the attempt down. If even that fails, the attempt is refused all the same.
@@ -141,59 +179,8 @@ fn organization(headers: &HeaderMap) -> Result<OrganizationId, Problem> {
 }
 
 /// The request's id, which the outermost layer has set.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get("x-request-id").and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
-}
-
-/// A JSON body. A wrong member is named by its path; members that are not known are wrong.
-#[derive(Debug)]
-pub(super) struct Json<T>(pub(super) T);
-
-impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let kind =
-            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
-        let is_json = kind.eq_ignore_ascii_case("application/json")
-            || (kind.starts_with("application/") && kind.ends_with("+json"));
-        if !is_json {
-            return Err(Problem::unsupported_media_type());
-        }
-        let limit = app.gateway.config.server.api_body_bytes;
-        let body =
-            Bytes::from_request(request, app).await.map_err(|_| Problem::too_large(limit))?;
-        let mut reader = serde_json::Deserializer::from_slice(&body);
-        let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let path = error.path().to_string();
-            match error.inner().classify() {
-                serde_json::error::Category::Data => {
-                    let text = error.inner().to_string();
-                    Problem::invalid(field_of(&path, &text), text)
-                }
-                _ => Problem::malformed(format!("the body is not JSON: {}", error.inner())),
-            }
-        })?;
-        reader
-            .end()
-            .map_err(|error| Problem::malformed(format!("the body is not JSON: {error}")))?;
-        Ok(Self(value))
-    }
-}
-
-/// The field that an error is about: the path, and the member that is missing or not known there.
-fn field_of(path: &str, text: &str) -> String {
-    let path = if path == "." { "" } else { path };
-    let named =
-        ["missing field `", "unknown field `"].iter().find_map(|start| text.strip_prefix(start));
-    let named = named.and_then(|rest| rest.split('`').next()).filter(|name| !path.ends_with(name));
-    match (path, named) {
-        ("", None) => "body".to_owned(),
-        ("", Some(name)) => name.to_owned(),
-        (path, None) => path.to_owned(),
-        (path, Some(name)) => format!("{path}.{name}"),
-    }
 }
 
 /// The query. A wrong parameter is named.
@@ -204,6 +191,14 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        // PostgreSQL has no text with such a character in it, and nobody means one.
+        let given = parts.uri.query().unwrap_or_default();
+        let mut given = url::form_urlencoded::parse(given.as_bytes());
+        if let Some((name, _)) =
+            given.find(|(name, value)| (name.to_string() + value).contains('\0'))
+        {
+            return Err(Problem::invalid(name.replace('\0', ""), NUL));
+        }
         let query = axum::extract::Query::<T>::from_request_parts(parts, app).await;
         query.map(|axum::extract::Query(query)| Self(query)).map_err(|rejection| {
             let text = rejection.body_text();

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::extract::{Access, Id, Json, Query, cursor, instant, limit};
+use super::body::Json;
+use super::extract::{Access, Id, Query, cursor, instant, limit};
 use super::times::At;
 use super::{App, Problem};
 use crate::flow::replay::{self, Replayed};
-use crate::model::{InboxId, QuarantineId, Scope};
+use crate::model::{InboxId, QuarantineId, QuarantineReason, Scope};
 use crate::store::inbox::{self, QuarantineEntry, QuarantineFilter};
 
 /// An item that waits, or did.
@@ -202,6 +203,22 @@ impl From<Replayed> for ReplayView {
     }
 }
 
+fn reason(word: Option<String>) -> Result<Option<String>, Problem> {
+    match word.as_deref().map(QuarantineReason::from_word) {
+        Some(None) => {
+            Err(Problem::invalid("reason", "must be unreadable, unrouted, ambiguous or refused"))
+        }
+        _ => Ok(word),
+    }
+}
+
+fn provider(word: Option<String>) -> Result<Option<String>, Problem> {
+    match word.as_deref().map(providers::provider) {
+        Some(None) => Err(Problem::invalid("provider", "must be meta, twilio or telnyx")),
+        _ => Ok(word),
+    }
+}
+
 /// Items of genuine webhooks that could not be read or routed, newest first.
 #[utoipa::path(get, path = "/api/v1/webhook-inbox", tag = "webhook-inbox", params(Filter), responses(
     (status = 200, body = QuarantineList),
@@ -223,8 +240,8 @@ pub(super) async fn list(
     };
     let filter = QuarantineFilter {
         state,
-        reason: query.reason,
-        provider: query.provider,
+        reason: reason(query.reason)?,
+        provider: provider(query.provider)?,
         from: instant("from", query.from.as_deref())?,
         until: instant("to", query.to.as_deref())?,
         before: cursor(query.cursor.as_deref())?,
@@ -295,8 +312,8 @@ pub(super) async fn replay_range(
     access.needs(Scope::InboxWrite)?;
     let filter = QuarantineFilter {
         state: None,
-        reason: body.reason,
-        provider: body.provider,
+        reason: reason(body.reason)?,
+        provider: provider(body.provider)?,
         from: body.from.map(|At(at)| at),
         until: body.to.map(|At(at)| at),
         before: None,

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Access, Id, Json};
+use super::body::Json;
+use super::extract::{Access, Id};
 use super::times::At;
 use super::{App, Problem};
 use crate::flow::access;

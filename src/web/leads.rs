@@ -7,11 +7,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::extract::{Access, Id, Json, Query, cursor, limit};
+use super::body::Json;
+use super::extract::{Access, Id, Query, cursor, limit};
 use super::times::At;
 use super::{App, Problem};
 use crate::flow::leads as flow;
 use crate::model::{ContactId, Lead, LeadChange, LeadId, NewLead, Scope};
+use crate::store::contacts;
 use crate::store::leads::{self, LeadFilter};
 
 /// A lead.
@@ -89,7 +91,8 @@ pub(super) struct NewLeadBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LeadChangeBody {
-    /// Their name.
+    /// Their name. It cannot be taken away.
+    #[serde(default, deserialize_with = "text")]
     name: Option<String>,
     /// Their e-mail address.
     #[serde(default, deserialize_with = "given")]
@@ -103,8 +106,14 @@ pub(super) struct LeadChangeBody {
     /// Where they came from.
     #[serde(default, deserialize_with = "given")]
     source: Option<Option<String>>,
-    /// How far they are.
+    /// How far they are. It cannot be taken away.
+    #[serde(default, deserialize_with = "text")]
     stage: Option<String>,
+}
+
+/// Something that may be left out, and may not be null.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 /// Tells a member that is null from one that is not there.
@@ -140,13 +149,17 @@ pub(super) async fn list(
 ) -> Result<Answer<LeadList>, Problem> {
     let organization = access.needs(Scope::LeadsRead)?;
     let limit = limit(query.limit)?;
-    let filter = LeadFilter {
+    let mut filter = LeadFilter {
         before: cursor(query.cursor.as_deref())?,
         stage: query.stage,
         contact_id: query.contact_id.map(ContactId),
         search: query.search.filter(|text| !text.trim().is_empty()),
     };
     let mut session = app.gateway.store.read(organization).await?;
+    if let Some(id) = filter.contact_id {
+        // Its leads went with it when it was merged.
+        filter.contact_id = contacts::standing(&mut session, organization, id).await?.or(Some(id));
+    }
     let found = leads::list(&mut session, organization, &filter, limit).await?;
     let full = i64::try_from(found.len()).unwrap_or(i64::MAX) == limit;
     let next_cursor = found.last().filter(|_| full).map(|lead| lead.id.0);

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::extract::{Access, Id, Json};
+use super::body::Json;
+use super::extract::{Access, Id};
 use super::times::At;
 use super::{App, Problem};
 use crate::flow::access;
@@ -79,9 +80,10 @@ pub(super) async fn list(
     Ok(Answer(MemberList { items: found.into_iter().map(MemberView::from).collect() }))
 }
 
-/// Makes a person a member, or changes what they are.
+/// Makes a person a member, or changes what they are. Nobody gives or takes a role that may do more than they may.
 #[utoipa::path(put, path = "/api/v1/members", tag = "access", request_body = MemberBody, responses(
     (status = 200, body = SetView),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
     (status = 409, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
@@ -98,9 +100,10 @@ pub(super) async fn set(
     Ok(Answer(SetView { user_id: user.0 }))
 }
 
-/// Ends a membership. The last owner stays.
+/// Ends a membership. The last owner stays. Nobody takes a role that may do more than they may.
 #[utoipa::path(delete, path = "/api/v1/members/{id}", tag = "access", params(("id" = Uuid, Path)), responses(
     (status = 204),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 409, body = Problem, content_type = "application/problem+json"),
 ))]

@@ -4,6 +4,7 @@
 mod accounts;
 mod audit;
 mod auth;
+mod body;
 mod calls;
 mod communications;
 mod contacts;

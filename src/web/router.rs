@@ -30,7 +30,7 @@ fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(docs::Description::openapi())
         // Communications
         .routes(routes!(communications::list, communications::create))
-        .routes(routes!(voip::completed))
+        .routes(routes!(voip::report))
         .routes(routes!(messages::list))
         .routes(routes!(messages::get))
         .routes(routes!(calls::list))

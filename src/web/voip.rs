@@ -2,19 +2,17 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use providers::CallStage;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::body::Json;
 use super::communications::{CommunicationView, direction};
-use super::extract::{Json, request_id};
+use super::extract::Telephony;
 use super::times::At;
 use super::{App, Problem};
 use crate::flow::record::{self, CompletedCall};
-use crate::flow::{Actor, access};
-use crate::model::Scope;
 
 /// A call that is over.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -57,27 +55,11 @@ pub(super) struct CompletedCallBody {
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn completed(
+pub(super) async fn report(
     State(app): State<App>,
-    headers: HeaderMap,
+    Telephony(actor): Telephony,
     Json(body): Json<CompletedCallBody>,
 ) -> Result<Answer<CommunicationView>, Problem> {
-    let key = headers.get("x-voip-api-key").and_then(|value| value.to_str().ok());
-    let key = key.ok_or_else(|| Problem::unauthorized(Some("X-VoIP-API-Key is missing")))?;
-    let principal = access::by_key(&app.gateway, &app.keys, key.trim()).await?;
-    let principal = principal
-        .ok_or_else(|| Problem::unauthorized(Some("the API key is unknown, revoked or expired")))?;
-    if !principal.may(Scope::VoipWrite) {
-        return Err(Problem::lacks_scope(Scope::VoipWrite));
-    }
-    if let Some(named) = headers.get("x-org-id") {
-        let named = named.to_str().ok().and_then(|text| text.trim().parse().ok());
-        if named != Some(principal.organization_id) {
-            let detail = "the key belongs to another organization than X-Org-Id names";
-            return Err(Problem::organization_mismatch(detail));
-        }
-    }
-    let actor = Actor::of(&principal, request_id(&headers));
     let call = CompletedCall {
         call_id: body.call_id,
         provider: body.provider,

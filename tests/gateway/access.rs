@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::{Value, json};
-use switchboard::model::{OrganizationId, Role, Scope};
+use switchboard::flow::organizations::create_user;
+use switchboard::model::{Role, Scope};
 
-use crate::support::{Answer, Kind, TestGateway, on_both_engines};
+use crate::support::{Answer, Kind, Org, TestGateway, on_both_engines};
 
 async fn ask(
     gateway: &TestGateway,
@@ -152,74 +153,130 @@ fn token(claims: &Value, secret: &str) -> String {
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), claims, &key).unwrap()
 }
 
+/// A good token that names an extension which must be understood.
+fn critical(claims: &Value) -> String {
+    let crit = Some(vec!["b64".to_owned()]);
+    let header = jsonwebtoken::Header { crit, ..Default::default() };
+    let key = jsonwebtoken::EncodingKey::from_secret(JWT_SECRET.as_bytes());
+    format!("Bearer {}", jsonwebtoken::encode(&header, claims, &key).unwrap())
+}
+
 fn in_an_hour() -> i64 {
     std::time::UNIX_EPOCH.elapsed().map_or(0, |now| i64::try_from(now.as_secs()).unwrap()) + 3_600
 }
 
+/// A gateway that believes the CRM's identity provider, and Ana's claims, who is a member of Aurora.
+struct Crm {
+    gateway: TestGateway,
+    aurora: Org,
+    borealis: Org,
+    claims: Value,
+}
+
+impl Crm {
+    async fn start(kind: Kind) -> Self {
+        let secret = format!("auth.jwt_secret={JWT_SECRET}");
+        let settings =
+            [&*secret, "auth.jwt_issuer=https://crm.example.com", "auth.jwt_audience=switchboard"];
+        let gateway = TestGateway::start(kind, &settings).await;
+        let aurora = gateway.organization("Aurora").await;
+        let borealis = gateway.organization("Borealis").await;
+        let (email, member) = ("ana@example.com", Some((aurora.id, Role::Member)));
+        create_user(&gateway.gateway, email, None, Some("subject-1"), member).await.unwrap();
+        let claims = json!({
+            "sub": "subject-1", "organization_id": aurora.id.to_string(), "exp": in_an_hour(),
+            "iss": "https://crm.example.com", "aud": "switchboard",
+        });
+        Self { gateway, aurora, borealis, claims }
+    }
+
+    /// A token with these claims changed.
+    fn with(&self, changes: &[(&str, Value)]) -> String {
+        let mut claims = self.claims.clone();
+        for (name, value) in changes {
+            claims[*name] = value.clone();
+        }
+        format!("Bearer {}", token(&claims, JWT_SECRET))
+    }
+}
+
 #[tokio::test]
 async fn tokens_of_the_identity_provider_are_believed_for_members_only() {
-    let settings = [
-        format!("auth.jwt_secret={JWT_SECRET}"),
-        "auth.jwt_issuer=https://crm.example.com".to_owned(),
-        "auth.jwt_audience=switchboard".to_owned(),
-    ];
-    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-    let gateway = TestGateway::start(Kind::Sqlite, &settings).await;
-    let aurora = gateway.organization("Aurora").await;
-    let borealis = gateway.organization("Borealis").await;
-    let member = |org: OrganizationId, email: &'static str, role| {
-        switchboard::flow::organizations::create_user(
-            &gateway.gateway,
-            email,
-            None,
-            Some("subject-1"),
-            Some((org, role)),
-        )
-    };
-    member(aurora.id, "ana@example.com", Role::Member).await.unwrap();
-    let claims = json!({
-        "sub": "subject-1", "organization_id": aurora.id.to_string(), "exp": in_an_hour(),
-        "iss": "https://crm.example.com", "aud": "switchboard",
-    });
-    let id = aurora.id.to_string();
-    let with = |changes: &[(&str, Value)]| {
-        let mut changed = claims.clone();
-        for (name, value) in changes {
-            changed[*name] = value.clone();
-        }
-        format!("Bearer {}", token(&changed, JWT_SECRET))
-    };
-    ask(&gateway, Some(&with(&[])), Some(&id)).await.expect(200);
-    ask(&gateway, Some(&with(&[("sub", json!("ana@example.com"))])), Some(&id)).await.expect(200);
-    let mismatch =
-        ask(&gateway, Some(&with(&[])), Some(&borealis.id.to_string())).await.expect(403);
-    assert!(mismatch["detail"].as_str().unwrap().contains("organization mismatch"));
-    let log = gateway.get(&borealis, "/api/v1/audit-log").await.expect(200);
-    assert_eq!(log["items"][0]["actor_kind"], "user");
-    let stranger = with(&[("organization_id", json!(borealis.id.to_string()))]);
-    ask(&gateway, Some(&stranger), Some(&borealis.id.to_string())).await.expect(403);
+    let crm = Crm::start(Kind::Sqlite).await;
+    let id = crm.aurora.id.to_string();
+    ask(&crm.gateway, Some(&crm.with(&[])), Some(&id)).await.expect(200);
+    ask(&crm.gateway, Some(&crm.with(&[("sub", json!("ana@example.com"))])), Some(&id))
+        .await
+        .expect(200);
+    let stranger = crm.with(&[("organization_id", json!(crm.borealis.id.to_string()))]);
+    ask(&crm.gateway, Some(&stranger), Some(&crm.borealis.id.to_string())).await.expect(403);
+    ask(&crm.gateway, Some(&crm.with(&[("nbf", json!(in_an_hour() - 3_600))])), Some(&id))
+        .await
+        .expect(200);
+    ask(&crm.gateway, Some(&critical(&crm.claims)), Some(&id)).await.expect(401);
     for changes in [
+        ("nbf", json!(in_an_hour() - 1_800)),
+        ("nbf", json!("tomorrow")),
+        ("sub", json!("ana\u{0}@example.com")),
         ("exp", json!(1_000)),
         ("iss", json!("https://evil.example.com")),
         ("aud", json!("another")),
         ("sub", Value::Null),
         ("organization_id", json!("aurora")),
     ] {
-        ask(&gateway, Some(&with(&[changes])), Some(&id)).await.expect(401);
+        ask(&crm.gateway, Some(&crm.with(&[changes])), Some(&id)).await.expect(401);
     }
-    let forged = format!("Bearer {}", token(&claims, "another-secret-of-somebody-else-entirely"));
-    ask(&gateway, Some(&forged), Some(&id)).await.expect(401);
+    let forged =
+        format!("Bearer {}", token(&crm.claims, "another-secret-of-somebody-else-entirely"));
+    ask(&crm.gateway, Some(&forged), Some(&id)).await.expect(401);
     // No algorithm, no signature.
     let none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzdWJqZWN0LTEifQ.";
-    ask(&gateway, Some(&format!("Bearer {none}")), Some(&id)).await.expect(401);
+    ask(&crm.gateway, Some(&format!("Bearer {none}")), Some(&id)).await.expect(401);
     // A member's role is what counts.
     let member = crate::support::Org {
-        id: aurora.id,
-        key: with(&[]).trim_start_matches("Bearer ").to_owned(),
+        id: crm.aurora.id,
+        key: crm.with(&[]).trim_start_matches("Bearer ").to_owned(),
     };
-    gateway.get(&member, "/api/v1/accounts").await.expect(403);
-    gateway.post(&member, "/api/v1/leads", json!({ "name": "Lead" })).await.expect(201);
-    gateway.end().await;
+    crm.gateway.get(&member, "/api/v1/accounts").await.expect(403);
+    crm.gateway.post(&member, "/api/v1/leads", json!({ "name": "Lead" })).await.expect(201);
+    crm.gateway.end().await;
+}
+
+async fn a_token_for_another_organization_is_on_record(kind: Kind) {
+    let crm = Crm::start(kind).await;
+    let id = crm.aurora.id.to_string();
+    let mismatch = ask(&crm.gateway, Some(&crm.with(&[])), Some(&crm.borealis.id.to_string()))
+        .await
+        .expect(403);
+    assert!(mismatch["detail"].as_str().unwrap().contains("organization mismatch"));
+    let log = crm.gateway.get(&crm.borealis, "/api/v1/audit-log").await.expect(200);
+    assert_eq!(log["items"][0]["actor_kind"], "user");
+    // Nor does it matter whether the user is known at all: the attempt is on record on both sides.
+    let unknown = crm.with(&[("sub", json!("nobody@example.com"))]);
+    let mismatch =
+        ask(&crm.gateway, Some(&unknown), Some(&crm.borealis.id.to_string())).await.expect(403);
+    assert!(mismatch["detail"].as_str().unwrap().contains("organization mismatch"));
+    for org in [&crm.aurora, &crm.borealis] {
+        let log = crm.gateway.get(org, "/api/v1/audit-log").await.expect(200);
+        let entry = &log["items"][0];
+        assert_eq!(entry["action"], "access.refused");
+        assert_eq!(entry["actor_id"], "nobody@example.com");
+    }
+    let elsewhere = crm.with(&[("organization_id", json!("0197d0a0-0000-7000-8000-000000000000"))]);
+    ask(&crm.gateway, Some(&elsewhere), Some(&id)).await.expect(403);
+    let log = crm.gateway.get(&crm.aurora, "/api/v1/audit-log").await.expect(200);
+    assert_eq!(log["items"][0]["actor_id"], "subject-1", "of an organization that is not here");
+    crm.gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_token_for_another_organization_is_on_record_on_sqlite() {
+    a_token_for_another_organization_is_on_record(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_token_for_another_organization_is_on_record_on_postgres() {
+    a_token_for_another_organization_is_on_record(Kind::Postgres).await;
 }
 
 #[tokio::test]

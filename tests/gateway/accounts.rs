@@ -6,7 +6,7 @@ use providers::meta as meta_provider;
 use serde_json::{Value, json};
 
 use crate::support::meta::{self, AURORA};
-use crate::support::{Org, TestGateway, on_both_engines, recorded_account};
+use crate::support::{Kind, Org, TestGateway, on_both_engines, recorded_account};
 
 const NEW_SECRET: &str = "00000000000000000000000000000042";
 
@@ -15,6 +15,31 @@ async fn account(gateway: &TestGateway, org: &Org, provider: &str) -> String {
     let found =
         accounts["items"].as_array().unwrap().iter().find(|a| a["provider"] == provider).unwrap();
     format!("/api/v1/accounts/{}", found["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn without_a_public_url_the_proxys_word_counts_if_the_proxy_is_ours() {
+    let settings = ["server.public_url=", "server.trusted_proxies=[\"10.0.0.0/8\"]"];
+    let gateway = TestGateway::start(Kind::Sqlite, &settings).await;
+    let aurora = gateway.organization("Aurora").await;
+    let recorded = recorded_account(&meta_provider::PROVIDER, "aurora");
+    let id = gateway.connect_only(&aurora, &meta_provider::PROVIDER, &recorded).await;
+    let ask = |peer: &'static str| {
+        let request = http::Request::builder()
+            .uri(format!("/api/v1/accounts/{id}"))
+            .header("host", "gateway.internal:8080")
+            .header("x-forwarded-proto", "https")
+            .header("x-forwarded-host", "hooks.example.com")
+            .header("authorization", format!("Bearer {}", aurora.key))
+            .header("x-org-id", aurora.id.to_string());
+        gateway.send_from(request.body(bytes::Bytes::new()).unwrap(), Some(peer))
+    };
+    let shown = ask("10.1.2.3:4711").await.expect(200);
+    assert_eq!(shown["webhook_url"], format!("https://hooks.example.com/hooks/meta/{id}"));
+    assert_eq!(shown["shared_webhook_url"], "https://hooks.example.com/hooks/meta");
+    let shown = ask("192.0.2.1:4711").await.expect(200);
+    assert_eq!(shown["shared_webhook_url"], "http://gateway.internal:8080/hooks/meta");
+    gateway.end().await;
 }
 
 fn signed_with(secret: &str, id: &str) -> http::Request<bytes::Bytes> {

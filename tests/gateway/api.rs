@@ -52,9 +52,44 @@ async fn every_route_is_described_and_the_description_is_openapi_3_1() {
     }
     // References lead somewhere.
     let text = description.to_string();
-    for reference in text.split("\"#/components/schemas/").skip(1) {
-        let name = reference.split('"').next().unwrap();
-        assert!(!description["components"]["schemas"][name].is_null(), "{name} is not described");
+    for reference in text.split("\"$ref\":\"").skip(1) {
+        let place = reference.split('"').next().unwrap();
+        let found = place.strip_prefix('#').and_then(|pointer| description.pointer(pointer));
+        assert!(found.is_some(), "{place} is not described");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn the_description_can_be_made_into_a_client() {
+    let gateway = TestGateway::start(Kind::Sqlite, &[]).await;
+    let description = fetch(&gateway, "/openapi.json").await.expect(200);
+    let mut ids = std::collections::BTreeSet::new();
+    for (path, item) in description["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{id} is the id of two operations");
+            let responses = operation["responses"].as_object().unwrap();
+            for (status, response) in responses {
+                let text = response["description"].as_str().unwrap_or_default();
+                assert!(!text.is_empty(), "{method} {path}: {status} is not explained");
+            }
+            for status in ["401", "403"].into_iter().filter(|_| path.starts_with("/api/")) {
+                let problem = &responses[status]["content"]["application/problem+json"]["schema"];
+                assert_eq!(problem["$ref"], "#/components/schemas/Problem", "{method} {path}");
+            }
+        }
+    }
+    for id in ["list_leads", "create_lead", "get_lead", "list_account_notices", "merge_contact"] {
+        assert!(ids.contains(id), "{id} is missing from {ids:?}");
+    }
+    for path in [
+        "/hooks/{provider}",
+        "/hooks/{provider}/{account}",
+        "/api/v1/crm/communications/whatsapp/webhook",
+    ] {
+        let check = description["paths"][path]["get"].to_string();
+        assert!(check.contains("hub.challenge") && check.contains("text/plain"), "{path}: {check}");
     }
     gateway.end().await;
 }
@@ -71,6 +106,8 @@ async fn the_documentation_page_needs_no_network() {
     for file in ["swagger-ui-bundle.js", "swagger-ui.css", "swagger-initializer.js"] {
         fetch(&gateway, &format!("/docs/{file}")).await.expect(200);
     }
+    let initializer = fetch(&gateway, "/docs/swagger-initializer.js").await.text();
+    assert!(initializer.contains("\"validatorUrl\": \"none\""), "{initializer}");
     assert_eq!(fetch(&gateway, "/").await.status.as_u16(), 307);
     gateway.end().await;
 }
@@ -118,6 +155,57 @@ on_both_engines! {
         assert_eq!(gateway.count("leads").await, 0);
     }
 
+    a_nul_is_refused_wherever_it_stands(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let lead = gateway.lead(&aurora, "Ana", "+5511987654321").await;
+        for query in [
+            "leads?search=a%00b", "leads?stage=%00", "messages?status=%00", "messages?provider_message_id=%00",
+            "crm/communications?search=%00", "calls?status=%00", "webhook-inbox?reason=%00", "leads?%00=1",
+        ] {
+            let problem = gateway.get(&aurora, &format!("/api/v1/{query}")).await.expect(422);
+            assert_eq!(problem["errors"][0]["detail"], "must not hold NUL characters", "{query}: {problem}");
+        }
+        for path in ["leads/%00", "calls/a%00b", "accounts/%00"] {
+            gateway.get(&aurora, &format!("/api/v1/{path}")).await.expect(404);
+        }
+        let record = |metadata: serde_json::Value| json!({ "lead_id": lead, "channel": "email", "direction": "outbound", "metadata": metadata });
+        for (path, body, field) in [
+            ("leads", json!({ "name": "a\u{0}b" }), "name"),
+            ("contacts", json!({ "emails": ["a@example.com", "\u{0}@example.com"] }), "emails[1]"),
+            ("crm/communications", record(json!({ "a": [{ "b": "\u{0}" }] })), "metadata.a[0].b"),
+            ("crm/communications", record(json!({ "a\u{0}": 1 })), "metadata.a"),
+        ] {
+            let problem = gateway.post(&aurora, &format!("/api/v1/{path}"), body).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+        }
+        let kept = gateway.post(&aurora, "/api/v1/crm/communications", record(json!({ "a": "\\u0000" }))).await.expect(201);
+        assert_eq!(kept["metadata"]["a"], "\\u0000", "a backslash and five letters are text like any other");
+    }
+
+    words_that_are_none_are_named(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        for (query, field) in [("reason=zz", "reason"), ("provider=zz", "provider"), ("state=zz", "state")] {
+            let problem = gateway.get(&aurora, &format!("/api/v1/webhook-inbox?{query}")).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field);
+        }
+        for (body, field) in [(json!({ "reason": "zz" }), "reason"), (json!({ "provider": "zz" }), "provider")] {
+            let problem = gateway.post(&aurora, "/api/v1/webhook-inbox/replay", body).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field);
+        }
+        for query in ["reason=unrouted&provider=meta", "reason=refused&provider=telnyx&state=all"] {
+            gateway.get(&aurora, &format!("/api/v1/webhook-inbox?{query}")).await.expect(200);
+        }
+    }
+
+    a_body_is_an_object(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        for body in [json!(["Ana"]), json!(["Ana", null, null, null, null, null, null]), json!("Ana"), json!(1), json!(null)] {
+            let problem = gateway.post(&aurora, "/api/v1/leads", body).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], "body");
+        }
+        assert_eq!(gateway.count("leads").await, 0);
+    }
+
     a_request_keeps_the_id_it_came_with(gateway) {
         let request = Request::builder().uri("/health").header("x-request-id", "crm-42").body(Bytes::new()).unwrap();
         assert_eq!(gateway.send(request).await.headers["x-request-id"], "crm-42");
@@ -137,6 +225,10 @@ on_both_engines! {
         let change = json!({ "stage": "won", "company": null });
         let changed = gateway.call(&aurora, Method::PATCH, &path, Some(change)).await.expect(200);
         assert_eq!((&changed["stage"], &changed["company"], &changed["email"]), (&json!("won"), &json!(null), &lead["email"]));
+        for (change, field) in [(json!({ "name": null }), "name"), (json!({ "stage": null }), "stage")] {
+            let problem = gateway.call(&aurora, Method::PATCH, &path, Some(change)).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field);
+        }
         let total = |query: &'static str| {
             let gateway = &gateway;
             let aurora = aurora.clone();

@@ -279,49 +279,6 @@ async fn the_master_key_is_rotated_while_the_gateway_runs() {
 }
 
 #[tokio::test]
-async fn the_command_line_says_what_is_wrong_and_how_to_mend_it() {
-    let database = Database::create(Kind::Sqlite).await;
-    let text = |output: std::process::Output| {
-        format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        )
-    };
-    let doctor = run(&database, &["doctor"]);
-    assert!(!doctor.status.success());
-    assert!(text(doctor).contains("run `switchboard migrate`"));
-    assert!(must(&database, &["migrate"]).contains("none -> "));
-    let doctor = run(&database, &["doctor"]);
-    assert!(doctor.status.success(), "{}", text(doctor));
-    let refused = run(&database, &["--set", "intake.writers=9", "serve"]);
-    assert!(!refused.status.success());
-    assert!(text(refused).contains("intake.writers: must be 1 to 4"));
-    let refused =
-        run(&database, &["--database-url", "postgres://nobody@127.0.0.1:1/none", "doctor"]);
-    assert!(!refused.status.success());
-    assert!(text(refused).contains("database"));
-    let explained = must(&database, &["config", "--explain"]);
-    for setting in switchboard::config::SETTINGS {
-        let name = setting.name.split('.').nth(1).unwrap();
-        assert!(explained.contains(&format!("  {name} = ")) && explained.contains(setting.about));
-    }
-    std::fs::write(database.folder.join("master.key"), "not a key").unwrap();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(
-            database.folder.join("master.key"),
-            std::fs::Permissions::from_mode(0o600),
-        )
-        .unwrap();
-    }
-    let doctor = run(&database, &["doctor"]);
-    assert!(!doctor.status.success());
-    assert!(text(doctor).contains("key 1 is not 32 bytes in base64"));
-}
-
-#[tokio::test]
 async fn the_operator_replays_what_belongs_to_nobody() {
     let database = Database::create(Kind::Sqlite).await;
     let program = Program::serve(&database, &[]).await;
@@ -358,40 +315,4 @@ async fn the_operator_replays_what_belongs_to_nobody() {
     );
     assert!(must(&database, &["user", "list"]).contains(&user));
     assert!(must(&database, &["key", "list", "--org", &second]).contains("accounts:write"));
-}
-
-#[test]
-fn the_demonstration_shows_everything_and_leaves_nothing_behind() {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_switchboard"))
-        .args(["demo", "--once", "--listen", "127.0.0.1:0"])
-        .env_remove("DATABASE_URL")
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    for part in [
-        "forged: 401",
-        "quarantined",
-        "known already",
-        "Ana Souza",
-        "Martín Pérez",
-        "curl -s",
-        "/docs",
-    ] {
-        assert!(text.contains(part), "{part} is missing from:\n{text}");
-    }
-    for provider in providers::PROVIDERS {
-        let recorded =
-            switchboard::sandbox::webhooks(provider).iter().filter(|r| !r.is_challenge()).count();
-        let row =
-            text.lines().find(|line| line.trim_start().starts_with(&format!("{} ", provider.name)));
-        assert!(
-            row.unwrap().contains(&format!("{recorded} of {recorded}")),
-            "{}: {}",
-            provider.name,
-            row.unwrap()
-        );
-    }
-    let folder = text.split("SQLite in ").nth(1).unwrap().lines().next().unwrap();
-    assert!(!std::path::Path::new(folder.trim()).exists());
 }

@@ -113,6 +113,45 @@ on_both_engines! {
         assert_eq!(gateway.count("webhook_quarantine").await, 0);
     }
 
+    what_is_said_of_a_recorded_call_is_checked_and_kept(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let lead = gateway.lead(&aurora, "Ana", "+5511987654321").await;
+        let record = |direction: &str, metadata: Value| {
+            let body = json!({ "lead_id": lead, "channel": "voip", "direction": direction, "metadata": metadata });
+            let (gateway, aurora) = (&gateway, &aurora);
+            async move { gateway.post(aurora, "/api/v1/crm/communications", body).await }
+        };
+        for (direction, metadata, outcome) in [
+            ("inbound", json!({ "duration_seconds": 864_000 }), "answered"),
+            ("inbound", json!({ "duration_seconds": 0, "outcome": "answered" }), "answered"),
+            ("inbound", json!({}), "missed"),
+            ("inbound", json!({ "outcome": "missed", "duration_seconds": 0 }), "missed"),
+            ("inbound", json!({ "outcome": "rejected" }), "rejected"),
+            ("outbound", json!({ "outcome": "no_answer" }), "no_answer"),
+            ("outbound", json!({ "outcome": "canceled" }), "canceled"),
+            ("outbound", json!({ "outcome": "busy" }), "busy"),
+            ("outbound", json!({ "outcome": "failed" }), "failed"),
+            ("outbound", json!({ "outcome": null, "duration_seconds": null }), "no_answer"),
+        ] {
+            let call = record(direction, metadata).await.expect(201);
+            assert_eq!(call["metadata"]["outcome"], outcome, "{call}");
+        }
+        for (direction, metadata, field) in [
+            ("inbound", json!({ "duration_seconds": -1 }), "metadata.duration_seconds"),
+            ("inbound", json!({ "duration_seconds": 864_001 }), "metadata.duration_seconds"),
+            ("inbound", json!({ "duration_seconds": 1.5 }), "metadata.duration_seconds"),
+            ("inbound", json!({ "duration_seconds": "60" }), "metadata.duration_seconds"),
+            ("inbound", json!({ "outcome": "canceled" }), "metadata.outcome"),
+            ("outbound", json!({ "outcome": "missed" }), "metadata.outcome"),
+            ("outbound", json!({ "outcome": "great" }), "metadata.outcome"),
+            ("outbound", json!({ "outcome": 1 }), "metadata.outcome"),
+            ("outbound", json!({ "outcome": "busy", "duration_seconds": 5 }), "metadata.outcome"),
+        ] {
+            let problem = record(direction, metadata).await.expect(422);
+            assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+        }
+    }
+
     a_telephone_system_reports_completed_calls(gateway) {
         let (aurora, borealis) = gateway.two_organizations().await;
         let lead = gateway.lead(&aurora, "Ana", "+5511987654321").await;
@@ -133,6 +172,8 @@ on_both_engines! {
         let key = gateway.key(aurora.id, vec![switchboard::model::Scope::VoipWrite]).await;
         gateway.send(report(None, body.clone())).await.expect(401);
         gateway.send(report(Some("sbk_wrong"), body.clone())).await.expect(401);
+        gateway.send(report(None, json!({}))).await.expect(401);
+        gateway.send(report(Some("sbk_wrong"), json!({}))).await.expect(401);
         let reader = gateway.key(aurora.id, vec![switchboard::model::Scope::LeadsRead]).await;
         gateway.send(report(Some(&reader), body.clone())).await.expect(403);
         let told = gateway.send(report(Some(&key), body.clone())).await.expect(200);
@@ -146,6 +187,14 @@ on_both_engines! {
         assert_eq!(again["id"], told["id"], "a second report completes the first");
         assert_eq!(again["content"], "Olá");
         assert_eq!(gateway.timeline(&aurora, &lead).await.len(), 1);
+        let mut foreign = report(Some(&key), body.clone());
+        foreign.headers_mut().insert("x-org-id", borealis.id.to_string().parse().unwrap());
+        let problem = gateway.send(foreign).await.expect(403);
+        assert!(problem["detail"].as_str().unwrap().contains("organization mismatch"));
+        for org in [&aurora, &borealis] {
+            let log = gateway.get(org, "/api/v1/audit-log").await.expect(200);
+            assert_eq!(log["items"][0]["action"], "access.refused", "the attempt is on record");
+        }
         let mut wrong = body;
         wrong["status"] = "ringing".into();
         assert_eq!(gateway.send(report(Some(&key), wrong)).await.expect(422)["errors"][0]["field"], "status");

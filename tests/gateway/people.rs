@@ -130,6 +130,67 @@ on_both_engines! {
         assert_eq!(contacts(&gateway, &aurora).await.len(), 2);
     }
 
+    an_address_given_twice_is_one_and_no_conflict(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let body = json!({ "emails": ["ana@example.com", "Ana@Example.com", "ana@example.com"], "phones": ["+5511987654321", "+551187654321"] });
+        let contact = gateway.post(&aurora, "/api/v1/contacts", body.clone()).await.expect(201);
+        assert_eq!(contact["identities"].as_array().unwrap().len(), 4, "every spelling once: {contact}");
+        let problem = gateway.post(&aurora, "/api/v1/contacts", body).await.expect(409);
+        assert!(problem["detail"].as_str().unwrap().contains(contact["id"].as_str().unwrap()), "it names who has it");
+        assert_eq!(gateway.count("contacts").await, 1);
+    }
+
+    the_history_of_a_merged_contact_is_where_it_was_merged_to(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        for (number, line) in ["5511987654321", "5521976543210", "5531965432109"].iter().enumerate() {
+            hears_from(&gateway, line, &format!("wamid.{number}")).await;
+        }
+        let found = contacts(&gateway, &aurora).await;
+        let id = |place: usize| found[place]["id"].as_str().unwrap();
+        let (first, second, last) = (id(0), id(1), id(2));
+        let lead = gateway.post(&aurora, "/api/v1/leads", json!({ "name": "First", "contact_id": first })).await.expect(201);
+        let lead = lead["id"].as_str().unwrap();
+        for (kept, merged) in [(second, first), (last, second)] {
+            let path = format!("/api/v1/contacts/{kept}/merge");
+            gateway.post(&aurora, &path, json!({ "merge_contact_id": merged })).await.expect(201);
+        }
+        let path = "/api/v1/crm/communications";
+        let total = |query: String| {
+            let (gateway, aurora) = (&gateway, &aurora);
+            async move { gateway.get(aurora, &format!("{path}?{query}")).await.expect(200)["total"].clone() }
+        };
+        for contact in [first, second, last] {
+            assert_eq!(total(format!("contact_id={contact}")).await, 3);
+            assert_eq!(total(format!("contact_id={contact}&lead_id={lead}")).await, 3);
+            let leads = gateway.get(&aurora, &format!("/api/v1/leads?contact_id={contact}")).await.expect(200);
+            assert_eq!(leads["items"].as_array().unwrap().len(), 1);
+        }
+        let body = json!({ "contact_id": first, "lead_id": lead, "channel": "email", "direction": "outbound", "content": "x" });
+        assert_eq!(gateway.post(&aurora, path, body).await.expect(201)["contact_id"], last);
+        let again = gateway.post(&aurora, "/api/v1/leads", json!({ "name": "Again", "contact_id": first })).await.expect(201);
+        assert_eq!(again["contact_id"], last);
+    }
+
+    a_lead_and_a_contact_must_both_hold(gateway) {
+        let (aurora, borealis) = gateway.two_organizations().await;
+        hears_from(&gateway, "5511987654321", "wamid.ana").await;
+        hears_from(&gateway, "5521976543210", "wamid.joao").await;
+        let lead = gateway.lead(&aurora, "Ana", "+5511987654321").await;
+        let found = contacts(&gateway, &aurora).await;
+        let (joao, ana) = (found[0]["id"].as_str().unwrap(), found[1]["id"].as_str().unwrap());
+        let path = "/api/v1/crm/communications";
+        for (contact, total) in [(ana, 1), (joao, 0)] {
+            let page = gateway.get(&aurora, &format!("{path}?lead_id={lead}&contact_id={contact}")).await.expect(200);
+            assert_eq!((&page["total"], page["items"].as_array().unwrap().len()), (&json!(total), total));
+        }
+        gateway.get(&borealis, &format!("{path}?lead_id={lead}&contact_id={ana}")).await.expect(404);
+        gateway.get(&aurora, &format!("{path}?lead_id={lead}&contact_id=0197d0a0-0000-7000-8000-000000000000")).await.expect(404);
+        let body = |contact: &str| json!({ "lead_id": lead, "contact_id": contact, "channel": "email", "direction": "outbound", "content": "x" });
+        assert_eq!(gateway.post(&aurora, path, body(joao)).await.expect(422)["errors"][0]["field"], "contact_id");
+        gateway.post(&aurora, path, body("0197d0a0-0000-7000-8000-000000000000")).await.expect(404);
+        gateway.post(&aurora, path, body(ana)).await.expect(201);
+    }
+
     a_name_that_changes_is_followed_and_never_used_to_tell_people_apart(gateway) {
         let (aurora, _) = gateway.two_organizations().await;
         let with_name = |id: &str, name: &str| json!({ "field": "messages", "value": {

@@ -6,7 +6,7 @@ mod story;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
 
 use super::{SettingArgs, logging, serve};
@@ -26,6 +26,7 @@ pub(super) struct DemoArgs {
 }
 
 pub(super) async fn run(args: DemoArgs, settings: SettingArgs) -> anyhow::Result<()> {
+    refuse_other_databases(&settings)?;
     let folder = Folder::fresh()?;
     let config = settings_of(&settings, &folder)?;
     logging::start(&config.log.level, &config.log.format)?;
@@ -45,16 +46,29 @@ pub(super) async fn run(args: DemoArgs, settings: SettingArgs) -> anyhow::Result
             _ = stopped => {}
         }
     }));
-    println!("Switchboard serves on http://{address}, with SQLite in {}\n", folder.path.display());
-    story::tell(&gateway, &format!("http://{address}")).await?;
+    say!("Switchboard serves on http://{address}, with SQLite in {}\n", folder.path.display());
+    story::tell(&gateway, &format!("http://{address}"), !args.once).await?;
     if args.once {
         let _ = stop.send(());
     } else {
-        println!("\nThe gateway keeps serving. Stop it with Ctrl-C; its data is deleted then.");
+        say!("\nThe gateway keeps serving. Stop it with Ctrl-C; its data is deleted then.");
     }
     serving.await.context("the server failed")?;
     jobs.stop().await;
     gateway.stop().await;
+    Ok(())
+}
+
+/// The demonstration deletes its data in the end: nobody may think that it runs on theirs.
+fn refuse_other_databases(settings: &SettingArgs) -> anyhow::Result<()> {
+    let theirs = ["data.", "database.url", "database.api_url", "database.intake_url"];
+    let set = |text: &String| theirs.iter().any(|name| text.trim_start().starts_with(name));
+    let named = settings.data_dir.is_some() || settings.database_url.is_some();
+    ensure!(
+        !named && !settings.set.iter().any(set),
+        "the demonstration has a database of its own, which is deleted in the end: leave out --data-dir, \
+         --database-url and their settings, or run `switchboard serve`"
+    );
     Ok(())
 }
 

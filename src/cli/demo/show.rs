@@ -17,6 +17,9 @@ const WIDTH: usize = 130;
 /// How many rows of a timeline are printed.
 const ROWS: usize = 14;
 
+/// How many quarantined items of each organization are printed.
+const EACH: usize = 10;
+
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(
         || if value.is_null() { String::new() } else { value.to_string() },
@@ -42,7 +45,7 @@ pub(super) async fn accounts(organizations: &[(&str, &Api)]) -> anyhow::Result<(
             ]);
         }
     }
-    println!();
+    say!();
     table::print(&["organization", "channel", "carried by", "our number", "route"], &rows, WIDTH);
     Ok(())
 }
@@ -88,7 +91,7 @@ pub(super) async fn deliveries(
         "quarantined",
     ];
     table::print(&headings, &rows, WIDTH);
-    println!(
+    say!(
         "\n  waiting: statuses and edits of messages that the gateway has not seen yet; they join them when they come."
     );
     Ok(())
@@ -99,8 +102,9 @@ pub(super) async fn quarantine(
     gateway: &Gateway,
     organizations: &[(&str, &Api)],
 ) -> anyhow::Result<()> {
-    let mut rows = Vec::new();
+    let mut lists = Vec::new();
     for (name, api) in organizations {
+        let mut rows = Vec::new();
         let items = api.get("/api/v1/webhook-inbox?limit=200").await?;
         for item in items["items"].as_array().into_iter().flatten() {
             rows.push(vec![
@@ -110,19 +114,28 @@ pub(super) async fn quarantine(
                 text(&item["detail"]),
             ]);
         }
+        lists.push(rows);
     }
     let mut session = gateway.store.read_all().await?;
     let filter = QuarantineFilter { state: Some("open".to_owned()), ..QuarantineFilter::default() };
-    for item in inbox::items(&mut session, OrganizationId::PLATFORM, &filter, 200).await? {
-        rows.push(vec!["(nobody's)".to_owned(), item.provider, item.reason, item.detail]);
+    let items = inbox::items(&mut session, OrganizationId::PLATFORM, &filter, 200).await?;
+    let row = |item: inbox::QuarantineEntry| {
+        vec!["(nobody's)".to_owned(), item.provider, item.reason, item.detail]
+    };
+    lists.push(items.into_iter().map(row).collect());
+    let total: usize = lists.iter().map(Vec::len).sum();
+    say!("\nGenuine, kept whole, answered 200, and waiting to be replayed: {total} items");
+    // Some of everybody's, one of those that are alike.
+    let mut rows = Vec::new();
+    for mut list in lists {
+        list.dedup();
+        list.truncate(EACH);
+        rows.append(&mut list);
     }
-    println!(
-        "\nGenuine, kept whole, answered 200, and waiting to be replayed: {} items",
-        rows.len()
-    );
-    rows.dedup();
-    rows.truncate(24);
     table::print(&["kept by", "provider", "reason", "why"], &rows, WIDTH);
+    if total > rows.len() {
+        say!("  … and {} more", total - rows.len());
+    }
     Ok(())
 }
 
@@ -130,11 +143,11 @@ pub(super) async fn timeline(api: &Api, lead: &Value) -> anyhow::Result<()> {
     let path = format!("/api/v1/crm/communications?lead_id={}&limit=200", text(&lead["id"]));
     let page = api.get(&path).await?;
     let items = page["items"].as_array().context("the timeline has no items")?;
-    println!("\n{} ({}): {} in all", text(&lead["name"]), text(&lead["phone"]), page["total"]);
+    say!("\n{} ({}): {} in all", text(&lead["name"]), text(&lead["phone"]), page["total"]);
     let newest = &items[..items.len().min(ROWS)];
     let rows: Vec<Vec<String>> = newest.iter().rev().map(row).collect();
     if items.len() > newest.len() {
-        println!("  … the newest {}:", newest.len());
+        say!("  … the newest {}:", newest.len());
     }
     table::print(&["when (UTC)", "channel", "by", "", "status", "what"], &rows, WIDTH);
     Ok(())
@@ -154,7 +167,11 @@ fn row(item: &Value) -> Vec<String> {
             let recordings = item["metadata"]["recordings"].as_array().map_or(0, Vec::len);
             let recorded = if recordings > 0 { ", recorded" } else { "" };
             let said = if words.is_empty() { String::new() } else { format!(": “{words}”") };
-            format!("call {outcome}{length}{recorded}{said}")
+            let state = match outcome.is_empty() {
+                true => text(&item["status"]).replace('_', " "),
+                false => outcome,
+            };
+            format!("call {state}{length}{recorded}{said}")
         }
         _ => format!("[{kind}] {words}"),
     };
@@ -169,8 +186,8 @@ fn row(item: &Value) -> Vec<String> {
 }
 
 pub(super) fn invitation(base: &str, api: &Api, lead: &Value) {
-    println!("\nThe API, with its documentation at {base}/docs. Try:\n");
-    println!("  curl -s '{base}/api/v1/crm/communications?lead_id={}' \\", text(&lead["id"]));
-    println!("    -H 'Authorization: Bearer {}' \\", api.key);
-    println!("    -H 'X-Org-Id: {}'", api.organization);
+    say!("\nThe API, with its documentation at {base}/docs. Try:\n");
+    say!("  curl -s '{base}/api/v1/crm/communications?lead_id={}' \\", text(&lead["id"]));
+    say!("    -H 'Authorization: Bearer {}' \\", api.key);
+    say!("    -H 'X-Org-Id: {}'", api.organization);
 }

@@ -29,12 +29,13 @@ pub(super) struct Delivered {
     pub(super) refused: usize,
 }
 
-pub(super) async fn tell(gateway: &Gateway, base: &str) -> anyhow::Result<()> {
+/// `goes_on`: the gateway can be asked afterwards.
+pub(super) async fn tell(gateway: &Gateway, base: &str, goes_on: bool) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().build().context("the HTTP client cannot be made")?;
     let aurora = organization(gateway, base, &http, "Aurora Dental", "BR").await?;
     let borealis = organization(gateway, base, &http, "Borealis Motors", "AR").await?;
-    println!("Two organizations: Aurora Dental (a clinic) and Borealis Motors (a car dealer).");
+    say!("Two organizations: Aurora Dental (a clinic) and Borealis Motors (a car dealer).");
     let mut own = OwnUrls::new();
     for provider in PROVIDERS {
         for account in sandbox::accounts(provider) {
@@ -57,10 +58,10 @@ pub(super) async fn tell(gateway: &Gateway, base: &str) -> anyhow::Result<()> {
         created.push((api, api.post("/api/v1/leads", body).await?));
     }
 
-    println!(
+    say!(
         "\nEvery recorded webhook is delivered over HTTP, signed as its provider signs; then a third of them again,"
     );
-    println!("and a third with a signature that is not genuine:\n");
+    say!("and a third with a signature that is not genuine:\n");
     let mut delivered = BTreeMap::new();
     for provider in PROVIDERS {
         delivered.insert(provider.name, deliver_all(&http, base, provider, &own).await?);
@@ -68,11 +69,13 @@ pub(super) async fn tell(gateway: &Gateway, base: &str) -> anyhow::Result<()> {
     show::deliveries(&http, base, &delivered).await?;
     show::quarantine(gateway, &[("Aurora Dental", &aurora), ("Borealis Motors", &borealis)])
         .await?;
-    println!("\nThe leads' timelines, messages and calls in one order:");
+    say!("\nThe leads' timelines, messages and calls in one order:");
     for (api, lead) in &created {
         show::timeline(api, lead).await?;
     }
-    show::invitation(base, &aurora, &created[0].1);
+    if goes_on {
+        show::invitation(base, &aurora, &created[0].1);
+    }
     Ok(())
 }
 

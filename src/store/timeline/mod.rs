@@ -14,9 +14,41 @@ use self::row::Row;
 use self::sql::{Plan, Scope};
 use super::leads::like_pattern;
 use super::session::on;
-use super::{Engine, Session, StoreError};
+use super::{Engine, Session, StoreError, contacts, leads};
 use crate::ids;
 use crate::model::{Communication, CommunicationFilter, CommunicationPage, Cursor, OrganizationId};
+
+/// Whose communications a page is of.
+struct Whose {
+    scope: Scope,
+    person: Option<Uuid>,
+}
+
+/// Whose communications the filter asks for; `None` if it names a lead and somebody who is not that lead's contact.
+/// A contact that was merged into another stands for that one, where its history is now.
+async fn whose(
+    session: &mut Session,
+    organization: OrganizationId,
+    filter: &CommunicationFilter,
+) -> Result<Option<Whose>, StoreError> {
+    let contact = match filter.contact_id {
+        Some(id) => contacts::standing(session, organization, id).await?.or(Some(id)),
+        None => None,
+    };
+    let (scope, person) = match (filter.lead_id, contact) {
+        (Some(lead), None) => (Scope::Lead, Some(lead.0)),
+        (Some(lead), Some(contact)) => {
+            let found = leads::get(session, organization, lead).await?;
+            if found.is_none_or(|lead| lead.contact_id != contact) {
+                return Ok(None);
+            }
+            (Scope::Lead, Some(lead.0))
+        }
+        (None, Some(contact)) => (Scope::Contact, Some(contact.0)),
+        (None, None) => (Scope::Organization, None),
+    };
+    Ok(Some(Whose { scope, person }))
+}
 
 /// A page of an organization's communications, newest first.
 pub async fn page(
@@ -26,15 +58,13 @@ pub async fn page(
     cursor: Cursor,
     limit: i64,
 ) -> Result<CommunicationPage, StoreError> {
-    let scope = match (filter.lead_id, filter.contact_id) {
-        (Some(_), _) => Scope::Lead,
-        (None, Some(_)) => Scope::Contact,
-        (None, None) => Scope::Organization,
-    };
     let with_total = matches!(cursor, Cursor::Offset(_));
+    let Some(Whose { scope, person }) = whose(session, organization, filter).await? else {
+        let total = with_total.then_some(0);
+        return Ok(CommunicationPage { items: Vec::new(), total, next: None });
+    };
     let narrow = filter.channel.is_some() || filter.direction.is_some() || filter.search.is_some();
     let plan = Plan { engine: session.engine(), scope, with_total, narrow };
-    let person = filter.lead_id.map(|id| id.0).or(filter.contact_id.map(|id| id.0));
     let (below, offset) = match cursor {
         Cursor::Offset(offset) => (filter.until.map_or(Uuid::max(), ids::first_at), offset),
         Cursor::Before(id) => (filter.until.map_or(id, |until| id.min(ids::first_at(until))), 0),

@@ -201,12 +201,18 @@ impl TestGateway {
         self.front.clone()
     }
 
-    pub async fn send(&self, mut request: Request<Bytes>) -> Answer {
+    pub async fn send(&self, request: Request<Bytes>) -> Answer {
+        self.send_from(request, None).await
+    }
+
+    /// A request that came from this address.
+    pub async fn send_from(&self, mut request: Request<Bytes>, peer: Option<&str>) -> Answer {
+        let peer = peer.map(|peer| peer.parse().unwrap());
         // As every client on a socket does.
         let length = request.body().len();
         request.headers_mut().entry(header::CONTENT_LENGTH).or_insert(length.into());
         let request = request.map(Body::from);
-        let response = self.front.call(request, None).await;
+        let response = self.front.call(request, peer).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }

@@ -41,6 +41,7 @@ impl Program {
     }
 
     pub async fn serve_at(database: &Database, port: u16, settings: &[&str]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut command = command(database);
         command.arg("--listen").arg(format!("127.0.0.1:{port}"));
         for setting in settings {

@@ -1,0 +1,137 @@
+//! Settings from every source, and what is said of wrong ones.
+
+use super::*;
+
+/// What comes of these variables and overrides.
+fn load(environment: &[(&str, &str)], overrides: &[&str]) -> Result<Config, String> {
+    let environment = environment.iter().map(|(name, value)| {
+        let name =
+            if *name == "DATABASE_URL" { (*name).to_owned() } else { environment_name(name) };
+        (name, (*value).to_owned())
+    });
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    let figment = gather(None, environment, &overrides).map_err(|error| error.to_string())?;
+    Config::of(&figment).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_defaults_are_a_valid_configuration() {
+    load(&[], &[]).unwrap();
+}
+
+#[test]
+fn an_override_is_typed_and_its_name_is_checked() {
+    assert_eq!(load(&[], &["intake.writers=2"]).unwrap().intake.writers, 2);
+    assert_eq!(load(&[], &["log.level=debug"]).unwrap().log.level, "debug");
+    assert!(load(&[], &["log.levle=debug"]).unwrap_err().contains("no such setting"));
+    let error = load(&[], &["intake.writers=many"]).unwrap_err();
+    assert!(error.starts_with("intake.writers: ") && error.contains("command line"), "{error}");
+    assert_eq!(load(&[], &["intake.writers=9"]).unwrap_err(), "intake.writers: must be 1 to 4");
+    let both = load(&[("intake.writers", "3")], &["intake.writers=2"]).unwrap();
+    assert_eq!(both.intake.writers, 2, "the command line wins");
+}
+
+#[test]
+fn a_secret_is_a_text_whatever_it_looks_like() {
+    for secret in ["1234567890123456", "1e5", "true", "[x]", "{x = 1}", "\"quoted\"", "2026-11-01"]
+    {
+        let plain = secret.trim_matches('"');
+        let config = load(&[("auth.jwt_secret", secret)], &[]).unwrap();
+        assert_eq!(config.auth.jwt_secret.expose_secret(), plain);
+        let config = load(&[], &[&format!("metrics.token={secret}")]).unwrap();
+        assert_eq!(config.metrics.token.expose_secret(), plain);
+    }
+    let config = load(&[("DATABASE_URL", "sqlite:a"), ("database.url", "sqlite:b")], &[]).unwrap();
+    assert_eq!(config.database.url.expose_secret(), "sqlite:b");
+}
+
+#[test]
+fn a_list_may_be_given_with_commas_or_as_toml() {
+    for text in [
+        "10.0.0.0/8,192.0.2.7/32",
+        "10.0.0.0/8, 192.0.2.7/32",
+        "[\"10.0.0.0/8\", \"192.0.2.7/32\"]",
+    ] {
+        assert_eq!(
+            load(&[("server.trusted_proxies", text)], &[]).unwrap().server.trusted_proxies.len(),
+            2
+        );
+        let set = format!("server.trusted_proxies={text}");
+        assert_eq!(load(&[], &[&set]).unwrap().server.trusted_proxies.len(), 2);
+    }
+    for (text, count) in [("10.0.0.0/8", 1), ("\"10.0.0.0/8\"", 1), ("", 0), ("[]", 0)] {
+        let config = load(&[("server.trusted_proxies", text)], &[]).unwrap();
+        assert_eq!(config.server.trusted_proxies.len(), count, "{text}");
+    }
+    let error = load(&[("server.trusted_proxies", "10.0.0.0/8,here")], &[]).unwrap_err();
+    assert!(error.starts_with("server.trusted_proxies"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_by_name() {
+    for (setting, reason) in [
+        ("auth.jwks_url=identity.example.com", "auth.jwks_url: must be an http(s) URL"),
+        ("auth.jwks_url=file:///etc/keys", "auth.jwks_url: must be an http(s) URL"),
+        ("log.level=loud", "log.level: must be"),
+        ("log.level=info,sqlx=loud", "log.level: must be"),
+        ("log.format=xml", "log.format: must be"),
+        (
+            "database.url=mysql://root:hunter2@localhost/x",
+            "database.url: must be sqlite: or postgres:",
+        ),
+        ("database.url=switchboard.db", "database.url: must be sqlite: or postgres:"),
+        ("database.api_url=sqlite:hunter2", "database.api_url: must be postgres:"),
+        ("server.public_url=gateway.example.com", "server.public_url: must be"),
+    ] {
+        let error = load(&[], &[setting]).unwrap_err();
+        assert!(error.starts_with(reason) && !error.contains("hunter2"), "{setting}: {error}");
+    }
+    for setting in
+        ["log.level=info,sqlx=warn", "log.level=OFF", "database.url=postgresql://localhost/x"]
+    {
+        load(&[], &[setting]).unwrap();
+    }
+}
+
+#[test]
+fn no_error_shows_a_secret() {
+    let folder =
+        std::env::temp_dir().join(format!("switchboard_test_config_{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("wrong.toml");
+    for text in [
+        "[auth]\njwt_secret = 4711",
+        "[auth]\njwt_secret = [\"4711\"]",
+        "[auth]\njwt_secret = 4711 and more",
+        "auth = 4711",
+        "database = \"postgres://u:4711@host/db\"",
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let error = Config::load(Some(&file), &[]).unwrap_err().to_string();
+        assert!(error.contains("wrong.toml") || error.contains("TOML"), "{error}");
+        assert!(!error.contains("4711"), "{error}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    for set in [
+        "auth.jwt_secret:4711",
+        "auth.jwt_secret 4711",
+        "auth.jwt_secret 4711=",
+        "database.url:4711?x=1",
+    ] {
+        let error = load(&[], &[set]).unwrap_err();
+        assert!(!error.contains("4711"), "{error}");
+    }
+}
+
+#[test]
+fn the_settings_are_shown_as_a_file_has_them_without_secrets() {
+    let overrides =
+        ["auth.jwt_secret=4711".to_owned(), "server.trusted_proxies=10.0.0.0/8".to_owned()];
+    let shown = Config::show(None, &overrides).unwrap();
+    let of = |name: &str| shown.iter().find(|(s, _)| s.name == name).unwrap().1.clone();
+    assert_eq!(of("auth.jwt_secret"), "[REDACTED]");
+    assert_eq!(of("metrics.token"), "(not set)");
+    assert_eq!(of("server.trusted_proxies"), "[\"10.0.0.0/8\"]");
+    assert_eq!(of("intake.writers"), "1");
+    assert_eq!(of("server.listen"), "\"127.0.0.1:8080\"");
+}
