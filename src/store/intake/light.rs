@@ -10,7 +10,7 @@
 //!   a head. Therefore it is looked for afterwards: whoever parks holds the head, and has committed by then.
 //! - It is idempotent: whoever is not told how it ended may run it again.
 //!
-//! People who are not remembered are made known in a transaction of their own before.
+//! People who are not remembered are made known before, in a transaction of their own.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ use super::identities::{Identities, Memory};
 use super::messages::{self, Row, Stored};
 use super::people::{self, Person};
 use super::writer::{Work, Writer, people_of};
-use super::{changes, quarantine};
+use super::{changes, quarantine, strangers};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{OrganizationId, Receipt, Submission};
@@ -106,7 +106,9 @@ pub(super) async fn write(
     let people = people_of(&works);
     let unknown: Vec<&Person<'_>> =
         people.iter().filter(|person| !identities.remembers(person)).collect();
-    if !unknown.is_empty() {
+    if !unknown.is_empty()
+        && !strangers::make_known(store, ids, now, &mut identities, &unknown).await?
+    {
         let organizations = unknown.iter().map(|person| person.organization_id);
         let mut writer = begin(store, ids, now, identities, organizations).await?;
         people::make_known(&mut writer, &unknown).await?;

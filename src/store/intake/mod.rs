@@ -15,6 +15,7 @@ mod messages;
 mod people;
 mod quarantine;
 mod queue;
+mod strangers;
 mod writer;
 
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};

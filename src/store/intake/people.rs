@@ -1,5 +1,6 @@
 //! Who is at the other end: finds or makes the contact and the identities of everyone a batch names.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use providers::Address;
@@ -8,9 +9,10 @@ use uuid::Uuid;
 use super::Writer;
 use super::identities::{AddressKey, Remembered, address_key, name_digest};
 use crate::clock::Timestamp;
+use crate::ids::Ids;
 use crate::model::{ContactId, IdentityId, OrganizationId};
 use crate::store::bulk::{Column, Rows};
-use crate::store::{StoreError, merges};
+use crate::store::{Session, StoreError, merges};
 
 /// A person somebody in the batch speaks of.
 #[derive(Debug, Clone)]
@@ -25,10 +27,10 @@ pub(super) struct Person<'a> {
 
 /// An identity that exists, or will when the batch is written.
 #[derive(Debug, Clone)]
-struct Known {
-    identity: IdentityId,
-    contact: ContactId,
-    name: Option<String>,
+pub(super) struct Known {
+    pub(super) identity: IdentityId,
+    pub(super) contact: ContactId,
+    pub(super) name: Option<String>,
 }
 
 type Found = (OrganizationId, IdentityId, ContactId, String, String, String, Option<String>);
@@ -51,7 +53,7 @@ pub(super) async fn make_known(
     if unknown.is_empty() {
         return Ok(());
     }
-    let mut directory = load(writer, unknown).await?;
+    let mut directory = load(&mut writer.session, unknown).await?;
     for person in unknown {
         place(writer, &mut directory, person).await?;
     }
@@ -60,16 +62,16 @@ pub(super) async fn make_known(
 
 /// What the store knows of these addresses and of other spellings of them, and what is to be added.
 #[derive(Default)]
-struct Directory {
-    known: HashMap<AddressKey, Known>,
+pub(super) struct Directory {
+    pub(super) known: HashMap<AddressKey, Known>,
     /// (organization, kind, match key) of a line to the contact that has it in any spelling.
     lines: HashMap<(OrganizationId, &'static str, String), ContactId>,
-    contacts: Vec<(OrganizationId, ContactId, Option<String>, Timestamp)>,
-    identities: Vec<NewIdentity>,
+    pub(super) contacts: Vec<NewContact>,
+    pub(super) identities: Vec<NewIdentity>,
     renamed: Vec<(OrganizationId, IdentityId, String)>,
 }
 
-struct NewIdentity {
+pub(super) struct NewIdentity {
     organization_id: OrganizationId,
     id: IdentityId,
     contact: ContactId,
@@ -78,7 +80,10 @@ struct NewIdentity {
     username: Option<String>,
 }
 
-async fn load(writer: &mut Writer<'_>, people: &[&Person<'_>]) -> Result<Directory, StoreError> {
+pub(super) async fn load(
+    session: &mut Session,
+    people: &[&Person<'_>],
+) -> Result<Directory, StoreError> {
     let mut lines: Vec<(Uuid, &'static str, String)> = people
         .iter()
         .flat_map(|person| person.addresses.iter().map(|address| (person.organization_id, address)))
@@ -91,7 +96,7 @@ async fn load(writer: &mut Writer<'_>, people: &[&Person<'_>]) -> Result<Directo
         .column("kd", Column::Text(lines.iter().map(|(_, kind, _)| *kind).collect()))
         .column("mk", Column::Text(lines.iter().map(|(_, _, key)| key.as_str()).collect()))
         .query(
-            &mut writer.session,
+            session,
             "select i.organization_id, i.id, i.contact_id, i.kind, i.value, i.match_key, i.name
              from k join contact_identities i
              on i.organization_id = k.o and i.kind = k.kd and i.match_key = k.mk",
@@ -145,7 +150,7 @@ async fn place(
                 }
                 known.clone()
             }
-            None => directory.add(writer, person, address, contact),
+            None => directory.add(writer.ids, person, address, contact),
         };
         let name = name_digest(known.name.as_deref());
         writer.identities.learn(key, Remembered { identity: known.identity, contact, name });
@@ -155,7 +160,7 @@ async fn place(
 
 /// The contacts that have any of the person's addresses: those with exactly the address first, business-scoped user
 /// ids before numbers (a number may pass to somebody else), then those with another spelling of it.
-fn contacts_of(directory: &Directory, person: &Person<'_>) -> Vec<ContactId> {
+pub(super) fn contacts_of(directory: &Directory, person: &Person<'_>) -> Vec<ContactId> {
     let organization = person.organization_id;
     let mut exact: Vec<(bool, ContactId)> = Vec::new();
     let mut similar = Vec::new();
@@ -177,15 +182,15 @@ fn contacts_of(directory: &Directory, person: &Person<'_>) -> Vec<ContactId> {
 }
 
 impl Directory {
-    fn add(
+    pub(super) fn add(
         &mut self,
-        writer: &Writer<'_>,
+        ids: &Ids,
         person: &Person<'_>,
         address: &Address,
         contact: ContactId,
     ) -> Known {
         let organization_id = person.organization_id;
-        let id = IdentityId(writer.ids.next());
+        let id = IdentityId(ids.next());
         let name = person.name.map(ToOwned::to_owned);
         let known = Known { identity: id, contact, name: name.clone() };
         self.known.insert(address_key(organization_id, address), known.clone());
@@ -208,22 +213,27 @@ impl Directory {
     }
 }
 
-async fn write(writer: &mut Writer<'_>, directory: Directory) -> Result<(), StoreError> {
-    let Directory { contacts, identities, renamed, .. } = directory;
-    let created: Vec<Timestamp> = vec![writer.now; contacts.len()];
+type NewContact = (OrganizationId, ContactId, Option<String>, Timestamp);
+
+pub(super) fn contact_columns(contacts: &[NewContact], now: Timestamp) -> Rows<'_> {
     Rows::new()
         .column("organization_id", Column::Uuid(contacts.iter().map(|c| c.0.0).collect()))
         .column("id", Column::Uuid(contacts.iter().map(|c| c.1.0).collect()))
         .column("name", Column::MaybeText(contacts.iter().map(|c| c.2.as_deref()).collect()))
-        .column("created_at", Column::Time(created.clone()))
-        .column("updated_at", Column::Time(created))
-        .insert(&mut writer.session, "contacts", "")
-        .await?;
-    for (organization, contact, _, _) in &contacts {
-        writer.outbox.push(*organization, "contact.created", contact.0, None);
-    }
-    let keys: Vec<_> = identities.iter().map(|new| new.address.match_key()).collect();
-    let rows = &identities;
+        .column("created_at", Column::Time(vec![now; contacts.len()]))
+        .column("updated_at", Column::Time(vec![now; contacts.len()]))
+}
+
+/// What all spellings of the identities' addresses have in common.
+pub(super) fn match_keys(identities: &[NewIdentity]) -> Vec<Cow<'_, str>> {
+    identities.iter().map(|new| new.address.match_key()).collect()
+}
+
+pub(super) fn identity_columns<'r>(
+    rows: &'r [NewIdentity],
+    keys: &'r [Cow<'_, str>],
+    now: Timestamp,
+) -> Rows<'r> {
     Rows::new()
         .column("organization_id", Column::Uuid(rows.iter().map(|r| r.organization_id.0).collect()))
         .column("id", Column::Uuid(rows.iter().map(|r| r.id.0).collect()))
@@ -233,7 +243,17 @@ async fn write(writer: &mut Writer<'_>, directory: Directory) -> Result<(), Stor
         .column("match_key", Column::Text(keys.iter().map(AsRef::as_ref).collect()))
         .column("name", Column::MaybeText(rows.iter().map(|r| r.name.as_deref()).collect()))
         .column("username", Column::MaybeText(rows.iter().map(|r| r.username.as_deref()).collect()))
-        .column("created_at", Column::Time(vec![writer.now; rows.len()]))
+        .column("created_at", Column::Time(vec![now; rows.len()]))
+}
+
+async fn write(writer: &mut Writer<'_>, directory: Directory) -> Result<(), StoreError> {
+    let Directory { contacts, identities, renamed, .. } = directory;
+    contact_columns(&contacts, writer.now).insert(&mut writer.session, "contacts", "").await?;
+    for (organization, contact, _, _) in &contacts {
+        writer.outbox.push(*organization, "contact.created", contact.0, None);
+    }
+    let keys = match_keys(&identities);
+    identity_columns(&identities, &keys, writer.now)
         .insert(&mut writer.session, "contact_identities", "")
         .await?;
     Rows::new()
