@@ -1,12 +1,12 @@
 //! `/api/v1/audit-log`: who did what.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::extract::{Access, Query, cursor, limit};
 use super::times::At;
 use super::{App, Problem};

@@ -1,12 +1,12 @@
 //! `/api/v1/calls`: calls, and what became known of each.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::communications::{CommunicationView, direction};
 use super::extract::{Access, Id, Query, cursor, limit};
 use super::times::At;

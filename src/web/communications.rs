@@ -1,6 +1,5 @@
 //! `/api/v1/crm/communications`: the timeline.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use providers::{Channel, Direction};
@@ -9,6 +8,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::body::Json;
 use super::extract::{Access, Query, cursor, instant, limit};
 use super::times::At;

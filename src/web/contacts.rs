@@ -1,12 +1,12 @@
 //! `/api/v1/contacts`: people, every way to reach them, and merging them.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::body::Json;
 use super::extract::{Access, Id, Query, cursor, limit};
 use super::times::At;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use axum::Json as Answer;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::communications::CommunicationView;
 use super::extract::{Access, Query, limit};
 use super::times::At;

@@ -1,6 +1,5 @@
 //! `/api/v1/webhook-inbox`: webhooks as they came, and what of them waits for a person, a route or a fix.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::body::Json;
 use super::extract::{Access, Id, Query, cursor, instant, limit};
 use super::times::At;

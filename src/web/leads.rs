@@ -1,12 +1,12 @@
 //! `/api/v1/leads`: the CRM's view of a contact.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::body::Json;
 use super::extract::{Access, Id, Query, cursor, limit};
 use super::times::At;

@@ -2,6 +2,7 @@
 //! it; they decide nothing.
 
 mod accounts;
+mod answer;
 mod audit;
 mod auth;
 mod body;

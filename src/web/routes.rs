@@ -1,12 +1,12 @@
 //! `/api/v1/routes`: which account carries which of our lines.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::answer::Answer;
 use super::body::Json;
 use super::extract::{Access, Id};
 use super::times::At;

@@ -1,12 +1,12 @@
 //! `/api/v1/crm/communications/voip/call-completed`: telephone systems report calls.
 
-use axum::Json as Answer;
 use axum::extract::State;
 use providers::CallStage;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::answer::Answer;
 use super::body::Json;
 use super::communications::{CommunicationView, direction};
 use super::extract::Telephony;
