@@ -56,6 +56,13 @@ impl Table {
         }
     }
 
+    fn by_person(self) -> &'static str {
+        match self {
+            Table::Messages => "indexed by messages_person",
+            Table::Calls => "indexed by call_logs_person",
+        }
+    }
+
     fn text(self) -> &'static str {
         match self {
             Table::Messages => "content",
@@ -142,13 +149,18 @@ impl Plan {
 
     /// SQLite has no lateral joins: the ids of the page first, from the indexes, and then the rows.
     fn sqlite_page(self) -> String {
-        let of_person = match self.scope {
-            Scope::Organization => "",
-            Scope::Lead | Scope::Contact => "and t.identity_id in (select id from who)",
+        // Left to itself, SQLite would read the organization's whole history, newest first, until it has met enough of the
+        // person's.
+        let of_person = |table: Table| match self.scope {
+            Scope::Organization => ("", ""),
+            Scope::Lead | Scope::Contact => {
+                (table.by_person(), "and t.identity_id in (select id from who)")
+            }
         };
         let branch = |table: Table| {
             let (name, conditions) = (table.name(), self.conditions(table));
-            format!("select t.id from {name} t where {conditions} {of_person}")
+            let (index, of_person) = of_person(table);
+            format!("select t.id from {name} t {index} where {conditions} {of_person}")
         };
         let [messages, calls] = TABLES.map(branch);
         let ids = format!("{messages} union all {calls} order by 1 desc limit $5 offset $6");
