@@ -9,7 +9,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use providers::{Batch, Inbound, KeyId, Line, Provider, Rejection};
 
-use super::receive::{Endpoint, Refused};
 use crate::gateway::{DirectoryAccount, RoutedLine, Snapshot};
 use crate::model::{AccountId, OrganizationId};
 
@@ -23,12 +22,32 @@ const WORK: usize = 4 << 20;
 const WORK_OF_SECRET: usize = 1 << 10;
 const WORK_OF_PUBLIC_KEY: usize = 64 << 10;
 
+/// Where a webhook was called.
+#[derive(Debug, Clone, Copy)]
+pub enum Endpoint {
+    /// At an account's own URL.
+    Account(&'static Provider, AccountId),
+    /// At the URL that all accounts of a provider share.
+    Shared(&'static Provider),
+}
+
+/// Why nobody proves a request.
+#[derive(Debug)]
+pub(super) enum Unproven {
+    /// No key fits.
+    Rejected(Rejection),
+    /// There is no such account.
+    UnknownAccount,
+    /// The account, or any that could be meant, is there and its credentials cannot be opened.
+    Locked,
+}
+
 /// The account that proves the request, and what it says.
 pub(super) fn verify(
     snapshot: &Snapshot,
     endpoint: Endpoint,
     inbound: &Inbound,
-) -> Result<(Arc<DirectoryAccount>, Batch), Refused> {
+) -> Result<(Arc<DirectoryAccount>, Batch), Unproven> {
     let provider = match endpoint {
         Endpoint::Account(provider, id) => return by_account(snapshot, provider, id, inbound),
         Endpoint::Shared(provider) => provider,
@@ -52,8 +71,8 @@ pub(super) fn verify(
     }
     match snapshot.has_locked(provider) {
         // It may be genuine, and must come again once its key can be opened.
-        true if rejection == Rejection::SignatureMismatch => Err(Refused::Locked),
-        _ => Err(Refused::Rejected(rejection)),
+        true if rejection == Rejection::SignatureMismatch => Err(Unproven::Locked),
+        _ => Err(Unproven::Rejected(rejection)),
     }
 }
 
@@ -62,13 +81,14 @@ fn by_account(
     provider: &Provider,
     id: AccountId,
     inbound: &Inbound,
-) -> Result<(Arc<DirectoryAccount>, Batch), Refused> {
+) -> Result<(Arc<DirectoryAccount>, Batch), Unproven> {
     let account = snapshot.account(id).filter(|a| std::ptr::eq(a.provider, provider));
     let Some(account) = account else {
         let locked = snapshot.is_locked(provider, id);
-        return Err(if locked { Refused::Locked } else { Refused::UnknownAccount });
+        return Err(if locked { Unproven::Locked } else { Unproven::UnknownAccount });
     };
-    Ok((Arc::clone(account), receive(account, inbound)?))
+    let batch = receive(account, inbound).map_err(Unproven::Rejected)?;
+    Ok((Arc::clone(account), batch))
 }
 
 fn receive(account: &DirectoryAccount, inbound: &Inbound) -> Result<Batch, Rejection> {
@@ -137,5 +157,14 @@ impl<'s> Tries<'s> {
         *of_one += 1;
         self.left = self.left.saturating_sub(self.cost);
         true
+    }
+}
+
+impl Endpoint {
+    /// The provider that calls there.
+    pub fn provider(self) -> &'static Provider {
+        match self {
+            Endpoint::Account(provider, _) | Endpoint::Shared(provider) => provider,
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use providers::{Batch, Event, EventKind, Inbound, Line, Provider, Rejection, Reply};
 
-use super::prove;
+pub use super::prove::Endpoint;
+use super::prove::{self, Unproven};
 use super::routing::{Authority, Destination, call_sides, line_name};
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::metrics;
@@ -20,15 +21,6 @@ use crate::store::messages::{owner_of, provider_ref};
 
 /// Headers without which a request could not be read again.
 const KEPT_HEADERS: [&str; 3] = ["content-type", "i-twilio-idempotency-token", "telnyx-timestamp"];
-
-/// Where a webhook was called.
-#[derive(Debug, Clone, Copy)]
-pub enum Endpoint {
-    /// At an account's own URL.
-    Account(&'static Provider, AccountId),
-    /// At the URL that all accounts of a provider share.
-    Shared(&'static Provider),
-}
 
 /// A webhook that was written.
 #[derive(Debug)]
@@ -297,17 +289,12 @@ fn observe(provider: &'static Provider, result: &Result<Accepted, Refused>, took
     metrics::webhook(provider.name, outcome, took);
 }
 
-impl Endpoint {
-    /// The provider that calls there.
-    pub fn provider(self) -> &'static Provider {
-        match self {
-            Endpoint::Account(provider, _) | Endpoint::Shared(provider) => provider,
+impl From<Unproven> for Refused {
+    fn from(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Rejected(rejection) => Self::Rejected(rejection),
+            Unproven::UnknownAccount => Self::UnknownAccount,
+            Unproven::Locked => Self::Locked,
         }
-    }
-}
-
-impl From<Rejection> for Refused {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
     }
 }

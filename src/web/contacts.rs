@@ -255,7 +255,7 @@ pub(super) async fn merge(
     Ok((StatusCode::CREATED, Answer(merge.into())))
 }
 
-/// Takes a merge back: what moved returns, but for what a later merge has moved on.
+/// Takes a merge back: what moved returns. If the contact it kept was merged further, that merge is to be taken back first (409).
 #[utoipa::path(post, path = "/api/v1/contact-merges/{id}/undo", tag = "contacts", params(("id" = Uuid, Path)), responses(
     (status = 200, body = MergeView),
     (status = 404, body = Problem, content_type = "application/problem+json"),
