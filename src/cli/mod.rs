@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::clock::Clock;
 use crate::config::{Config, Setting};
 use crate::gateway::Gateway;
+use crate::store::Store;
 
 /// A self-hosted, multi-tenant communications gateway with two providers for every channel.
 #[derive(Debug, Parser)]
@@ -151,13 +152,21 @@ impl SettingArgs {
 /// A gateway for one command, its schema up to date.
 async fn open(config: Config) -> anyhow::Result<Arc<Gateway>> {
     logging::start(&config.log.level, &config.log.format)?;
-    let store = crate::gateway::open_store(&config).await?;
-    store.migrate().await.context("the schema cannot be brought up to date")?;
-    store.close().await;
+    bring_up_to_date(&config).await?;
     Ok(Gateway::start(config, Clock::System).await?)
 }
 
+/// Brings the schema up to date, and says why if the database is not to be reached at all.
+async fn bring_up_to_date(config: &Config) -> anyhow::Result<()> {
+    Store::reach(&config.database_url()).await.context("the database cannot be reached")?;
+    let store = crate::gateway::open_store(config).await?;
+    store.migrate().await.context("the schema cannot be brought up to date")?;
+    store.close().await;
+    Ok(())
+}
+
 async fn migrate(config: &Config) -> anyhow::Result<()> {
+    Store::reach(&config.database_url()).await.context("the database cannot be reached")?;
     let store = crate::gateway::open_store(config).await?;
     let (before, _) = store.schema_version().await?;
     store.migrate().await.context("the schema cannot be brought up to date")?;

@@ -6,7 +6,7 @@ use super::logging;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::flow::organizations;
-use crate::gateway::{Gateway, open_store};
+use crate::gateway::Gateway;
 use crate::jobs::Jobs;
 use crate::metrics;
 use crate::web::{App, Server};
@@ -14,9 +14,7 @@ use crate::web::{App, Server};
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     logging::start(&config.log.level, &config.log.format)?;
     let recorder = metrics::install().context("metrics cannot be recorded")?;
-    let store = open_store(&config).await?;
-    store.migrate().await.context("the schema cannot be brought up to date")?;
-    store.close().await;
+    super::bring_up_to_date(&config).await?;
     let gateway = Gateway::start(config, Clock::System).await?;
     if let Some((organization, key)) = organizations::first_start(&gateway).await? {
         say!(
