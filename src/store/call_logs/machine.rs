@@ -63,6 +63,8 @@ impl CallRow {
         now: Timestamp,
     ) {
         self.processed_at = now;
+        // News may come in any order; the call began with the first of what is told. Its place on the timeline stays.
+        self.occurred_at = self.occurred_at.min(at);
         fill(&mut self.session_id, progress.call.session.as_ref());
         fill(&mut self.parent_call_id, progress.call.parent.as_ref());
         fill(&mut self.control_id, progress.call.control.as_ref());

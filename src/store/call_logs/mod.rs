@@ -226,7 +226,8 @@ const ON_CONFLICT: &str = "on conflict (organization_id, id) do update set
     duration_seconds = excluded.duration_seconds, cost_nanos = excluded.cost_nanos,
     cost_currency = excluded.cost_currency, recordings = excluded.recordings,
     transcript = excluded.transcript, metadata = excluded.metadata, answered_at = excluded.answered_at,
-    ended_at = excluded.ended_at, processed_at = excluded.processed_at";
+    ended_at = excluded.ended_at, occurred_at = excluded.occurred_at,
+    processed_at = excluded.processed_at";
 
 /// Which calls to list.
 #[derive(Debug, Clone, Default)]
