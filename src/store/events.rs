@@ -60,6 +60,14 @@ struct Row {
     data: Option<Value>,
 }
 
+/// The order in which heads are locked, by everybody, so that no two transactions wait for each other.
+pub(super) fn lock_order(organizations: impl IntoIterator<Item = OrganizationId>) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = organizations.into_iter().map(|id| id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
 impl Outbox {
     /// Locks the heads of these organizations until the session ends. From here on no other transaction writes for
     /// them, and everything that others wrote before is seen.
@@ -67,11 +75,8 @@ impl Outbox {
         session: &mut Session,
         organizations: impl IntoIterator<Item = OrganizationId>,
     ) -> Result<Self, StoreError> {
-        let mut ids: Vec<Uuid> = organizations.into_iter().map(|id| id.0).collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = lock_order(organizations);
         let expected = ids.len();
-        // In the order of the ids, so that no two transactions wait for each other.
         let sql = dialect!(session,
             sqlite: "select h.organization_id, h.seq from k join event_heads h on h.organization_id = k.organization_id",
             postgres: "select h.organization_id, h.seq from k join event_heads h on h.organization_id = k.organization_id

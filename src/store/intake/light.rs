@@ -26,7 +26,7 @@ use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{OrganizationId, Receipt, Submission};
 use crate::store::bulk::{Column, bind_all};
-use crate::store::events::Outbox;
+use crate::store::events::{Outbox, lock_order};
 use crate::store::session::Connection;
 use crate::store::{Engine, Store, StoreError, database};
 
@@ -199,10 +199,7 @@ async fn run(
     batch: &[&Submission],
     rows: &[Row<'_>],
 ) -> Result<HashSet<Uuid>, StoreError> {
-    let mut organizations: Vec<Uuid> =
-        rows.iter().map(|row| row.work.item.organization_id.0).collect();
-    organizations.sort_unstable();
-    organizations.dedup();
+    let organizations = lock_order(rows.iter().map(|row| row.work.item.organization_id));
     let mut tries = store.intake_connections();
     loop {
         let mut session = store.untried().await?;

@@ -4,14 +4,13 @@
 //! spelling or as several contacts is left to the long way, which holds the organization's head while it looks and writes.
 //! Two processes that meet the same stranger at once cannot both succeed: addresses are unique.
 
-use uuid::Uuid;
-
 use super::identities::{Identities, Remembered, address_key, name_digest};
 use super::people::{self, Directory, Person};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{ContactId, OrganizationId};
 use crate::store::bulk::{Column, bind_all};
+use crate::store::events::lock_order;
 use crate::store::session::Connection;
 use crate::store::{Store, StoreError};
 
@@ -65,9 +64,7 @@ pub(super) async fn make_known(
     }
     let Directory { contacts, identities: new, .. } = &directory;
     if !new.is_empty() {
-        let mut organizations: Vec<Uuid> = contacts.iter().map(|contact| contact.0.0).collect();
-        organizations.sort_unstable();
-        organizations.dedup();
+        let organizations = lock_order(contacts.iter().map(|contact| contact.0));
         let keys = people::match_keys(new);
         let Connection::Postgres(connection) = session.connection() else { return Ok(false) };
         let query = sqlx::query(MAKE_KNOWN).bind(&organizations).bind(now);
