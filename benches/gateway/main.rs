@@ -34,8 +34,11 @@ fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match arguments.first().map(String::as_str) {
-        // The load generator, in a process of its own.
-        Some("load") => runtime.block_on(load::run()),
+        // The load generator, in a process and on a thread of its own: it must take little of the machine.
+        Some("load") => {
+            let alone = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            alone.block_on(load::run());
+        }
         // One measurement, for looking into: `one CONNECTIONS PEOPLE [SETTING…]`.
         Some("one") => runtime.block_on(intake::one(&arguments[1..])),
         _ => runtime.block_on(measure(&arguments)),
