@@ -10,7 +10,9 @@ create table event_heads (
     organization_id uuid primary key,
     seq bigint not null,
     -- Events up to this number have been deleted.
-    pruned_seq bigint not null default 0
+    pruned_seq bigint not null default 0,
+    -- Whether changes wait for messages of this organization. Written by whoever holds the head.
+    waiting boolean not null default false
 ) with (fillfactor = 40);
 
 create table events (

@@ -9,7 +9,9 @@ create table event_heads (
     organization_id blob primary key,
     seq integer not null,
     -- Events up to this number have been deleted.
-    pruned_seq integer not null default 0
+    pruned_seq integer not null default 0,
+    -- Whether changes wait for messages of this organization. Written by whoever holds the head.
+    waiting integer not null default 0
 ) strict, without rowid;
 
 create table events (

@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use secrecy::ExposeSecret;
 
-use crate::{Batch, Channel, FailureClass, Inbound, KeyId, Line, Rejection, Secret, Timestamp};
+use crate::{
+    Address, Attachment, Batch, Channel, Failure, FailureClass, Inbound, KeyId, Line, MediaStep,
+    MessageRef, OutboundMessage, Pace, PairingCode, ProviderRequest, ProviderResponse, Rejection,
+    Secret, Sender, Sent, SessionReport, Step, TemplatePage, Timestamp, Told, Unfit,
+};
 
 /// One provider: a value, not a type. Everything else about it is reached through [`Provider::open`].
 #[derive(Debug)]
@@ -46,6 +50,161 @@ pub trait Account: Send + Sync + std::fmt::Debug {
     fn webhooks(&self) -> Option<&dyn Webhooks> {
         None
     }
+    /// Sending messages. `None` also where the account lacks the credentials for it.
+    fn messages(&self) -> Option<&dyn Messages> {
+        None
+    }
+    /// Asking what became of a message whose sending got no answer.
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        None
+    }
+    /// Fetching files that came with messages.
+    fn media(&self) -> Option<&dyn Media> {
+        None
+    }
+    /// Telling people that their message was read, and that we are typing.
+    fn receipts(&self) -> Option<&dyn Receipts> {
+        None
+    }
+    /// Listing the templates the provider has approved.
+    fn templates(&self) -> Option<&dyn Templates> {
+        None
+    }
+    /// Linking a device, where the account is one.
+    fn sessions(&self) -> Option<&dyn Sessions> {
+        None
+    }
+    /// Asking whether the account's credentials work.
+    fn health(&self) -> Option<&dyn Health> {
+        None
+    }
+}
+
+/// Sending messages.
+pub trait Messages {
+    /// Whether `message` keeps the limits of this account's provider, as far as that can be known without asking it.
+    /// Files need not be loaded. It never depends on the time.
+    ///
+    /// # Errors
+    /// The first member of the request that does not, and which limit it oversteps.
+    fn check(&self, message: &OutboundMessage) -> Result<(), Unfit>;
+
+    /// How sending goes on: with no answers the first request, then what follows from the answers so far (the last is the
+    /// newest). At most four requests a message.
+    ///
+    /// # Errors
+    /// What the newest answer says is wrong, or why no request can be made.
+    fn step(
+        &self,
+        message: &OutboundMessage,
+        answers: &[ProviderResponse],
+    ) -> Result<Step<Sent>, Failure>;
+
+    /// How fast this account may send on `channel`.
+    fn pace(&self, channel: Channel) -> Pace;
+
+    /// For how many hours after a person's last message anything but a template may be sent to them on `channel`; `None`
+    /// where nothing limits it.
+    fn window_hours(&self, channel: Channel) -> Option<u32> {
+        let _ = channel;
+        None
+    }
+}
+
+/// Asking what became of a message whose sending got no answer.
+pub trait Tracking {
+    /// The question. `sent_at` is when the request left us.
+    fn ask(&self, message: &OutboundMessage, sent_at: Timestamp) -> ProviderRequest;
+
+    /// What the answer says.
+    ///
+    /// # Errors
+    /// A failure of the question itself.
+    fn told(
+        &self,
+        message: &OutboundMessage,
+        sent_at: Timestamp,
+        response: &ProviderResponse,
+    ) -> Result<Told, Failure>;
+}
+
+/// Fetching files that came with messages.
+pub trait Media {
+    /// How fetching goes on: with no answers the first request. At most four requests a file.
+    ///
+    /// # Errors
+    /// What the newest answer says is wrong (a file that is gone is [`crate::Cause::Message`]), or that nothing says where
+    /// the file is.
+    fn step(&self, file: &Attachment, answers: &[ProviderResponse]) -> Result<MediaStep, Failure>;
+
+    /// What the answer to a download means, when it was not 2xx.
+    fn refused(&self, response: &ProviderResponse) -> Failure;
+}
+
+/// Telling people that their message was read, and that we are typing.
+pub trait Receipts {
+    /// The request that marks a message of `person`'s as read and, with `typing`, shows that we are typing. `None`
+    /// where the provider cannot do it on this channel. Repeating it is harmless.
+    fn read(
+        &self,
+        from: &Sender,
+        person: &Address,
+        message: &MessageRef,
+        typing: bool,
+    ) -> Option<ProviderRequest>;
+
+    /// Whether the answer says that it was done.
+    ///
+    /// # Errors
+    /// What the answer says is wrong.
+    fn done(&self, response: &ProviderResponse) -> Result<(), Failure>;
+}
+
+/// Listing templates.
+pub trait Templates {
+    /// The request for a page: the first, or the one that [`TemplatePage::next`] named.
+    fn list(&self, page: Option<&str>) -> ProviderRequest;
+
+    /// The page.
+    ///
+    /// # Errors
+    /// What the answer says is wrong.
+    fn listed(&self, response: &ProviderResponse) -> Result<TemplatePage, Failure>;
+}
+
+/// Linking a device. A session is named by the account's settings.
+pub trait Sessions {
+    /// Creates the session if there is none, with our webhook, and starts it. Repeating it is harmless.
+    fn start(&self, webhook_url: &str) -> Vec<ProviderRequest>;
+    /// Stops it; it stays linked.
+    fn stop(&self) -> ProviderRequest;
+    /// Unlinks the device.
+    fn log_out(&self) -> ProviderRequest;
+    /// Asks how it is doing.
+    fn ask(&self) -> ProviderRequest;
+    /// How it is doing.
+    ///
+    /// # Errors
+    /// A failure of the question itself.
+    fn report(&self, response: &ProviderResponse) -> Result<SessionReport, Failure>;
+    /// Asks for a QR code, or, with a telephone number, for a code to type.
+    fn pair(&self, number: Option<&str>) -> ProviderRequest;
+    /// The code.
+    ///
+    /// # Errors
+    /// What the answer says is wrong.
+    fn paired(&self, response: &ProviderResponse) -> Result<PairingCode, Failure>;
+}
+
+/// Asking whether an account's credentials work.
+pub trait Health {
+    /// The question. Repeating it is harmless.
+    fn probe(&self) -> ProviderRequest;
+    /// Whether the answer says that all is well.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn diagnose(&self, response: &ProviderResponse) -> Result<(), Failure>;
 }
 
 /// Verification and reading of webhooks, in one function, so that an unverified event cannot exist.

@@ -1,11 +1,11 @@
 //! What a message says, without a provider's words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::MessageRef;
 
 /// The kind of a media attachment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
     /// A picture.
@@ -182,7 +182,8 @@ pub struct OrderItem {
 }
 
 /// A business card, reduced to what a CRM can use; everything else stays in the raw webhook.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ContactCard {
     /// The name as the sender sees it.
     pub name: String,

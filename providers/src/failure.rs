@@ -1,5 +1,7 @@
 //! What went wrong, what to do about it, and whose fault it is: decided once, by the provider's error table.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// A failure at the provider.
@@ -11,6 +13,8 @@ pub struct Failure {
     pub code: Option<String>,
     /// The provider's explanation. Holds no secret.
     pub detail: String,
+    /// How long the provider asks us to wait before anything else is tried.
+    pub retry_after: Option<Duration>,
 }
 
 /// What to do about a failure.
@@ -47,6 +51,33 @@ pub enum Cause {
     Message,
     /// The customer-service window is closed; a template would get through.
     Window,
+}
+
+impl Failure {
+    /// A failure without a provider's code.
+    pub fn new(class: FailureClass, detail: impl Into<String>) -> Self {
+        Self { class, code: None, detail: detail.into(), retry_after: None }
+    }
+
+    /// The same with the provider's code.
+    #[must_use]
+    pub fn with_code(self, code: impl Into<String>) -> Self {
+        Self { code: Some(code.into()), ..self }
+    }
+
+    /// What an HTTP status means where the body says nothing: 429 is a rate limit, 408 and 5xx pass, except that behind
+    /// 502 and 504 the provider may have done what it was asked to. 401 and 403 are the account's fault.
+    pub fn of_status(status: http::StatusCode) -> Self {
+        use FailureClass::{Indeterminate, Permanent, RateLimited, Transient};
+        let class = match status.as_u16() {
+            429 => RateLimited(LimitScope::Account),
+            502 | 504 => Indeterminate,
+            408 | 425 | 500..=599 => Transient,
+            401 | 403 => Permanent(Cause::Account),
+            _ => Permanent(Cause::Message),
+        };
+        Self::new(class, format!("the provider answered {status}"))
+    }
 }
 
 impl FailureClass {

@@ -16,6 +16,8 @@ mod inbound;
 mod lenient;
 mod message;
 mod money;
+mod outbound;
+mod outbound_content;
 mod secret;
 mod signature;
 
@@ -23,7 +25,10 @@ pub mod meta;
 pub mod telnyx;
 pub mod twilio;
 
-pub use account::{Account, Field, Misconfigured, Provider, Settings, Webhooks};
+pub use account::{
+    Account, Field, Health, Media, Messages, Misconfigured, Provider, Receipts, Sessions, Settings,
+    Templates, Tracking, Webhooks,
+};
 pub use address::{Address, AddressError, Channel, Direction, Line, PhoneNumber};
 pub use call::{CallFact, CallProgress, CallRef, CallStage, Recording};
 pub use content::{Attachment, ContactCard, Content, MediaKind, OrderItem};
@@ -35,6 +40,14 @@ pub use failure::{Cause, Failure, FailureClass, LimitScope};
 pub use inbound::{Batch, Inbound, Rejection, Reply, Unparsed};
 pub use message::{Context, DeliveryStatus, Message, MessageRef, Referral};
 pub use money::Money;
+pub use outbound::{
+    Download, HumanPace, ListedTemplate, LoadedFile, MediaStep, OutboundMessage, Pace, PairPace,
+    PairingCode, ProviderRequest, ProviderResponse, Sender, Sent, SessionReport, SessionState,
+    Step, TemplatePage, Told, Unfit,
+};
+pub use outbound_content::{
+    Button, FileSource, ListRow, ListSection, OutboundContent, OutboundFile, Template,
+};
 pub use secret::{KeyId, Secret};
 
 /// An instant in UTC, at most microseconds fine.

@@ -1,11 +1,11 @@
 //! What people write to each other, without a provider's words.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Channel, Content, Direction, Party};
 
 /// The provider's id of a message. Opaque; compared exactly.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MessageRef(pub String);
 

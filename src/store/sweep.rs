@@ -70,15 +70,25 @@ pub async fn delete_events(
     })?)
 }
 
-/// Deletes statuses that have waited for their message since before `keep_from`.
+/// Deletes statuses that have waited for their message since before `keep_from`. The session must be a transaction.
 pub async fn delete_waiting(
     session: &mut Session,
     keep_from: Timestamp,
 ) -> Result<u64, StoreError> {
     let sql =
         "delete from waiting_changes where received_at < $1 /* every organization: a sweep */";
+    let lock = dialect!(session,
+        sqlite: "select organization_id from event_heads where waiting",
+        postgres: "select organization_id from event_heads where waiting
+                   order by organization_id for update /* every organization: a sweep */",
+    );
+    let clear = "update event_heads set waiting = false where waiting and not exists (
+                     select 1 from waiting_changes w where w.organization_id = event_heads.organization_id)";
     Ok(on!(session, |c| {
-        sqlx::query(sql).bind(keep_from).execute(c).await.map(|done| done.rows_affected())
+        // The heads are locked first: what is parked from here on waits, and is seen below.
+        sqlx::query(lock).execute(&mut *c).await?;
+        let deleted = sqlx::query(sql).bind(keep_from).execute(&mut *c).await?.rows_affected();
+        sqlx::query(clear).execute(c).await.map(|_| deleted)
     })?)
 }
 

@@ -165,6 +165,16 @@ async fn take_waiting(
                  where (organization_id, provider_ref) in (select k.o, k.r from k)",
             )
             .await?;
+        let organizations = keys.iter().map(|(organization, _)| organization.0).collect();
+        Rows::new()
+            .column("o", Column::Uuid(organizations))
+            .execute(
+                &mut writer.session,
+                "update event_heads set waiting = false
+                 where waiting and organization_id in (select k.o from k) and not exists (
+                     select 1 from waiting_changes w where w.organization_id = event_heads.organization_id)",
+            )
+            .await?;
     }
     let pending =
         |(organization_id, reference, key, account_id, Json(change), at): Waited| Pending {
@@ -229,6 +239,8 @@ async fn find_messages(
 
 /// Lets changes wait for their message.
 async fn park(writer: &mut Writer<'_>, waiting: Vec<Pending>) -> Result<(), StoreError> {
+    let mut organizations: Vec<Uuid> = waiting.iter().map(|w| w.organization_id.0).collect();
+    organizations.dedup();
     for pending in waiting {
         let sql = "insert into waiting_changes
                    (organization_id, provider_ref, key, account_id, change, at, received_at)
@@ -248,7 +260,14 @@ async fn park(writer: &mut Writer<'_>, waiting: Vec<Pending>) -> Result<(), Stor
             }
         }
     }
-    Ok(())
+    Rows::new()
+        .column("o", Column::Uuid(organizations))
+        .execute(
+            &mut writer.session,
+            "update event_heads set waiting = true
+             where not waiting and organization_id in (select k.o from k)",
+        )
+        .await
 }
 
 /// Writes the history, and moves each message's status forward, never back.

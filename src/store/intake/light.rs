@@ -7,7 +7,8 @@
 //! - The heads of the organizations are locked first, in the order of their ids, and moved by what was really written: events
 //!   stay in order and without gaps.
 //! - The statement sees the database as it was when it began, so it might miss a status that was parked while it waited for
-//!   a head. Therefore it is looked for afterwards: whoever parks holds the head, and has committed by then.
+//!   a head. But it sees the heads as they are once it has locked them, and a head says whether anything waits: whoever
+//!   parks holds the head. What waits is joined afterwards.
 //! - It is idempotent: whoever is not told how it ended may run it again.
 //!
 //! People who are not remembered are made known before, in a transaction of their own.
@@ -34,7 +35,7 @@ use crate::store::{Engine, Store, StoreError, database};
 /// columns.
 const STATEMENT: &str = "
     with heads as materialized (
-        select organization_id from event_heads where organization_id = any($1::uuid[])
+        select organization_id, waiting from event_heads where organization_id = any($1::uuid[])
         order by organization_id for update
     ), written as (
         insert into messages (organization_id, id, account_id, identity_id, provider_ref, provider_message_id, provider,
@@ -64,10 +65,7 @@ const STATEMENT: &str = "
         where (select count(*) from heads) = cardinality($1)
         on conflict do nothing
     )
-    select (select count(*) from heads), array(select id from written)";
-
-const WAITING: &str = "with k (o, r) as (select * from unnest($1::uuid[], $2::uuid[]))
-    select k.r from k join waiting_changes w on w.organization_id = k.o and w.provider_ref = k.r";
+    select (select count(*) from heads), exists (select 1 from heads where waiting), array(select id from written)";
 
 /// Whether a submission may go this way: messages without files, new ones only, nothing that must wait.
 pub(super) fn suits(store: &Store, submission: &Submission) -> bool {
@@ -91,6 +89,8 @@ pub(super) struct Written {
     stored: Stored,
     /// All messages, new and known.
     keys: Vec<(OrganizationId, Uuid)>,
+    /// Changes wait for messages of these organizations, perhaps for these.
+    waited_for: bool,
 }
 
 /// Writes all submissions, or none. [`join`] does the rest, and may fail on its own.
@@ -115,7 +115,7 @@ pub(super) async fn write(
         identities = writer.commit().await?.1;
     }
     let (rows, repeated) = messages::rows(ids, &identities, &works);
-    let inserted = run(store, now, batch, &rows).await?;
+    let (waited_for, inserted) = run(store, now, batch, &rows).await?;
     let mut receipts = vec![Receipt::default(); batch.len()];
     for row in &rows {
         receipts[row.work.submission].count(inserted.contains(&row.id));
@@ -126,7 +126,7 @@ pub(super) async fn write(
     let key = |row: &Row<'_>| (row.work.item.organization_id, row.reference);
     let fresh = rows.iter().filter(|row| inserted.contains(&row.id));
     let stored = fresh.map(|row| (key(row), row.id)).collect();
-    Ok(Written { receipts, stored, keys: rows.iter().map(key).collect() })
+    Ok(Written { receipts, stored, keys: rows.iter().map(key).collect(), waited_for })
 }
 
 /// What plain messages rarely need: changes that came before them join them, and a message that was known already may say
@@ -140,7 +140,7 @@ pub(super) async fn join(
     written: &Written,
 ) -> Result<(), StoreError> {
     let Written { stored, keys, .. } = written;
-    if stored.len() == keys.len() && !is_waited_for(store, keys).await? {
+    if stored.len() == keys.len() && !written.waited_for {
         return Ok(());
     }
     let works = Work::of(batch);
@@ -153,27 +153,6 @@ pub(super) async fn join(
     messages::complete_placeholders(&mut writer, &known).await?;
     changes::join(&mut writer, Vec::new(), keys, stored).await?;
     writer.commit().await.map(drop)
-}
-
-/// Whether anything waits for one of these messages.
-async fn is_waited_for(store: &Store, keys: &[(OrganizationId, Uuid)]) -> Result<bool, StoreError> {
-    let mut tries = store.intake_connections();
-    loop {
-        let mut session = store.untried().await?;
-        let Connection::Postgres(connection) = session.connection() else {
-            return Err(not_here());
-        };
-        let query = sqlx::query(WAITING)
-            .bind(keys.iter().map(|(organization, _)| organization.0).collect::<Vec<_>>())
-            .bind(keys.iter().map(|(_, reference)| *reference).collect::<Vec<_>>());
-        match query.fetch_optional(connection).await {
-            Ok(found) => return Ok(found.is_some()),
-            Err(error) => {
-                session.abandon();
-                database::give_up_or_retry(&mut tries, error)?;
-            }
-        }
-    }
 }
 
 fn not_here() -> StoreError {
@@ -192,13 +171,14 @@ async fn begin<'a>(
     Ok(Writer { session, outbox, ids, now, identities, receipts: Vec::new() })
 }
 
-/// Runs the statement; on another connection, if one turns out to be broken. Returns the ids of the new messages.
+/// Runs the statement; on another connection, if one turns out to be broken. Returns whether changes wait for
+/// messages of these organizations, and the ids of the new messages.
 async fn run(
     store: &Store,
     now: Timestamp,
     batch: &[&Submission],
     rows: &[Row<'_>],
-) -> Result<HashSet<Uuid>, StoreError> {
+) -> Result<(bool, HashSet<Uuid>), StoreError> {
     let organizations = lock_order(rows.iter().map(|row| row.work.item.organization_id));
     let mut tries = store.intake_connections();
     loop {
@@ -208,17 +188,18 @@ async fn run(
         };
         let query = sqlx::query_as(STATEMENT).bind(&organizations).bind(now);
         let query = bind_all!(query, messages::columns(rows), quarantine::columns(batch));
-        let (heads, inserted): (i64, Vec<Uuid>) = match query.fetch_one(connection).await {
-            Ok(written) => written,
-            Err(error) => {
-                session.abandon();
-                database::give_up_or_retry(&mut tries, error)?;
-                continue;
-            }
-        };
+        let (heads, waited_for, inserted): (i64, bool, Vec<Uuid>) =
+            match query.fetch_one(connection).await {
+                Ok(written) => written,
+                Err(error) => {
+                    session.abandon();
+                    database::give_up_or_retry(&mut tries, error)?;
+                    continue;
+                }
+            };
         if usize::try_from(heads) != Ok(organizations.len()) {
             return Err(StoreError::Damaged("an organization has no event head".to_owned()));
         }
-        return Ok(inserted.into_iter().collect());
+        return Ok((waited_for, inserted.into_iter().collect()));
     }
 }
