@@ -31,7 +31,7 @@ pub struct ProviderResponse {
 #[derive(Debug, Clone)]
 pub enum Step<T> {
     /// Send this, and call again with its answer.
-    Next(ProviderRequest),
+    Next(Box<ProviderRequest>),
     /// That was all.
     Done(T),
 }
