@@ -34,6 +34,8 @@ pub struct Config {
     pub auth: Auth,
     /// The commit batcher.
     pub intake: Intake,
+    /// Sending.
+    pub sending: Sending,
     /// How long things are kept.
     pub retention: Retention,
     /// Logging.
@@ -98,6 +100,16 @@ section!(
 section!(
     /// `[intake]`
     Intake { queue_requests: usize, queue_bytes: usize, batch_requests: usize, writers: usize, share_public_keys: bool }
+);
+section!(
+    /// `[sending]`
+    Sending {
+        max_age_hours: i64,
+        request_timeout_ms: u64,
+        conversation_wait_ms: u64,
+        worker_timeout_ms: u64,
+        enabled: bool,
+    }
 );
 section!(
     /// `[retention]`
@@ -186,6 +198,16 @@ impl Config {
                 "intake.queue_bytes",
                 "must hold at least one webhook of server.webhook_body_bytes",
             );
+        }
+        let sending = &self.sending;
+        if !(1..=720).contains(&sending.max_age_hours) {
+            return fail("sending.max_age_hours", "must be 1 to 720 hours");
+        }
+        if !(1_000..=120_000).contains(&sending.request_timeout_ms) {
+            return fail("sending.request_timeout_ms", "must be 1000 to 120000");
+        }
+        if !(3_000..=600_000).contains(&sending.worker_timeout_ms) {
+            return fail("sending.worker_timeout_ms", "must be 3000 to 600000");
         }
         let retention = &self.retention;
         let days = [
