@@ -51,8 +51,9 @@ impl Graph {
     }
 
     fn of_error(&self, error: &Refusal, by_status: &Failure) -> Failure {
-        let code = error.code.get();
-        let class = match code.and_then(errors::known_class_of) {
+        // Codes are numbers; whatever else stands there is not passed on.
+        let code = error.code.number().map(|code| code.to_string());
+        let class = match code.as_deref().and_then(errors::known_class_of) {
             Some(limit @ FailureClass::RateLimited(_)) => limit,
             _ if error.is_transient.get() == Some("true") => FailureClass::Transient,
             Some(class) => class,
@@ -70,7 +71,7 @@ impl Graph {
         };
         Failure {
             class,
-            code: code.map(ToOwned::to_owned),
+            code,
             detail: detail.chars().take(DETAIL_CHARS).collect(),
             retry_after: None,
         }
