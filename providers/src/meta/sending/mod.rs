@@ -11,16 +11,18 @@ mod upload;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
 
 use self::compose::FilePlace;
 use super::graph::{Graph, is_id, number_of};
 use super::people::Who;
 use super::refusal;
-use super::wire::{Named, Taken};
+use super::wire::{Named, Taken, TakenFor};
 use crate::{
-    Cause, Channel, DeliveryStatus, Failure, FailureClass, FileSource, LoadedFile, MessageRef,
-    Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, PairPace, ProviderRequest,
-    ProviderResponse, Sent, Step, Unfit,
+    Address, Cause, Channel, DeliveryStatus, Failure, FailureClass, FileSource, LoadedFile,
+    MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, PairPace,
+    ProviderRequest, ProviderResponse, Sent, Step, Unfit,
 };
 
 /// Hours of the customer-service window.
@@ -156,19 +158,21 @@ impl Sending<'_> {
         // Templates may be held back until Meta has seen how the first of them are received.
         let is_accepted = |status: Option<&str>| matches!(status, None | Some("accepted"));
         let all_accepted = messages.iter().all(|message| is_accepted(message.message_status.get()));
-        let contacts = taken.iter().flat_map(|taken| &taken.contacts);
-        let mut recipient = Vec::new();
-        for contact in contacts {
-            let who = Who {
-                number: contact.wa_id.get(),
-                user_id: contact.user_id.get(),
-                parent_user_id: None,
-            };
-            let further = who.addresses().into_iter().filter(|found| *found != self.message.to);
-            recipient.extend(further);
-        }
+        let contacts = taken.as_ref().and_then(|taken| taken.contacts.as_array());
+        let recipient = contacts.into_iter().flatten().flat_map(|raw| self.further(raw)).collect();
         let status = if all_accepted { DeliveryStatus::Sent } else { DeliveryStatus::Sending };
         Ok(Sent { references, status, recipient })
+    }
+
+    /// The addresses of a contact, apart from the one that the message is sent to.
+    fn further(&self, raw: &Value) -> Vec<Address> {
+        let contact = TakenFor::deserialize(raw).unwrap_or_default();
+        let who = Who {
+            number: contact.wa_id.get(),
+            user_id: contact.user_id.get(),
+            parent_user_id: None,
+        };
+        who.addresses().into_iter().filter(|address| *address != self.message.to).collect()
     }
 
     /// Every path of sending names our number: where Meta does not know it, nothing of ours will get through.

@@ -46,8 +46,9 @@ pub(in crate::meta) struct Usage {
 #[derive(Debug, Deserialize)]
 pub(in crate::meta) struct Taken {
     pub(in crate::meta) messages: Vec<TakenMessage>,
+    /// Read one by one: a malformed contact costs an address, not the news that the message was taken.
     #[serde(default)]
-    pub(in crate::meta) contacts: Vec<TakenFor>,
+    pub(in crate::meta) contacts: Value,
 }
 
 #[derive(Debug, Deserialize)]

@@ -14,7 +14,7 @@ use super::{account, answer, bearer, text_message, token};
 /// Texts of all lengths around the limits, some of them blank.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        8 => "[a-zã\"\\\\\n ]{1,18}",
+        24 => "[a-z][a-zã\"\\\\\n ]{0,17}",
         1 => "\\PC{0,80}",
         1 => (prop::sample::select(vec![20_usize, 24, 60, 72, 200, 256, 1_024, 4_096]), 0..2_usize)
             .prop_map(|(length, more)| "ü".repeat(length + more)),
@@ -33,16 +33,16 @@ fn file() -> impl Strategy<Value = OutboundFile> {
     ];
     let types = ["image/png", "audio/ogg", "audio/ogg; codecs=opus", "video/mp4", "image/webp"];
     let mime_type = prop_oneof![
-        4 => prop::sample::select(types.to_vec()).prop_map(ToOwned::to_owned),
+        12 => prop::sample::select(types.to_vec()).prop_map(ToOwned::to_owned),
         1 => "\\PC{0,12}",
         1 => Just("a/b\r\nX: y".to_owned()),
     ];
     let source = prop_oneof![
-        "[a-z:/.]{0,12}".prop_map(FileSource::Link),
-        "[a-z]{0,9}".prop_map(|path| FileSource::Link(format!("https://example.com/{path}"))),
-        text().prop_map(FileSource::Stored),
+        1 => "[a-z:/.]{0,12}".prop_map(FileSource::Link),
+        4 => "[a-z]{0,9}".prop_map(|path| FileSource::Link(format!("https://example.com/{path}"))),
+        4 => text().prop_map(FileSource::Stored),
     ];
-    let size = prop_oneof![any::<i64>(), 0..6_000_000_i64];
+    let size = prop_oneof![1 => any::<i64>(), 4 => 0..6_000_000_i64];
     (
         prop::sample::select(kinds.to_vec()),
         source,
@@ -63,14 +63,16 @@ fn choices() -> impl Strategy<Value = OutboundContent> {
     let button = (text(), text()).prop_map(|(id, title)| Button { id, title });
     let row = (text(), text(), option::of(text()));
     let row = row.prop_map(|(id, title, description)| ListRow { id, title, description });
-    let section = (option::of(text()), vec(row, 0..5));
+    let row = row.boxed();
+    let rows = prop_oneof![9 => vec(row.clone(), 1..4), 1 => vec(row, 0..12)];
+    let section = (option::weighted(0.9, text()), rows);
     let section = section.prop_map(|(title, rows)| ListSection { title, rows });
     let lines = || (option::of(text()), text(), option::of(text()));
     prop_oneof![
         (lines(), vec(button, 0..5)).prop_map(|((header, body, footer), buttons)| {
             OutboundContent::Buttons { header, body, footer, buttons }
         }),
-        (lines(), text(), vec(section, 0..4)).prop_map(
+        (lines(), text(), vec(section, 0..3)).prop_map(
             |((header, body, footer), button, sections)| {
                 OutboundContent::List { header, body, footer, button, sections }
             }
@@ -87,7 +89,16 @@ fn template() -> impl Strategy<Value = OutboundContent> {
         json!({}),
         Value::Null,
     ]);
-    (text(), option::of(text()), btree_map(key, text(), 0..4), option::of(components)).prop_map(
+    let numbered = vec(text(), 0..12).prop_map(|texts| {
+        texts.into_iter().enumerate().map(|(index, text)| ((index + 1).to_string(), text)).collect()
+    });
+    let variables = prop_oneof![
+        2 => numbered,
+        1 => btree_map("[a-z_]{1,9}", text(), 0..3),
+        1 => btree_map(key, text(), 0..4),
+    ];
+    let components = option::weighted(0.3, components);
+    (text(), option::weighted(0.9, text()), variables, components).prop_map(
         |(name, language, variables, components)| {
             OutboundContent::Template(Template { name, language, variables, components })
         },
@@ -96,8 +107,15 @@ fn template() -> impl Strategy<Value = OutboundContent> {
 
 fn card() -> impl Strategy<Value = ContactCard> {
     let texts = || vec(text(), 0..3);
-    (text(), texts(), texts(), option::of(text()), texts(), option::of("[0-9-]{8,11}")).prop_map(
-        |(name, phones, emails, organization, addresses, birthday)| ContactCard {
+    (
+        text(),
+        texts(),
+        texts(),
+        option::of(text()),
+        texts(),
+        option::weighted(0.4, prop_oneof!["[0-9-]{8,11}", Just("1990-02-28".to_owned())]),
+    )
+        .prop_map(|(name, phones, emails, organization, addresses, birthday)| ContactCard {
             name,
             phones,
             emails,
@@ -105,18 +123,17 @@ fn card() -> impl Strategy<Value = ContactCard> {
             addresses,
             urls: Vec::new(),
             birthday,
-        },
-    )
+        })
 }
 
 fn content() -> impl Strategy<Value = OutboundContent> {
     prop_oneof![
-        (text(), any::<bool>())
+        1 => (text(), any::<bool>())
             .prop_map(|(body, preview_url)| OutboundContent::Text { body, preview_url }),
-        (vec(file(), 0..3), option::of(text()))
+        1 => (vec(file(), 0..3), option::of(text()))
             .prop_map(|(files, caption)| OutboundContent::Media { files, caption }),
-        file().prop_map(|file| OutboundContent::Media { files: vec![file], caption: None }),
-        (any::<f64>(), -180.0..180.0, option::of(text()), option::of(text())).prop_map(
+        3 => file().prop_map(|file| OutboundContent::Media { files: vec![file], caption: None }),
+        1 => (prop_oneof![any::<f64>(), -90.0..90.0], -180.0..180.0, option::of(text()), option::of(text())).prop_map(
             |(latitude, longitude, name, address)| OutboundContent::Location {
                 latitude,
                 longitude,
@@ -124,25 +141,25 @@ fn content() -> impl Strategy<Value = OutboundContent> {
                 address
             }
         ),
-        vec(card(), 0..3).prop_map(|cards| OutboundContent::Contacts { cards }),
-        (text(), option::of(text())).prop_map(|(target, emoji)| OutboundContent::Reaction {
+        1 => vec(card(), 0..3).prop_map(|cards| OutboundContent::Contacts { cards }),
+        1 => (text(), option::of(text())).prop_map(|(target, emoji)| OutboundContent::Reaction {
             target: MessageRef(target),
             emoji
         }),
-        choices(),
-        template(),
+        2 => choices(),
+        2 => template(),
     ]
 }
 
 fn message() -> impl Strategy<Value = OutboundMessage> {
     let to = prop_oneof![
-        "[1-9][0-9]{6,14}"
+        12 => "[1-9][0-9]{6,14}"
             .prop_map(|digits| Address::Phone(PhoneNumber::international(&digits).unwrap())),
-        "[A-Z]{2}\\.(ENT\\.)?[A-Za-z0-9]{1,20}".prop_map(Address::WaUser),
-        text().prop_map(Address::WaUser),
-        text().prop_map(Address::Handle),
+        6 => "[A-Z]{2}\\.(ENT\\.)?[A-Za-z0-9]{1,20}".prop_map(Address::WaUser),
+        1 => text().prop_map(Address::WaUser),
+        1 => text().prop_map(Address::Handle),
     ];
-    (content(), to, option::of(text()), any::<bool>(), "\\PC{0,40}").prop_map(
+    (content(), to, option::weighted(0.2, text()), any::<bool>(), "[a-z]\\PC{0,40}").prop_map(
         |(content, to, reply_to, with_bytes, id)| {
             let count = match &content {
                 OutboundContent::Media { files, .. } => files.len(),
