@@ -5,6 +5,7 @@
 
 mod fixtures;
 mod laws;
+mod meta_sending;
 mod normal;
 mod properties;
 mod twilio;
