@@ -11,5 +11,6 @@ mod openapi;
 mod properties;
 mod telnyx_sending;
 mod twilio;
+mod twilio_asking;
 mod twilio_sending;
 mod vectors;
