@@ -7,6 +7,8 @@
 
 mod account;
 mod address;
+mod api;
+mod by_link;
 mod call;
 mod content;
 mod event;
@@ -20,6 +22,8 @@ mod outbound;
 mod outbound_content;
 mod secret;
 mod signature;
+mod sms;
+mod status_url;
 
 pub mod meta;
 pub mod telnyx;
