@@ -2,6 +2,7 @@
 
 mod given;
 mod settings;
+mod targets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use settings::{SETTINGS, Setting};
+pub use targets::Target;
 
 /// The file that is read if it exists and no other is named.
 const FILE: &str = "switchboard.toml";
@@ -34,6 +36,8 @@ pub struct Config {
     pub auth: Auth,
     /// The commit batcher.
     pub intake: Intake,
+    /// Requests to others.
+    pub outgoing: Outgoing,
     /// How long things are kept.
     pub retention: Retention,
     /// Logging.
@@ -98,6 +102,10 @@ section!(
 section!(
     /// `[intake]`
     Intake { queue_requests: usize, queue_bytes: usize, batch_requests: usize, writers: usize, share_public_keys: bool }
+);
+section!(
+    /// `[outgoing]`
+    Outgoing { allow: Vec<Target> }
 );
 section!(
     /// `[retention]`

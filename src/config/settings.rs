@@ -168,6 +168,11 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "Whether accounts of several organizations may have the same public key (Telnyx). A public key proves nothing about whose an account is: allow it only if you trust all organizations.",
     ),
+    setting(
+        "outgoing.allow",
+        "[]",
+        "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",
+    ),
     setting("retention.inbox_days", "30", "How long raw webhooks are kept, in days."),
     setting(
         "retention.quarantine_days",
