@@ -2,6 +2,7 @@
 
 mod given;
 mod settings;
+mod targets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use settings::{SETTINGS, Setting};
+pub use targets::Target;
 
 /// The file that is read if it exists and no other is named.
 const FILE: &str = "switchboard.toml";
@@ -36,6 +38,8 @@ pub struct Config {
     pub intake: Intake,
     /// Sending.
     pub sending: Sending,
+    /// Requests to others.
+    pub outgoing: Outgoing,
     /// How long things are kept.
     pub retention: Retention,
     /// Logging.
@@ -110,6 +114,10 @@ section!(
         worker_timeout_ms: u64,
         enabled: bool,
     }
+);
+section!(
+    /// `[outgoing]`
+    Outgoing { allow: Vec<Target> }
 );
 section!(
     /// `[retention]`

@@ -193,6 +193,11 @@ pub const SETTINGS: &[Setting] = &[
         "15000",
         "After how long without a sign of life a sending process counts as dead, and its messages are taken over, in milliseconds, 3000 to 600000.",
     ),
+    setting(
+        "outgoing.allow",
+        "[]",
+        "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",
+    ),
     setting("retention.inbox_days", "30", "How long raw webhooks are kept, in days."),
     setting(
         "retention.quarantine_days",

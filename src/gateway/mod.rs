@@ -19,7 +19,7 @@ use crate::ids::Ids;
 use crate::metrics;
 use crate::store::intake::{Batcher, BatcherOptions};
 use crate::store::{Engine, PostgresRoles, Store, StoreError, StoreOptions};
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportError};
 use crate::vault::{MasterKeyError, MasterKeys};
 
 /// The gateway at work.
@@ -60,6 +60,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The clients.
+    #[error("HTTP client: {0}")]
+    Transport(#[from] TransportError),
     /// The master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
@@ -100,7 +103,7 @@ impl Gateway {
             batcher,
             directory,
             keys,
-            transport: Transport::new(),
+            transport: Transport::new(&config.outgoing.allow)?,
             clock,
             ids,
             intake_room: Arc::new(Semaphore::new(config.intake.queue_bytes)),

@@ -24,7 +24,7 @@ const LANES: i64 = 1_000;
 const ALIVE: Duration = Duration::from_secs(2);
 
 /// How often lanes are checked for what nobody woke.
-const MEND: Duration = Duration::from_secs(60);
+const MEND: Duration = Duration::from_mins(1);
 
 /// Sends until told to stop, and finishes what is on its way.
 pub(super) async fn run(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {

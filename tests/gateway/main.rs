@@ -21,4 +21,5 @@ mod statuses;
 mod support;
 mod sweep;
 mod timeline;
+mod transport;
 mod trust;

@@ -191,10 +191,10 @@ impl Desk<'_> {
             Some(id) => Some(self.carried("reply_to", id, &way).await?),
             None => None,
         };
-        self.check(draft, &way, &found, &content, reply_to.as_ref())?;
+        Self::check(draft, &way, &found, &content, reply_to.as_ref())?;
         if let Some(template) = &draft.fallback {
             let template = OutboundContent::Template(template.clone());
-            self.check(draft, &way, &found, &template, None)
+            Self::check(draft, &way, &found, &template, None)
                 .map_err(|error| under("fallback_template", error))?;
         }
         let mut fallback = draft.fallback.clone();
@@ -322,7 +322,6 @@ impl Desk<'_> {
 
     /// Whether the account can send it.
     fn check(
-        &self,
         draft: &Draft,
         way: &Way,
         found: &Found,

@@ -80,19 +80,19 @@ pub async fn decide_all(
     let mut session = gateway.store.write(organization).await?;
     let mut outbox = Outbox::lock(&mut session, [organization]).await?;
     let channel = channel.map(Channel::word);
-    let dead = outbound::dead(&mut session, organization, channel, None, AT_ONCE).await?;
-    for queued in &dead {
+    let given_up = outbound::dead(&mut session, organization, channel, None, AT_ONCE).await?;
+    for queued in &given_up {
         apply(gateway, &mut session, &mut outbox, queued, decision).await?;
     }
     let action = match decision {
         Decision::Retry => "dead_letters.retry",
         _ => "dead_letters.discard",
     };
-    let detail = json!({ "messages": dead.len(), "channel": channel });
+    let detail = json!({ "messages": given_up.len(), "channel": channel });
     let deed = Deed { action, subject: organization.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
     finish(gateway, session, outbox).await?;
-    Ok(dead.len())
+    Ok(given_up.len())
 }
 
 async fn finish(gateway: &Gateway, mut session: Session, outbox: Outbox) -> Result<(), FlowError> {
@@ -115,8 +115,9 @@ async fn apply(
     let fresh = now + TimeDelta::hours(gateway.config.sending.max_age_hours);
     let (state, status) = match (decision, queued.state) {
         (Decision::Cancel, Due) => (Canceled, DeliveryStatus::Canceled),
-        (Decision::Retry, Dead | Unknown) => (Due, DeliveryStatus::Queued),
-        (Decision::Edit(_), Due) => (Due, DeliveryStatus::Queued),
+        (Decision::Retry, Dead | Unknown) | (Decision::Edit(_), Due) => {
+            (Due, DeliveryStatus::Queued)
+        }
         (Decision::Edit(_), Dead) => (Dead, DeliveryStatus::Failed),
         (Decision::Arrived, Unknown) => (Sent, DeliveryStatus::Sent),
         (Decision::Discard, Dead | Unknown) => (Canceled, DeliveryStatus::Failed),

@@ -95,7 +95,7 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
         0 => Vec::new(),
         _ => claim::claim(&mut session, lane, &claim).await?,
     };
-    let sorting = Sorting { gateway, taker, account: &account, from: &from, window, pace, now };
+    let sorting = Sorting { taker, account: &account, from: &from, window, pace, now };
     let (messages, settled) = sorting.sort(&mut session, &mut row, claimed).await?;
     row.tokens -= f64::from(u32::try_from(messages.len()).unwrap_or(u32::MAX));
     rest(&mut row, pace.human.filter(|_| !messages.is_empty()), gateway, now);
@@ -172,7 +172,6 @@ fn rest(row: &mut LaneRow, human: Option<HumanPace>, gateway: &Gateway, now: Tim
 
 /// What sorts claimed messages: into those that are sent now, those that wait, and those that are not sent any more.
 struct Sorting<'a> {
-    gateway: &'a Gateway,
     taker: Taker,
     account: &'a DirectoryAccount,
     from: &'a Sender,

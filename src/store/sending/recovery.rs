@@ -85,12 +85,12 @@ pub async fn adopt(
         Some(_) => ("unknown", 1_i64),
         None => ("due", 0_i64),
     };
-    let moved = on!(session, |c| {
+    let adopted = on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(orphan.id).bind(dead_before);
         let query = query.bind(state).bind(now).bind(open);
         query.execute(c).await.map(|done| done.rows_affected())
     })?;
-    if moved == 0 {
+    if adopted == 0 {
         return Ok(false);
     }
     match orphan.open_attempt {

@@ -31,7 +31,7 @@ pub async fn settle(
     let held = move_on(&mut session, organization, claim, settled, now).await?;
     let ours = |settled: &&Settled| held.contains(&settled.id);
     let mut sent = Vec::new();
-    for settled in settled.iter() {
+    for settled in settled {
         match &settled.outcome {
             // What the provider has, it has, whoever holds the message now.
             Outcome::Sent(what) => sent.push((settled, what)),

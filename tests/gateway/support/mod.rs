@@ -2,6 +2,7 @@
 
 mod database;
 pub mod meta;
+pub mod peer;
 pub mod program;
 
 use std::sync::Arc;
