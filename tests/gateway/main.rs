@@ -17,6 +17,8 @@ mod isolation;
 mod people;
 mod replay;
 mod roles;
+mod sending;
+mod sending_faults;
 mod statuses;
 mod support;
 mod sweep;

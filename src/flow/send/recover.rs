@@ -124,6 +124,7 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
         Ok(Told::Sent(sent)) => {
             let settled = Settled {
                 id,
+                identity: queued.identity,
                 attempt: Some(attempt.attempt),
                 account_id: account.id,
                 provider: account.provider.name,
@@ -136,7 +137,7 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
             };
             let claim = ClaimId { worker: gateway.worker, claim: gateway.ids.next() };
             let session = gateway.store.write(organization).await?;
-            settle::settle(session, &gateway.ids, organization, claim, &[settled], now).await?;
+            settle::settle(session, &gateway.ids, lane, claim, &[settled], now).await?;
             gateway.wake_readers();
         }
         Ok(Told::NeverArrived) if now - attempt.started_at >= SURE_AFTER => {

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::lanes;
 use crate::clock::Timestamp;
 use crate::ids::Ids;
-use crate::model::{ClaimId, MessageId, OrganizationId, Outcome, QueueState, Settled};
+use crate::model::{ClaimId, Lane, MessageId, OrganizationId, Outcome, QueueState, Settled};
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
 use crate::store::intake::Joining;
@@ -16,15 +17,16 @@ use crate::store::session::on;
 use crate::store::types::clean_json;
 use crate::store::{Session, StoreError};
 
-/// Writes down what became of attempts of one organization, held under `claim`. Statuses that came before joins here.
+/// Writes down what became of attempts of one lane, held under `claim`. Statuses that came before joins here.
 pub async fn settle(
     mut session: Session,
     ids: &Ids,
-    organization: OrganizationId,
+    lane: Lane,
     claim: ClaimId,
     settled: &[Settled],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let organization = lane.organization_id;
     let mut outbox = Outbox::lock(&mut session, [organization]).await?;
     close_attempts(&mut session, organization, settled).await?;
     // An outcome that came too late: the message was given to somebody else meanwhile, who decides.
@@ -53,7 +55,19 @@ pub async fn settle(
     let (mut session, outbox) =
         Joining { session, outbox, ids, now }.join(organization, &keys).await?;
     outbox.flush(&mut session, now).await?;
+    if let Some(at) = first_again(settled) {
+        lanes::wake(&mut session, lane, at).await?;
+    }
     session.commit().await
+}
+
+/// When the first of them is tried again.
+fn first_again(settled: &[Settled]) -> Option<Timestamp> {
+    let at = |settled: &Settled| match settled.outcome {
+        Outcome::Again { at, .. } => Some(at),
+        _ => None,
+    };
+    settled.iter().filter_map(at).min()
 }
 
 async fn close_attempts(
