@@ -1,6 +1,10 @@
 //! The only way out: every connection the gateway opens to somebody else is opened here.
 
+mod deliver;
+
 use std::time::Duration;
+
+pub use deliver::{Courier, Fetched};
 
 /// The clients, sharing their connections.
 #[derive(Debug, Clone)]
