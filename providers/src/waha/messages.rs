@@ -62,6 +62,9 @@ pub(super) fn read_reaction(scope: &mut Scope<'_>, payload: &str) -> Result<(), 
     let Some(envelope) = Envelope::of(&wire, &Raw::of(&wire))? else {
         return Ok(());
     };
+    if envelope.ours && wire.source.get() == Some("api") {
+        return sent_through_the_api(scope, &wire, &envelope);
+    }
     let missing = || Unreadable("`reaction` is missing".to_owned());
     let reaction = wire.reaction.as_ref().ok_or_else(missing)?;
     // A bare id is most likely the other side's: people react to what they were written.
