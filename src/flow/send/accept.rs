@@ -251,7 +251,12 @@ impl Desk<'_> {
             return way.clone().ok_or_else(|| no_way(channel));
         }
         let route = routes::active(&mut self.session, self.organization, channel).await?;
-        let snapshot = self.gateway.directory.snapshot();
+        let mut snapshot = self.gateway.directory.snapshot();
+        if route.as_ref().is_some_and(|route| snapshot.account(route.account_id).is_none()) {
+            // Another process has just connected the account.
+            self.gateway.refresh_directory().await?;
+            snapshot = self.gateway.directory.snapshot();
+        }
         let way = route.and_then(|route| {
             let account = Arc::clone(snapshot.account(route.account_id)?);
             Some(Way { from: Sender { address: route.address, handle: route.handle }, account })

@@ -136,8 +136,12 @@ async fn way(
     let Some(route) = routes::active(session, lane.organization_id, lane.channel).await? else {
         return Ok(None);
     };
-    let snapshot = gateway.directory.snapshot();
-    let account = snapshot.account(route.account_id).cloned();
+    let mut account = gateway.directory.snapshot().account(route.account_id).cloned();
+    if account.is_none() {
+        // Another process has just connected the account.
+        gateway.refresh_directory().await?;
+        account = gateway.directory.snapshot().account(route.account_id).cloned();
+    }
     let account = account.filter(|account| account.account.messages().is_some());
     Ok(account.map(|account| (Sender { address: route.address, handle: route.handle }, account)))
 }

@@ -291,7 +291,9 @@ async fn name(
             session,
             "update messages set provider_ref = k.r, provider_message_id = k.p, account_id = k.a,
              provider = k.pr, our_address = k.ad from k
-             where messages.organization_id = k.o and messages.id = k.i",
+             where messages.organization_id = k.o and messages.id = k.i and not exists (
+                 select 1 from messages other
+                 where other.organization_id = k.o and other.provider_ref = k.r and other.id <> k.i)",
         )
         .await?;
     let mut keys = refs;
@@ -333,7 +335,8 @@ async fn forget_echoes(
             session,
             "delete from messages where organization_id in (select k.o from k) and id in (
                  select m.id from k join messages m on m.organization_id = k.o and m.provider_ref = k.r
-                 where m.id <> k.i and m.direction = 'outbound')",
+                 where m.id <> k.i and m.direction = 'outbound' and not exists (
+                     select 1 from outbound o where o.organization_id = m.organization_id and o.message_id = m.id))",
         )
         .await
 }
