@@ -51,6 +51,9 @@ pub async fn settle(
             Outcome::Again { .. } | Outcome::Dead(_) | Outcome::Unknown(_) => {}
         }
     }
+    let unknown: Vec<MessageId> =
+        settled.iter().filter(|s| matches!(s.outcome, Outcome::Unknown(_))).map(|s| s.id).collect();
+    known_after_all(&mut session, organization, &unknown).await?;
     let keys = name(&mut session, &mut outbox, organization, &sent, now).await?;
     let (mut session, outbox) =
         Joining { session, outbox, ids, now }.join(organization, &keys).await?;
@@ -156,6 +159,25 @@ async fn move_on(
         )
         .await?;
     Ok(held.into_iter().map(|(id,)| id).collect())
+}
+
+/// A status may have come before anybody noticed that the answer was lost: then it is known that the message arrived.
+pub(super) async fn known_after_all(
+    session: &mut Session,
+    organization: OrganizationId,
+    messages: &[MessageId],
+) -> Result<(), StoreError> {
+    Rows::new()
+        .column("o", Column::Uuid(vec![organization.0; messages.len()]))
+        .column("i", Column::Uuid(messages.iter().map(|id| id.0).collect()))
+        .execute(
+            session,
+            "update outbound set state = 'sent' from k
+             where outbound.organization_id = k.o and outbound.message_id = k.i and outbound.state = 'unknown'
+             and exists (select 1 from messages m where m.organization_id = k.o and m.id = k.i
+                         and m.status in ('sent', 'delivered', 'read', 'played'))",
+        )
+        .await
 }
 
 /// Shows on the timeline what went wrong, and moves the status if there is a new one.
