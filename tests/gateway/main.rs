@@ -17,6 +17,7 @@ mod isolation;
 mod people;
 mod replay;
 mod roles;
+mod sandbox;
 mod statuses;
 mod support;
 mod sweep;
