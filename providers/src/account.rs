@@ -81,7 +81,7 @@ pub trait Account: Send + Sync + std::fmt::Debug {
 }
 
 /// Sending messages.
-pub trait Messages {
+pub trait Messages: Sync {
     /// Whether `message` keeps the limits of this account's provider, as far as that can be known without asking it.
     /// Files need not be loaded. It never depends on the time.
     ///
@@ -112,7 +112,7 @@ pub trait Messages {
 }
 
 /// Asking what became of a message whose sending got no answer.
-pub trait Tracking {
+pub trait Tracking: Sync {
     /// The question. `sent_at` is when the request left us.
     fn ask(&self, message: &OutboundMessage, sent_at: Timestamp) -> ProviderRequest;
 
@@ -129,7 +129,7 @@ pub trait Tracking {
 }
 
 /// Fetching files that came with messages.
-pub trait Media {
+pub trait Media: Sync {
     /// How fetching goes on: with no answers the first request. At most four requests a file.
     ///
     /// # Errors
@@ -142,7 +142,7 @@ pub trait Media {
 }
 
 /// Telling people that their message was read, and that we are typing.
-pub trait Receipts {
+pub trait Receipts: Sync {
     /// The request that marks a message of `person`'s as read and, with `typing`, shows that we are typing. `None`
     /// where the provider cannot do it on this channel. Repeating it is harmless.
     fn read(
@@ -161,7 +161,7 @@ pub trait Receipts {
 }
 
 /// Listing templates.
-pub trait Templates {
+pub trait Templates: Sync {
     /// The request for a page: the first, or the one that [`TemplatePage::next`] named.
     fn list(&self, page: Option<&str>) -> ProviderRequest;
 
@@ -173,9 +173,14 @@ pub trait Templates {
 }
 
 /// Linking a device. A session is named by the account's settings.
-pub trait Sessions {
-    /// Creates the session if there is none, with our webhook, and starts it. Repeating it is harmless.
-    fn start(&self, webhook_url: &str) -> Vec<ProviderRequest>;
+pub trait Sessions: Sync {
+    /// How starting goes on: creates the session if there is none, has it call our webhook, and starts it. With no answers
+    /// the first request; at most four. Repeating it is harmless, and what an operator has set up beside it stays. It
+    /// never links a device.
+    ///
+    /// # Errors
+    /// What the newest answer says is wrong.
+    fn start(&self, webhook_url: &str, answers: &[ProviderResponse]) -> Result<Step<()>, Failure>;
     /// Stops it; it stays linked.
     fn stop(&self) -> ProviderRequest;
     /// Unlinks the device.
@@ -197,7 +202,7 @@ pub trait Sessions {
 }
 
 /// Asking whether an account's credentials work.
-pub trait Health {
+pub trait Health: Sync {
     /// The question. Repeating it is harmless.
     fn probe(&self) -> ProviderRequest;
     /// Whether the answer says that all is well.
@@ -208,7 +213,7 @@ pub trait Health {
 }
 
 /// Verification and reading of webhooks, in one function, so that an unverified event cannot exist.
-pub trait Webhooks {
+pub trait Webhooks: Sync {
     /// Verifies `inbound` and reads everything in it.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod given;
 mod settings;
+mod targets;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use settings::{SETTINGS, Setting};
+pub use targets::Target;
 
 /// The file that is read if it exists and no other is named.
 const FILE: &str = "switchboard.toml";
@@ -34,6 +36,10 @@ pub struct Config {
     pub auth: Auth,
     /// The commit batcher.
     pub intake: Intake,
+    /// Sending.
+    pub sending: Sending,
+    /// Requests to others.
+    pub outgoing: Outgoing,
     /// How long things are kept.
     pub retention: Retention,
     /// Logging.
@@ -98,6 +104,20 @@ section!(
 section!(
     /// `[intake]`
     Intake { queue_requests: usize, queue_bytes: usize, batch_requests: usize, writers: usize, share_public_keys: bool }
+);
+section!(
+    /// `[sending]`
+    Sending {
+        max_age_hours: i64,
+        request_timeout_ms: u64,
+        conversation_wait_ms: u64,
+        worker_timeout_ms: u64,
+        enabled: bool,
+    }
+);
+section!(
+    /// `[outgoing]`
+    Outgoing { allow: Vec<Target> }
 );
 section!(
     /// `[retention]`
@@ -186,6 +206,16 @@ impl Config {
                 "intake.queue_bytes",
                 "must hold at least one webhook of server.webhook_body_bytes",
             );
+        }
+        let sending = &self.sending;
+        if !(1..=720).contains(&sending.max_age_hours) {
+            return fail("sending.max_age_hours", "must be 1 to 720 hours");
+        }
+        if !(1_000..=120_000).contains(&sending.request_timeout_ms) {
+            return fail("sending.request_timeout_ms", "must be 1000 to 120000");
+        }
+        if !(3_000..=600_000).contains(&sending.worker_timeout_ms) {
+            return fail("sending.worker_timeout_ms", "must be 3000 to 600000");
         }
         let retention = &self.retention;
         let days = [

@@ -168,6 +168,36 @@ pub const SETTINGS: &[Setting] = &[
         "false",
         "Whether accounts of several organizations may have the same public key (Telnyx). A public key proves nothing about whose an account is: allow it only if you trust all organizations.",
     ),
+    setting(
+        "sending.enabled",
+        "true",
+        "Whether this process sends. Messages are accepted all the same, and sent by the processes that do.",
+    ),
+    setting(
+        "sending.max_age_hours",
+        "24",
+        "How long a message is tried before it is given up, in hours from the time it is due, 1 to 720.",
+    ),
+    setting(
+        "sending.request_timeout_ms",
+        "30000",
+        "How long a provider may take to answer a request, in milliseconds, 1000 to 120000. A message whose request got no answer is not sent again blindly.",
+    ),
+    setting(
+        "sending.conversation_wait_ms",
+        "600000",
+        "How long a message waits for an earlier one to the same person that is still to be sent, in milliseconds.",
+    ),
+    setting(
+        "sending.worker_timeout_ms",
+        "15000",
+        "After how long without a sign of life a sending process counts as dead, and its messages are taken over, in milliseconds, 3000 to 600000.",
+    ),
+    setting(
+        "outgoing.allow",
+        "[]",
+        "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",
+    ),
     setting("retention.inbox_days", "30", "How long raw webhooks are kept, in days."),
     setting(
         "retention.quarantine_days",

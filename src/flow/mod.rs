@@ -15,6 +15,7 @@ pub mod record;
 pub mod replay;
 pub mod routes;
 pub mod routing;
+pub mod send;
 pub mod stream;
 pub mod sweep;
 
@@ -52,6 +53,14 @@ pub enum FlowError {
     /// It cannot be done as things stand.
     #[error("{0}")]
     Conflict(String),
+    /// It is not done, for a reason of its own that programs can tell.
+    #[error("{detail}")]
+    Refused {
+        /// Which.
+        code: &'static str,
+        /// Why, and what to do instead.
+        detail: String,
+    },
     /// Whoever asks would hand out, or take away, more than they have.
     #[error("this needs the scope `{}`", .0.word())]
     LacksScope(Scope),
@@ -67,6 +76,11 @@ impl FlowError {
     /// A refusal of `field` because of `reason`.
     pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), reason: reason.into() }
+    }
+
+    /// A refusal that programs know by `code`.
+    pub fn refused(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::Refused { code, detail: detail.into() }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::ids::Ids;
 use crate::metrics;
 use crate::store::intake::{Batcher, BatcherOptions};
 use crate::store::{Engine, PostgresRoles, Store, StoreError, StoreOptions};
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportError};
 use crate::vault::{MasterKeyError, MasterKeys};
 
 /// The gateway at work.
@@ -43,6 +43,13 @@ pub struct Gateway {
     pub config: Config,
     /// How many bytes of webhooks may still be held in memory.
     pub intake_room: Arc<Semaphore>,
+    /// This process, among those that send.
+    pub worker: uuid::Uuid,
+    /// Requests with an `Idempotency-Key` that are being carried out.
+    pub running:
+        std::sync::Mutex<std::collections::HashSet<(crate::model::OrganizationId, String)>>,
+    /// Wakes those who send: something may be due.
+    pub due: Arc<tokio::sync::Notify>,
     /// Wakes those who wait for events: changes whenever this process has written some.
     pub news: watch::Sender<u64>,
 }
@@ -53,6 +60,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The clients.
+    #[error("HTTP client: {0}")]
+    Transport(#[from] TransportError),
     /// The master key.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
@@ -84,12 +94,16 @@ impl Gateway {
         let batcher = Batcher::start(store.clone(), clock.clone(), ids.clone(), options, observe);
         let keys = Keyring::new(master_keys(&config)?);
         let directory = Directory::load(&store, &keys, clock.now()).await?;
+        let worker = ids.next();
         Ok(Arc::new(Self {
+            worker,
+            due: Arc::default(),
+            running: std::sync::Mutex::default(),
             store,
             batcher,
             directory,
             keys,
-            transport: Transport::new(),
+            transport: Transport::new(&config.outgoing.allow)?,
             clock,
             ids,
             intake_room: Arc::new(Semaphore::new(config.intake.queue_bytes)),
@@ -106,6 +120,19 @@ impl Gateway {
     /// Tells those who wait for events to look.
     pub fn wake_readers(&self) {
         self.news.send_modify(|count| *count += 1);
+    }
+
+    /// The URL at which an account's webhooks reach us, where the gateway knows its public URL.
+    pub fn hook_url(&self, provider: &str, account: crate::model::AccountId) -> Option<String> {
+        let base = self.config.server.public_url.trim_end_matches('/');
+        (!base.is_empty()).then(|| format!("{base}/hooks/{provider}/{account}"))
+    }
+
+    /// A number between 0 and 1 that differs every time: spreads what would otherwise happen together.
+    pub fn chance(&self) -> f64 {
+        let mut bytes = [0; 4];
+        let _ = getrandom::fill(&mut bytes);
+        f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
     }
 
     /// Writes everything that was accepted, and closes the database.

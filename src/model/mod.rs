@@ -7,6 +7,7 @@ mod ids;
 mod intake;
 mod lead;
 mod organization;
+mod sending;
 
 pub use access::{ApiKey, Member, Principal, PrincipalKind, Role, Scope};
 pub use account::{Account, Route, RouteState};
@@ -20,3 +21,4 @@ pub use ids::{
 pub use intake::{Item, KeptRequest, QuarantineReason, QuarantinedItem, Receipt, Submission};
 pub use lead::{Contact, Identity, Lead, LeadChange, NewLead};
 pub use organization::{NewOrganization, Organization};
+pub use sending::{ClaimId, Claimed, Lane, NewOutbound, Outcome, QueueState, Settled};

@@ -30,6 +30,8 @@ pub(super) enum Column<'a> {
     MaybeTime(Vec<Option<Timestamp>>),
     Json(Vec<Option<Json<&'a Value>>>),
     Bytes(Vec<&'a [u8]>),
+    Bool(Vec<bool>),
+    Float(Vec<f64>),
 }
 
 /// Rows, by column: values to insert, or keys to look up and change by.
@@ -59,6 +61,8 @@ impl Column<'_> {
             Column::Time(_) | Column::MaybeTime(_) => "timestamptz",
             Column::Json(_) => "jsonb",
             Column::Bytes(_) => "bytea",
+            Column::Bool(_) => "boolean",
+            Column::Float(_) => "double precision",
         }
     }
 
@@ -74,6 +78,8 @@ impl Column<'_> {
             Column::MaybeTime(values) => values.len(),
             Column::Json(values) => values.len(),
             Column::Bytes(values) => values.len(),
+            Column::Bool(values) => values.len(),
+            Column::Float(values) => values.len(),
         }
     }
 }
@@ -94,6 +100,8 @@ macro_rules! bind_arrays {
                 Column::MaybeTime(values) => query.bind(values),
                 Column::Json(values) => query.bind(values),
                 Column::Bytes(values) => query.bind(values),
+                Column::Bool(values) => query.bind(values),
+                Column::Float(values) => query.bind(values),
             };
         }
         query
@@ -128,6 +136,8 @@ macro_rules! bind_cells {
                     Column::MaybeTime(values) => query.bind(values[row]),
                     Column::Json(values) => query.bind(values[row].clone()),
                     Column::Bytes(values) => query.bind(values[row]),
+                    Column::Bool(values) => query.bind(values[row]),
+                    Column::Float(values) => query.bind(values[row]),
                 };
             }
         }

@@ -157,3 +157,16 @@ async fn with_identities(
     };
     Ok(found.into_iter().map(contact).collect())
 }
+
+/// The address of an identity.
+pub async fn address_of(
+    session: &mut Session,
+    organization: OrganizationId,
+    identity: IdentityId,
+) -> Result<Option<Address>, StoreError> {
+    let sql = "select kind, value from contact_identities where organization_id = $1 and id = $2";
+    let found: Option<(String, String)> = on!(session, |c| {
+        sqlx::query_as(sql).bind(organization).bind(identity).fetch_optional(c).await
+    })?;
+    Ok(found.and_then(|(kind, value)| Address::from_parts(&kind, &value)))
+}

@@ -22,6 +22,7 @@ pub mod notices;
 pub mod organizations;
 pub mod recorded;
 pub mod routes;
+pub mod sending;
 pub mod sweep;
 pub mod timeline;
 
@@ -35,3 +36,8 @@ mod types;
 pub use database::{Engine, PostgresRoles, Store, StoreOptions};
 pub use error::StoreError;
 pub use session::Session;
+
+/// A text as both engines can keep it.
+pub fn cleaned(text: &str) -> String {
+    types::clean(text).into_owned()
+}

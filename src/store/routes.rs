@@ -129,3 +129,17 @@ pub async fn list_all(session: &mut Session) -> Result<Vec<Route>, StoreError> {
     let rows: Vec<Row> = on!(session, |c| sqlx::query_as(sql).fetch_all(c).await)?;
     rows.into_iter().map(Route::try_from).collect()
 }
+
+/// The route that carries what an organization sends on a channel.
+pub async fn active(
+    session: &mut Session,
+    organization: OrganizationId,
+    channel: providers::Channel,
+) -> Result<Option<Route>, StoreError> {
+    let sql = "select organization_id, id, account_id, channel, address, handle, state, created_at, updated_at
+               from routes where organization_id = $1 and channel = $2 and state = 'active'";
+    let row: Option<Row> = on!(session, |c| {
+        sqlx::query_as(sql).bind(organization).bind(channel.word()).fetch_optional(c).await
+    })?;
+    row.map(Route::try_from).transpose()
+}

@@ -32,6 +32,14 @@ impl Session {
         }
     }
 
+    /// The statement with a lock on the rows it reads, where this is a transaction and the engine locks rows.
+    pub(super) fn locking(&self, sql: &str) -> String {
+        match self.0 {
+            Held::PostgresWrite(_) => format!("{sql} for update"),
+            Held::SqliteRead(_) | Held::SqliteWrite(_) | Held::PostgresRead(_) => sql.to_owned(),
+        }
+    }
+
     /// Makes everything written in this session durable and visible.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0 {

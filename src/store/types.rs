@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::StoreError;
 use crate::model::{
     AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MergeId, MessageId,
-    OrganizationId, QuarantineId, Role, RouteId, RouteState, UserId,
+    OrganizationId, QuarantineId, QueueState, Role, RouteId, RouteState, UserId,
 };
 
 macro_rules! ids {
@@ -89,6 +89,7 @@ words!(
     direction -> Direction,
     delivery_status -> DeliveryStatus,
     route_state -> RouteState,
+    queue_state -> QueueState,
     role -> Role,
 );
 

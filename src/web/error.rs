@@ -121,6 +121,11 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
+    /// It is not done, for a reason that `error_code` names.
+    pub fn refused(error_code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, error_code, detail)
+    }
+
     /// What was asked for was there once.
     pub fn gone(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "cursor_expired", detail)
@@ -165,6 +170,18 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }
 
+    /// What a flow refused.
+    pub(super) fn of(error: &FlowError) -> Self {
+        match error {
+            FlowError::NotFound(what) => Self::not_found(what),
+            FlowError::Invalid { field, reason } => Self::invalid(field.as_str(), reason.as_str()),
+            FlowError::Conflict(detail) => Self::conflict(detail.as_str()),
+            FlowError::Refused { code, detail } => Self::refused(code, detail.as_str()),
+            FlowError::LacksScope(scope) => Self::lacks_scope(*scope),
+            FlowError::Store(_) | FlowError::Keyring(_) => Self::internal(error),
+        }
+    }
+
     fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
@@ -192,14 +209,11 @@ impl IntoResponse for Problem {
 impl From<FlowError> for Problem {
     fn from(error: FlowError) -> Self {
         match error {
-            FlowError::NotFound(what) => Self::not_found(what),
-            FlowError::Invalid { field, reason } => Self::invalid(field, reason),
-            FlowError::Conflict(detail) => Self::conflict(detail),
-            FlowError::LacksScope(scope) => Self::lacks_scope(scope),
             FlowError::Store(error) | FlowError::Keyring(KeyringError::Store(error)) => {
                 error.into()
             }
             FlowError::Keyring(error) => Self::internal(&error),
+            other => Self::of(&other),
         }
     }
 }

@@ -24,6 +24,7 @@ mod messages;
 mod public_url;
 mod router;
 mod routes;
+mod sending;
 mod server;
 mod times;
 mod voip;

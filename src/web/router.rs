@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     App, Problem, accounts, audit, calls, communications, contacts, docs, events, health, inbox,
-    keys, leads, members, messages, routes as line_routes, voip,
+    keys, leads, members, messages, routes as line_routes, sending, voip,
 };
 
 /// Everything but webhooks, which [`super::Front`] takes a short way.
@@ -31,10 +31,25 @@ fn api() -> OpenApiRouter<App> {
         // Communications
         .routes(routes!(communications::list, communications::create))
         .routes(routes!(voip::report))
-        .routes(routes!(messages::list))
+        .routes(routes!(messages::list, sending::messages::send))
+        .routes(routes!(sending::messages::bulk))
         .routes(routes!(messages::get))
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
+        // Sending
+        .routes(routes!(sending::messages::cancel))
+        .routes(routes!(sending::messages::retry))
+        .routes(routes!(sending::messages::edit))
+        .routes(routes!(sending::messages::resolve))
+        .routes(routes!(sending::messages::discard))
+        .routes(routes!(sending::queue::overview))
+        .routes(routes!(sending::queue::resume))
+        .routes(routes!(sending::queue::dead_letters, sending::queue::decide_all))
+        .routes(routes!(
+            sending::suppressions::list,
+            sending::suppressions::create,
+            sending::suppressions::delete
+        ))
         // People
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::get, contacts::rename))

@@ -11,7 +11,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("model", &["clock"]),
     ("config", &["model"]),
     ("store", &["clock", "ids", "metrics", "model", "vault"]),
-    ("transport", &["metrics"]),
+    ("transport", &["clock", "config", "metrics", "vault"]),
     ("gateway", &["clock", "config", "ids", "metrics", "model", "store", "transport", "vault"]),
     (
         "flow",

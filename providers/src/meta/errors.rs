@@ -22,11 +22,14 @@ pub(super) fn explain(error: &WireError<'_>) -> Option<String> {
 /// What to do about an error code. Codes we do not know are final and the message's fault: repeating an unknown
 /// refusal helps nobody.
 pub(super) fn class_of(code: &str) -> FailureClass {
+    known_class_of(code).unwrap_or(FailureClass::Permanent(Cause::Message))
+}
+
+/// What to do about an error code that we know.
+pub(super) fn known_class_of(code: &str) -> Option<FailureClass> {
     use FailureClass::{Permanent, RateLimited, Transient};
-    let Ok(code) = code.trim().parse::<i64>() else {
-        return Permanent(Cause::Message);
-    };
-    match code {
+    let code: i64 = code.trim().parse().ok()?;
+    Some(match code {
         // Throughput, application and portfolio limits.
         4 | 613 | 80_007 | 130_429 | 131_048 | 131_064 | 133_016 => {
             RateLimited(LimitScope::Account)
@@ -57,6 +60,26 @@ pub(super) fn class_of(code: &str) -> FailureClass {
         | 133_005
         | 133_006
         | 133_008..=133_010 => Permanent(Cause::Account),
-        _ => Permanent(Cause::Message),
-    }
+        // Parameters, types, files, groups, templates, calls, flows, block lists, creation of templates, user names.
+        100
+        | 131_008
+        | 131_009
+        | 131_014
+        | 131_020
+        | 131_041
+        | 131_051..=131_053
+        | 131_063
+        | 131_200..=131_299
+        | 132_000..=132_014
+        | 132_016..=132_068
+        | 132_070..=132_999
+        | 135_000
+        | 138_000..=138_999
+        | 139_000..=139_004
+        | 139_100..=139_103
+        | 147_001..=147_005
+        | 2_388_000..=2_388_999
+        | 2_494_000..=2_494_999 => Permanent(Cause::Message),
+        _ => return None,
+    })
 }

@@ -1,24 +1,33 @@
 //! Meta's WhatsApp Business Platform (Cloud API).
 //!
-//! An account is one WhatsApp Business Account (WABA) seen through one Meta app: the app's secret signs its webhooks.
-//! Follows <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks>.
+//! An account is one WhatsApp Business Account (WABA) seen through one Meta app: the app's secret signs its webhooks, and
+//! an access token lets us send. Without a token the account only receives.
+//! Follows <https://developers.facebook.com/docs/whatsapp/cloud-api>.
 
 mod calls;
 mod content;
 mod envelope;
 mod errors;
+mod graph;
+mod health;
 mod history;
+mod media;
 mod messages;
 mod notices;
 mod people;
+mod receipts;
+mod refusal;
+mod sending;
 mod severity;
 mod statuses;
+mod templates;
 mod webhook;
 mod wire;
 
+use self::graph::Graph;
 use crate::{
-    Account, Batch, Channel, Field, Inbound, KeyId, Misconfigured, Provider, Rejection, Secret,
-    Settings, Webhooks,
+    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured,
+    Provider, Receipts, Rejection, Secret, Settings, Templates, Webhooks,
 };
 
 /// Meta's WhatsApp Cloud API.
@@ -56,7 +65,21 @@ const FIELDS: &[Field] = &[
         rotates: false,
         about: "A text of your choice that Meta repeats when the webhook URL is registered.",
     },
+    Field {
+        name: "access_token",
+        secret: true,
+        required: false,
+        rotates: false,
+        about: "A system user's access token for the WABA; without it the account only receives.",
+    },
+    optional("api_version", "The Graph API's version, `v24.0` if not given."),
+    optional("base_url", "Where the Graph API is, `https://graph.facebook.com` if not given."),
+    optional("messages_per_second", "Throughput of each number, 1 to 1000; 80 if not given."),
 ];
+
+const fn optional(name: &'static str, about: &'static str) -> Field {
+    Field { name, secret: false, required: false, rotates: false, about }
+}
 
 /// One WABA and its app's secrets.
 #[derive(Debug)]
@@ -64,6 +87,8 @@ struct MetaAccount {
     waba_id: String,
     app_secrets: Vec<Secret>,
     verify_token: Secret,
+    /// Everything that needs the access token.
+    graph: Option<Graph>,
 }
 
 fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
@@ -74,9 +99,10 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
     let verify_token =
         settings.secret("verify_token").ok_or(Misconfigured::new("verify_token", "is missing"))?;
     Ok(Box::new(MetaAccount {
-        waba_id,
         app_secrets: settings.rotating("app_secret")?,
         verify_token: verify_token.clone(),
+        graph: Graph::open(settings, &waba_id)?,
+        waba_id,
     }))
 }
 
@@ -87,6 +113,26 @@ impl Account for MetaAccount {
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {
         Some(self)
+    }
+
+    fn messages(&self) -> Option<&dyn Messages> {
+        self.graph.as_ref().map(|graph| graph as _)
+    }
+
+    fn media(&self) -> Option<&dyn Media> {
+        self.graph.as_ref().map(|graph| graph as _)
+    }
+
+    fn receipts(&self) -> Option<&dyn Receipts> {
+        self.graph.as_ref().map(|graph| graph as _)
+    }
+
+    fn templates(&self) -> Option<&dyn Templates> {
+        self.graph.as_ref().map(|graph| graph as _)
+    }
+
+    fn health(&self) -> Option<&dyn Health> {
+        self.graph.as_ref().map(|graph| graph as _)
     }
 }
 

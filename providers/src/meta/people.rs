@@ -97,7 +97,7 @@ impl<'w> Who<'w> {
 }
 
 /// Two capital letters, a dot, perhaps `ENT.`, then 1 to 128 letters and digits.
-fn is_user_id(id: &str) -> bool {
+pub(super) fn is_user_id(id: &str) -> bool {
     let Some((country, rest)) = id.split_once('.') else {
         return false;
     };

@@ -4,11 +4,17 @@
 //! events, TeXML callbacks and TeXML fetches alike.
 //! Follows <https://developers.telnyx.com/development/api-fundamentals/webhooks/receiving-webhooks>.
 
+mod answers;
+mod client;
 mod details;
 mod errors;
+mod health;
+mod limits;
+mod media;
 mod messages;
 mod notices;
 mod routing;
+mod sending;
 mod signature;
 mod statuses;
 mod texml;
@@ -18,9 +24,10 @@ mod whatsapp;
 mod wire;
 
 use crate::{
-    Account, Batch, Channel, Field, Inbound, KeyId, Misconfigured, Provider, Rejection, Settings,
-    Webhooks,
+    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured,
+    Provider, Rejection, Settings, Webhooks,
 };
+use client::Client;
 use signature::PublicKey;
 
 /// Telnyx.
@@ -57,16 +64,39 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
-        about: "The ids of the messaging profiles whose messages come here.",
+        about: "The ids of the messaging profiles whose messages come here; senders that are names send for the first.",
+    },
+    Field {
+        name: "api_key",
+        secret: true,
+        required: false,
+        rotates: false,
+        about: "An API key; without one, messages are received but not sent.",
+    },
+    Field {
+        name: "base_url",
+        secret: false,
+        required: false,
+        rotates: false,
+        about: "Where Telnyx's API is, if not at https://api.telnyx.com.",
+    },
+    Field {
+        name: "messages_per_second",
+        secret: false,
+        required: false,
+        rotates: false,
+        about: "How many messages a second each number may send; 1 if it is not given.",
     },
 ];
 
-/// One Telnyx account: what verifies its webhooks, and which of its applications and profiles are ours.
+/// One Telnyx account: what verifies its webhooks, which of its applications and profiles are ours, and what its
+/// requests need, if it may make any.
 #[derive(Debug)]
 struct TelnyxAccount {
     public_keys: Vec<PublicKey>,
     connection_ids: Vec<String>,
     messaging_profile_ids: Vec<String>,
+    client: Option<Client>,
 }
 
 fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
@@ -81,6 +111,7 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
         public_keys,
         connection_ids: settings.list("connection_ids"),
         messaging_profile_ids: settings.list("messaging_profile_ids"),
+        client: Client::open(settings)?,
     }))
 }
 
@@ -92,6 +123,20 @@ impl Account for TelnyxAccount {
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {
         Some(self)
+    }
+
+    fn messages(&self) -> Option<&dyn Messages> {
+        Some(self.client.as_ref()?)
+    }
+
+    // There is no `tracking`: Telnyx shows a message only to who knows its id, which is in the answer that never came.
+
+    fn media(&self) -> Option<&dyn Media> {
+        Some(self)
+    }
+
+    fn health(&self) -> Option<&dyn Health> {
+        Some(self.client.as_ref()?)
     }
 }
 

@@ -8,6 +8,7 @@ use super::messages::{money, reference};
 use super::routing::address;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{WireError, WireMessage};
+use crate::status_url::message_of;
 use crate::{DeliveryStatus, EventKind, StatusChange, StatusFailure};
 
 /// Reads `message.sent`, `message.finalized` or `message.read`: one change a recipient.
@@ -24,6 +25,8 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
     if statuses.is_empty() {
         return Err(Unreadable("the message names no recipient".to_owned()));
     }
+    // The URL of the request is not signed, but the one in the body is: it is the same that we gave with the message.
+    let ours = wire.webhook_url.get().and_then(message_of);
     // Telnyx tells of each recipient of a group by itself, and of the others in `cc`.
     let is_group = wire.to.0.len() + wire.cc.0.len() > 1;
     for (index, (end, status)) in wire.to.0.iter().zip(statuses).enumerate() {
@@ -32,7 +35,7 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
         let is_first = index == 0;
         let change = StatusChange {
             reference: reference.clone(),
-            ours: None,
+            ours: ours.clone(),
             status,
             recipient: recipient.clone(),
             failure: failure(status, index, &wire),

@@ -169,6 +169,8 @@ pub(super) struct WireMessage {
     pub(super) body: Option<Value>,
     pub(super) whatsapp_message: Option<Value>,
     pub(super) autoresponse_type: Maybe,
+    /// Where events about a message of ours go.
+    pub(super) webhook_url: Maybe,
     pub(super) parts: Maybe,
     pub(super) cost: Option<WireCost>,
     pub(super) cost_breakdown: Option<Value>,

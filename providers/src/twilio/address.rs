@@ -3,6 +3,7 @@
 //! <https://www.twilio.com/docs/messaging/channels>
 
 use crate::form::Form;
+use crate::sms::SmsSender;
 use crate::{Address, Channel, Line, PhoneNumber};
 
 const WHATSAPP: &str = "whatsapp:";
@@ -60,6 +61,31 @@ fn is_user_id(text: &str) -> bool {
 fn without_prefix(text: &str) -> &str {
     let bare = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix));
     bare.unwrap_or(text)
+}
+
+/// Whom a message of ours goes to, as Twilio wants it; `None` for addresses that the channel does not have.
+pub(super) fn recipient(channel: Channel, to: &Address) -> Option<String> {
+    match (channel, to) {
+        (Channel::Sms, Address::Phone(number)) => Some(number.to_string()),
+        (Channel::Whatsapp, Address::Phone(number)) => Some(format!("{WHATSAPP}{number}")),
+        (Channel::Whatsapp, Address::WaUser(id)) => {
+            is_user_id(id).then(|| format!("{WHATSAPP}{id}"))
+        }
+        _ => None,
+    }
+}
+
+/// Our line as Twilio wants it; `None` for what cannot send on the channel.
+pub(super) fn sender(channel: Channel, line: &str) -> Option<String> {
+    let bare = without_prefix(line.trim());
+    match channel {
+        Channel::Sms => SmsSender::parse(bare).map(|sender| sender.as_str().to_owned()),
+        Channel::Whatsapp => {
+            let number = PhoneNumber::international(bare).ok()?;
+            Some(format!("{WHATSAPP}{number}"))
+        }
+        _ => None,
+    }
 }
 
 /// What carries it: `whatsapp` if either side is written so, else `other`.

@@ -4,21 +4,31 @@
 //! Follows <https://www.twilio.com/docs/usage/webhooks>.
 
 mod address;
+mod answers;
 mod callbacks;
 mod calls;
+mod client;
 mod content;
 mod errors;
 mod facts;
+mod health;
+mod limits;
+mod media;
 mod messages;
+mod receipts;
+mod sending;
 mod signature;
 mod statuses;
+mod templates;
+mod tracking;
 mod urls;
 mod webhook;
 
 use crate::{
-    Account, Batch, Channel, Field, Inbound, KeyId, Misconfigured, Provider, Rejection, Secret,
-    Settings, Webhooks,
+    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured,
+    Provider, Receipts, Rejection, Secret, Settings, Templates, Tracking, Webhooks,
 };
+use client::Client;
 
 /// Twilio's messaging and voice products.
 pub static PROVIDER: Provider = Provider {
@@ -48,31 +58,97 @@ const FIELDS: &[Field] = &[
         rotates: true,
         about: "The account's auth token; it signs every webhook.",
     },
+    Field {
+        name: "api_key_sid",
+        secret: false,
+        required: false,
+        rotates: false,
+        about: "The SID of an API key, SK and 32 hexadecimal digits; without one, the auth token sends.",
+    },
+    Field {
+        name: "api_key_secret",
+        secret: true,
+        required: false,
+        rotates: false,
+        about: "The API key's secret.",
+    },
+    Field {
+        name: "messaging_service_sid",
+        secret: false,
+        required: false,
+        rotates: false,
+        about: "The SID of a messaging service, MG and 32 hexadecimal digits, that all messages go through.",
+    },
+    Field {
+        name: "base_url",
+        secret: false,
+        required: false,
+        rotates: false,
+        about: "Where Twilio's API is, if not at https://api.twilio.com: a region, or an emulator.",
+    },
+    Field {
+        name: "messages_per_second",
+        secret: false,
+        required: false,
+        rotates: false,
+        about: "How many messages a second each number may send; 1 for SMS and 10 for WhatsApp if it is not given.",
+    },
 ];
 
-/// One account and its auth tokens.
+/// One account: its auth tokens, and what its requests need.
 #[derive(Debug)]
 struct TwilioAccount {
-    account_sid: String,
     auth_tokens: Vec<Secret>,
+    client: Client,
 }
 
 fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
-    let account_sid = settings.required_text("account_sid")?.to_owned();
-    let digits = account_sid.strip_prefix("AC").unwrap_or_default();
-    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    let account_sid = settings.required_text("account_sid")?;
+    if !is_sid("AC", account_sid) {
         let reason = "must be AC and 32 hexadecimal digits";
         return Err(Misconfigured::new("account_sid", reason));
     }
-    Ok(Box::new(TwilioAccount { account_sid, auth_tokens: settings.rotating("auth_token")? }))
+    let auth_tokens = settings.rotating("auth_token")?;
+    let client = Client::open(settings, account_sid, &auth_tokens[0])?;
+    Ok(Box::new(TwilioAccount { auth_tokens, client }))
+}
+
+/// Whether the text is an id of Twilio's: two letters that tell what of, and 32 hexadecimal digits.
+fn is_sid(kind: &str, text: &str) -> bool {
+    let digits = text.strip_prefix(kind).unwrap_or_default();
+    digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 impl Account for TwilioAccount {
     fn identifiers(&self) -> Vec<String> {
-        vec![self.account_sid.clone()]
+        vec![self.client.account_sid.clone()]
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {
+        Some(self)
+    }
+
+    fn messages(&self) -> Option<&dyn Messages> {
+        Some(self)
+    }
+
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        Some(self)
+    }
+
+    fn media(&self) -> Option<&dyn Media> {
+        Some(self)
+    }
+
+    fn receipts(&self) -> Option<&dyn Receipts> {
+        Some(self)
+    }
+
+    fn templates(&self) -> Option<&dyn Templates> {
+        Some(self)
+    }
+
+    fn health(&self) -> Option<&dyn Health> {
         Some(self)
     }
 }

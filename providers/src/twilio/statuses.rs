@@ -33,7 +33,7 @@ pub(super) fn read(scope: &mut Scope<'_>, id: String) -> Result<(), Unreadable> 
     let key = format!("{id}:{word}");
     let change = StatusChange {
         reference: MessageRef(id),
-        ours: None,
+        ours: scope.ours(),
         status,
         recipient: None,
         failure: failure(status, form),

@@ -9,6 +9,7 @@ use super::signature::{self, Body};
 use super::{address, calls, messages};
 use crate::form::Form;
 use crate::signature::single_header;
+use crate::status_url::message_in;
 use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Secret, Timestamp};
 
 /// The instructions Twilio asks for, empty: do nothing more. Anything in plain text would be sent to the person as
@@ -101,6 +102,12 @@ impl Scope<'_> {
 
     pub(super) fn push(&mut self, key: String, at: Timestamp, line: Line, kind: EventKind) {
         self.batch.push(key, at, line, kind);
+    }
+
+    /// Our id of the message, which the URL carries that we gave when we sent it. Twilio signs the URL it calls, the
+    /// query included.
+    pub(super) fn ours(&self) -> Option<String> {
+        message_in(self.request.uri().query()?)
     }
 
     /// What tells this request from others for news that have no id of their own: Twilio's token, or else a digest

@@ -3,9 +3,15 @@
 #![allow(unreachable_pub, reason = "a test binary has no reach")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+mod cases;
 mod fixtures;
 mod laws;
+mod meta_sending;
 mod normal;
+mod openapi;
 mod properties;
+mod telnyx_sending;
 mod twilio;
+mod twilio_asking;
+mod twilio_sending;
 mod vectors;

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::edits;
 use super::messages::Stored;
 use super::writer::{Work, Writer};
+use super::{edits, outgoing};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, OrganizationId};
 use crate::store::bulk::{Column, Rows};
@@ -30,6 +30,9 @@ pub(super) enum Change {
         detail: Option<Value>,
         /// Our own id of the message, as the provider handed it back.
         ours: Option<Uuid>,
+        /// The provider's id of it, where it also named ours.
+        #[serde(default)]
+        id: Option<String>,
     },
     Edited {
         kind: String,
@@ -82,6 +85,7 @@ pub(super) async fn join(
         pending.into_iter().partition(|pending| pending.message.is_some());
     found.sort_by_key(|pending| pending.at);
     park(writer, waiting).await?;
+    outgoing::name(writer, &found.iter().collect::<Vec<_>>()).await?;
     apply_statuses(writer, &found).await?;
     for pending in &found {
         match &pending.change {
@@ -132,11 +136,13 @@ fn status_change(status: &StatusChange) -> Change {
     if let Some(cost) = &status.cost {
         detail.insert("cost".to_owned(), json!(cost));
     }
+    let ours: Option<Uuid> = status.ours.as_deref().and_then(|id| id.parse().ok());
     Change::Status {
         status: status.status.word().to_owned(),
         recipient: status.recipient.clone().unwrap_or_default(),
         detail: (!detail.is_empty()).then(|| clean_json(Value::Object(detail))),
-        ours: status.ours.as_deref().and_then(|id| id.parse().ok()),
+        id: ours.map(|_| clean(&status.reference.0).into_owned()),
+        ours,
     }
 }
 
@@ -360,7 +366,29 @@ async fn advance(
         }
         writer.outbox.push(organization, "message.status", message, Some(Value::Object(data)));
     }
-    Ok(())
+    tell_queue(writer, &rows).await
+}
+
+/// The queue hears of every message of ours that got further, and whom it could not reach is left alone.
+async fn tell_queue(
+    writer: &mut Writer<'_>,
+    rows: &[(&(OrganizationId, Uuid), &Furthest<'_>)],
+) -> Result<(), StoreError> {
+    let failed = |furthest: &Furthest<'_>| furthest.status == DeliveryStatus::Failed;
+    let news: Vec<(OrganizationId, Uuid, bool)> = rows
+        .iter()
+        .filter(|(_, furthest)| furthest.status >= DeliveryStatus::Sent)
+        .map(|((organization, id), furthest)| (*organization, *id, failed(furthest)))
+        .collect();
+    outgoing::tell_queue(writer, &news).await?;
+    let unreachable = |furthest: &Furthest<'_>| {
+        failed(furthest)
+            && furthest.detail.is_some_and(|detail| detail["failure"]["cause"] == "recipient")
+    };
+    let unreachable: Vec<(OrganizationId, Uuid)> =
+        rows.iter().filter(|(_, f)| unreachable(f)).map(|(key, _)| **key).collect();
+    let until = writer.now + chrono::TimeDelta::days(1);
+    outgoing::suppress_unreachable(writer, &unreachable, until).await
 }
 
 impl Writer<'_> {

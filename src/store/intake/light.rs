@@ -71,7 +71,9 @@ const STATEMENT: &str = "
 pub(super) fn suits(store: &Store, submission: &Submission) -> bool {
     let plain = |kind: &EventKind| match kind {
         EventKind::Message(message) => {
-            !message.historical && message.content.attachments().is_empty()
+            !message.historical
+                && message.content.attachments().is_empty()
+                && message.context.opt_out.is_none()
         }
         _ => false,
     };

@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::identities::Identities;
+use super::outgoing;
 use super::writer::{Work, Writer};
 use crate::ids::Ids;
 use crate::model::OrganizationId;
@@ -89,6 +90,7 @@ pub(super) async fn insert(
         writer.outbox.push(organization, "history.imported", first, Some(data));
     }
     write_attachments(writer, &fresh).await?;
+    outgoing::opt_outs(writer, &fresh).await?;
     complete_placeholders(writer, &known).await?;
     Ok(stored)
 }

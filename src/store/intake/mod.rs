@@ -12,12 +12,14 @@ mod edits;
 mod identities;
 mod light;
 mod messages;
+mod outgoing;
 mod people;
 mod quarantine;
 mod queue;
 mod strangers;
 mod writer;
 
+pub(super) use outgoing::Joining;
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};
 
 use writer::Writer;

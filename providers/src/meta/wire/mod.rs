@@ -11,8 +11,10 @@ use serde_json::value::RawValue;
 
 use crate::lenient::Lenient;
 
+mod answer;
 mod message;
 
+pub(super) use answer::*;
 pub(super) use message::*;
 
 /// A member that may be missing, null or blank, and may come as a text, a number or a boolean.

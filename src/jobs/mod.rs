@@ -1,5 +1,7 @@
 //! What the gateway does by the clock. Each job is idempotent and may run in several processes at once.
 
+mod senders;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +44,10 @@ impl Jobs {
         every(&mut jobs, "key uses", KEY_USES, Job::KeyUses);
         every(&mut jobs, "measure", MEASURE, Job::Measure);
         every(&mut jobs, "sweep", SWEEP, Job::Sweep);
+        if gateway.config.sending.enabled {
+            jobs.tasks.spawn(senders::run(Arc::clone(gateway), stopped.clone()));
+            jobs.tasks.spawn(senders::recover(Arc::clone(gateway), stopped.clone()));
+        }
         jobs
     }
 

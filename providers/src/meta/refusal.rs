@@ -1,0 +1,108 @@
+//! What the Graph API's answers mean when they do not bring what was asked for.
+//!
+//! The error's code decides. The HTTP status is asked only where there is no code that we know.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::errors;
+use super::graph::Graph;
+use super::wire::{Refusal, RefusalBody, Usage};
+use crate::{Failure, FailureClass, LimitScope, ProviderResponse};
+
+/// Characters of a failure's detail.
+const DETAIL_CHARS: usize = 500;
+
+/// The longest wait that we take from an answer.
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
+
+/// Meta says of spam and portfolio limits that they last for hours or days, and not until when.
+const LONG_LIMIT_CODES: [&str; 2] = ["131048", "131064"];
+const LONG_LIMIT_WAIT: Duration = Duration::from_hours(1);
+
+const USAGE_HEADER: &str = "x-business-use-case-usage";
+
+impl Graph {
+    /// What an answer means that did not bring what an order was to bring. A 2xx that says nothing we understand is
+    /// indeterminate: the order may have been carried out.
+    pub(super) fn refusal(&self, response: &ProviderResponse) -> Failure {
+        let status = response.http.status();
+        let by_status = match status.is_success() {
+            true => Failure::new(FailureClass::Indeterminate, "the answer cannot be read"),
+            false => Failure::of_status(status),
+        };
+        let error = response.json::<RefusalBody>().map(|body| body.error);
+        let failure = match error {
+            Some(error) => self.of_error(&error, &by_status),
+            None => by_status,
+        };
+        let wait = wait(response, &failure);
+        Failure { retry_after: wait.map(|wait| wait.min(LONGEST_WAIT)), ..failure }
+    }
+
+    /// The same for a question or an upload, whose repetition is harmless: nothing about it is indeterminate.
+    pub(super) fn refusal_of_question(&self, response: &ProviderResponse) -> Failure {
+        let failure = self.refusal(response);
+        match failure.class {
+            FailureClass::Indeterminate => Failure { class: FailureClass::Transient, ..failure },
+            _ => failure,
+        }
+    }
+
+    fn of_error(&self, error: &Refusal, by_status: &Failure) -> Failure {
+        // Codes are numbers; whatever else stands there is not passed on.
+        let code = error.code.number().map(|code| code.to_string());
+        let class = match code.as_deref().and_then(errors::known_class_of) {
+            Some(limit @ FailureClass::RateLimited(_)) => limit,
+            _ if error.is_transient.get() == Some("true") => FailureClass::Transient,
+            Some(class) => class,
+            None => by_status.class,
+        };
+        let said = error.explanation().unwrap_or(&by_status.detail);
+        let notes = [("subcode", &error.error_subcode), ("trace", &error.fbtrace_id)];
+        let notes: Vec<String> = notes
+            .into_iter()
+            .filter_map(|(name, note)| Some(format!("{name} {}", note.get()?)))
+            .collect();
+        let detail = match notes.is_empty() {
+            true => self.without_token(said),
+            false => self.without_token(&format!("{said} ({})", notes.join(", "))),
+        };
+        Failure {
+            class,
+            code,
+            detail: detail.chars().take(DETAIL_CHARS).collect(),
+            retry_after: None,
+        }
+    }
+}
+
+/// The code of an answer's error, and its subcode.
+pub(super) fn codes(response: &ProviderResponse) -> (Option<i64>, Option<i64>) {
+    let error = response.json::<RefusalBody>().map(|body| body.error);
+    let codes = error.map(|error| (error.code.number(), error.error_subcode.number()));
+    codes.unwrap_or_default()
+}
+
+/// How long to wait: the longest time that anything in the answer asks for.
+fn wait(response: &ProviderResponse, failure: &Failure) -> Option<Duration> {
+    let asked = response.retry_after();
+    if !matches!(failure.class, FailureClass::RateLimited(LimitScope::Account)) {
+        return asked;
+    }
+    let is_long = failure.code.as_deref().is_some_and(|code| LONG_LIMIT_CODES.contains(&code));
+    [asked, until_access(response), is_long.then_some(LONG_LIMIT_WAIT)].into_iter().flatten().max()
+}
+
+/// `estimated_time_to_regain_access`, in minutes, of whatever is used up.
+/// <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>
+fn until_access(response: &ProviderResponse) -> Option<Duration> {
+    let header = response.http.headers().get(USAGE_HEADER)?;
+    let usage: BTreeMap<String, Vec<Usage>> = serde_json::from_slice(header.as_bytes()).ok()?;
+    let minutes = usage.values().flatten().filter_map(|usage| {
+        let minutes = usage.estimated_time_to_regain_access.number()?;
+        u64::try_from(minutes).ok().filter(|minutes| *minutes > 0)
+    });
+    minutes.max().map(|minutes| Duration::from_secs(minutes.saturating_mul(60)))
+}

@@ -1,0 +1,103 @@
+//! The limits of files.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/media#supported-media-types>
+
+use url::Url;
+
+use super::{at_most, optional, present};
+use crate::{FileSource, LoadedFile, MediaKind, OutboundFile, Unfit};
+
+const CAPTION_CHARS: usize = 1_024;
+
+/// Meta's messages have one file each.
+const FILES: usize = 1;
+
+const KIB: u64 = 1_024;
+const MIB: u64 = 1_024 * KIB;
+
+/// What Meta takes of one kind.
+struct Limit {
+    /// The media types; `None` where any is taken.
+    types: Option<&'static [&'static str]>,
+    bytes: u64,
+    /// The size as Meta writes it.
+    size: &'static str,
+    has_caption: bool,
+}
+
+pub(super) fn files(
+    files: &[OutboundFile],
+    caption: Option<&str>,
+    loaded: &[LoadedFile],
+) -> Result<(), Unfit> {
+    let Some(first) = files.first() else {
+        return Err(Unfit::new("content.files", "at least 1 file is needed"));
+    };
+    at_most("content.files", files.len(), FILES, "file in a message")?;
+    let limit = limit(first.media);
+    if caption.is_some() && !limit.has_caption {
+        let reason = format!("{} files have none", first.media.word());
+        return Err(Unfit::new("content.caption", reason));
+    }
+    optional("content.caption", caption, CAPTION_CHARS)?;
+    source(&first.source)?;
+    mime_type(first, &limit)?;
+    let announced = first.size.and_then(|size| u64::try_from(size).ok());
+    let bytes = loaded.first().and_then(|file| file.bytes.as_ref());
+    let real = bytes.and_then(|bytes| u64::try_from(bytes.len()).ok());
+    let size = announced.into_iter().chain(real).max();
+    if let Some(size) = size.filter(|size| *size > limit.bytes) {
+        let kind = first.media.word();
+        let reason = format!("{kind} files have at most {}, this one has {size} bytes", limit.size);
+        return Err(Unfit::new("content.files[0].size", reason));
+    }
+    Ok(())
+}
+
+fn limit(kind: MediaKind) -> Limit {
+    let all = |types, bytes, size, has_caption| Limit { types, bytes, size, has_caption };
+    const AUDIO: &[&str] = &["audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"];
+    match kind {
+        MediaKind::Image => all(Some(&["image/jpeg", "image/png"]), 5 * MIB, "5 MB", true),
+        MediaKind::Audio => all(Some(AUDIO), 16 * MIB, "16 MB", false),
+        MediaKind::Voice => all(Some(&["audio/ogg"]), 16 * MIB, "16 MB", false),
+        MediaKind::Video => all(Some(&["video/mp4", "video/3gpp"]), 16 * MIB, "16 MB", true),
+        MediaKind::Document => all(None, 100 * MIB, "100 MB", true),
+        // Static stickers have 100 KB; which of the two it is cannot be seen from outside.
+        MediaKind::Sticker => all(Some(&["image/webp"]), 500 * KIB, "500 KB", false),
+    }
+}
+
+fn source(source: &FileSource) -> Result<(), Unfit> {
+    let field = "content.files[0].source";
+    match source {
+        FileSource::Stored(id) => present(field, id),
+        FileSource::Link(link) => match Url::parse(link) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(()),
+            _ => Err(Unfit::new(field, "must be an http or https URL")),
+        },
+    }
+}
+
+/// A type that is not known is left for Meta to judge.
+fn mime_type(file: &OutboundFile, limit: &Limit) -> Result<(), Unfit> {
+    let Some(given) = file.mime_type.as_deref() else {
+        return Ok(());
+    };
+    let field = "content.files[0].mime_type";
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_line = given.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    let is_type = essence.split_once('/').is_some_and(|(kind, subtype)| {
+        let word = |text: &str| !text.is_empty() && !text.contains(['/', ' ', '"']);
+        word(kind) && word(subtype)
+    });
+    if !is_line || !is_type {
+        return Err(Unfit::new(field, "is not a media type"));
+    }
+    match limit.types {
+        Some(types) if !types.contains(&essence.as_str()) => {
+            let reason = format!("{} files must be {}", file.media.word(), types.join(" or "));
+            Err(Unfit::new(field, reason))
+        }
+        _ => Ok(()),
+    }
+}

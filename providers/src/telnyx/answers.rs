@@ -1,0 +1,60 @@
+//! What Telnyx's API answers when it does not do what was asked.
+//! <https://developers.telnyx.com/development/api-fundamentals/api-errors>
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde::Deserialize;
+
+use super::errors;
+use super::wire::WireError;
+use crate::{Cause, Failure, FailureClass, ProviderResponse, api};
+
+/// In how many seconds the limit that was met ends.
+/// <https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting>
+const RESET_HEADER: &str = "x-ratelimit-reset";
+
+/// Longer than this no limit of Telnyx's lasts; a larger number is no duration.
+const LONGEST_RESET: u64 = 24 * 60 * 60;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireErrors {
+    errors: Option<Vec<WireError>>,
+}
+
+/// What a refusal means.
+pub(super) fn refusal(response: &ProviderResponse) -> Failure {
+    let body: WireErrors = response.json().unwrap_or_default();
+    let errors = body.errors.unwrap_or_default();
+    let told = most_telling(&errors);
+    let code = told.and_then(|error| error.code.get());
+    let detail = told.and_then(explanation);
+    let mut failure = api::refusal(response, code, detail.as_deref(), errors::class_of);
+    if let FailureClass::RateLimited(_) = failure.class {
+        failure.retry_after = failure.retry_after.or_else(|| reset(response.http.headers()));
+    }
+    failure
+}
+
+/// Of several errors the one that says more than that the request is wrong.
+pub(super) fn most_telling(errors: &[WireError]) -> Option<&WireError> {
+    let tells = |error: &&WireError| {
+        let class = error.code.get().map(errors::class_of);
+        class.is_some_and(|class| class != FailureClass::Permanent(Cause::Message))
+    };
+    errors.iter().find(tells).or(errors.first())
+}
+
+/// The error's title, its detail, and what it points at.
+pub(super) fn explanation(error: &WireError) -> Option<String> {
+    let pointer = error.source.as_ref().and_then(|source| source.pointer.get());
+    let words = [error.title.get(), error.detail.get(), pointer];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(": "))
+}
+
+fn reset(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RESET_HEADER)?.to_str().ok()?.trim().parse().ok()?;
+    (seconds <= LONGEST_RESET).then(|| Duration::from_secs(seconds))
+}

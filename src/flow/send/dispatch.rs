@@ -1,0 +1,167 @@
+//! Sending one message: its requests, their answers, and what became of it.
+
+use std::time::Duration;
+
+use providers::{
+    Account, Address, Failure, FailureClass, LoadedFile, MessageRef, Messages, OutboundMessage,
+    ProviderRequest, ProviderResponse, Sender, Sent, Step,
+};
+use serde_json::{Value, json};
+
+use super::exchanges;
+use super::retry::{self, LaneEffect, Verdict};
+use crate::gateway::{DirectoryAccount, Gateway};
+use crate::model::{Claimed, Outcome, Settled};
+use crate::transport::Lost;
+
+/// How many requests one message may take.
+const STEPS: usize = 4;
+
+/// A message whose first request is ready to leave.
+pub(super) struct Shipment {
+    pub(super) claimed: Claimed,
+    pub(super) message: OutboundMessage,
+    pub(super) first: ProviderRequest,
+    /// Its number in the journal.
+    pub(super) attempt: i64,
+}
+
+/// What came of a shipment.
+pub(super) struct Shipped {
+    pub(super) settled: Settled,
+    pub(super) lane: LaneEffect,
+    /// Who is not to be written to for a day.
+    pub(super) suppress: Option<Address>,
+    /// Whether the account was being tried again after it had refused everything.
+    pub(super) probing: bool,
+}
+
+/// How the lane was doing when a message was taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LaneState {
+    /// The share of its pace that it used.
+    pub(super) factor: f64,
+    /// Whether its account was being tried again after it had refused everything.
+    pub(super) probing: bool,
+}
+
+/// Puts a claimed message into the provider's hands as far as that is possible without sending anything.
+pub(super) fn prepare(
+    account: &DirectoryAccount,
+    message: &OutboundMessage,
+) -> Result<ProviderRequest, Failure> {
+    let messages = messages(&*account.account)?;
+    match messages.step(message, &[])? {
+        Step::Next(request) => Ok(*request),
+        Step::Done(_) => Err(Failure::new(FailureClass::Transient, "there was nothing to send")),
+    }
+}
+
+fn messages(account: &dyn Account) -> Result<&dyn Messages, Failure> {
+    let class = FailureClass::Permanent(providers::Cause::Account);
+    account.messages().ok_or_else(|| Failure::new(class, "the account cannot send"))
+}
+
+/// The message as the provider's translator wants it.
+pub(super) fn compose(
+    gateway: &Gateway,
+    account: &DirectoryAccount,
+    from: &Sender,
+    claimed: &Claimed,
+    to: Address,
+    channel: providers::Channel,
+    files: Vec<LoadedFile>,
+) -> OutboundMessage {
+    OutboundMessage {
+        id: claimed.id.to_string(),
+        channel,
+        from: from.clone(),
+        to,
+        content: claimed.content.clone(),
+        files,
+        reply_to: reply_to(claimed, account.provider.name),
+        status_url: gateway.hook_url(account.provider.name, account.id),
+    }
+}
+
+/// A message of another provider cannot be answered through this one: then it is sent without naming it.
+fn reply_to(claimed: &Claimed, provider: &str) -> Option<MessageRef> {
+    let (carrier, reference) = claimed.reply_to.as_ref()?;
+    (carrier == provider).then(|| reference.clone())
+}
+
+/// Sends it, request by request.
+pub(super) async fn ship(
+    gateway: &Gateway,
+    account: &DirectoryAccount,
+    lane: LaneState,
+    shipment: Shipment,
+) -> Shipped {
+    let Shipment { claimed, message, first, attempt } = shipment;
+    let mut journal = Vec::new();
+    let result = converse(gateway, account, &message, first, &mut journal).await;
+    let verdict = match result {
+        Ok(sent) => {
+            Verdict { outcome: Outcome::Sent(sent), lane: LaneEffect::None, suppress: false }
+        }
+        Err(failure) => {
+            retry::decide(&claimed, failure, lane.factor, gateway.clock.now(), gateway.chance())
+        }
+    };
+    let settled = Settled {
+        id: claimed.id,
+        identity: claimed.identity,
+        attempt: Some(attempt),
+        account_id: account.id,
+        provider: account.provider.name,
+        our_address: message.from.address.clone(),
+        outcome: verdict.outcome,
+        exchanges: Value::Array(journal),
+        at: gateway.clock.now(),
+    };
+    let suppress = verdict.suppress.then(|| message.to.clone());
+    Shipped { settled, lane: verdict.lane, suppress, probing: lane.probing }
+}
+
+async fn converse(
+    gateway: &Gateway,
+    account: &DirectoryAccount,
+    message: &OutboundMessage,
+    first: ProviderRequest,
+    journal: &mut Vec<Value>,
+) -> Result<Sent, Failure> {
+    let messages = messages(&*account.account)?;
+    let timeout = Duration::from_millis(gateway.config.sending.request_timeout_ms);
+    let mut answers: Vec<ProviderResponse> = Vec::new();
+    let mut request = first;
+    for _ in 0..STEPS {
+        let answer = gateway.transport.exchange(&request, &gateway.clock, timeout).await;
+        journal.push(exchanges::record(&request, answer.as_ref()));
+        answers.push(answer.map_err(|lost| lost_is(&request, lost))?);
+        match messages.step(message, &answers)? {
+            Step::Done(sent) => return Ok(sent),
+            Step::Next(next) => request = *next,
+        }
+    }
+    Err(Failure::new(
+        FailureClass::Transient,
+        "the provider wants too many requests for one message",
+    ))
+}
+
+/// What no answer means: what cannot have arrived, and what may arrive twice, is tried again; the rest is unknown.
+fn lost_is(request: &ProviderRequest, lost: Lost) -> Failure {
+    match lost {
+        Lost::NeverLeft(detail) => Failure::new(FailureClass::Transient, detail),
+        Lost::Unanswered(detail) if request.repeatable => {
+            Failure::new(FailureClass::Transient, detail)
+        }
+        Lost::Unanswered(detail) => Failure::new(FailureClass::Indeterminate, detail),
+    }
+    .with_code("no_answer")
+}
+
+/// The journal's entry for something that never left.
+pub(super) fn unsent(failure: &Failure) -> Value {
+    json!([{ "unsent": failure.detail }])
+}

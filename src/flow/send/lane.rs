@@ -1,0 +1,221 @@
+//! One lane at work: it takes what is due, sends it side by side, and writes down what became of it, until nothing is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use providers::{Address, LoadedFile};
+use tokio::task::JoinSet;
+
+use super::dispatch::{self, LaneState, Shipment, Shipped};
+use super::files;
+use super::retry::{self, LaneEffect};
+use super::take::{self, Batch, Taken, Taker};
+use crate::clock::Timestamp;
+use crate::gateway::Gateway;
+use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId, Settled};
+use crate::store::StoreError;
+use crate::store::sending::{claim, journal, lanes, settle};
+
+/// How many messages of one lane are on their way at once.
+const SIDE_BY_SIDE: usize = 64;
+
+/// The pauses between tries to write down what became of messages, while the database is away.
+const WRITE_AGAIN: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+
+/// Sends what is due in a lane. Returns when there is something to do again, if that is known. `stopping` says that no
+/// more may be taken; what is on its way is finished.
+///
+/// # Errors
+/// The database could not be read. What was on its way is written down all the same.
+pub async fn run(
+    gateway: &Arc<Gateway>,
+    lane: Lane,
+    stopping: &(dyn Fn() -> bool + Send + Sync),
+) -> Result<Option<Timestamp>, StoreError> {
+    let claim = ClaimId { worker: gateway.worker, claim: gateway.ids.next() };
+    let mut underway: JoinSet<Shipped> = JoinSet::new();
+    let mut result = Ok(None);
+    let mut held_back = false;
+    loop {
+        let mut shipped = Vec::new();
+        if result.is_ok() && underway.len() < SIDE_BY_SIDE && !stopping() {
+            let most = SIDE_BY_SIDE - underway.len();
+            match begin(gateway, Taker { lane, claim, most }, &mut underway).await {
+                Ok(Begun::Started(settled, held)) => {
+                    shipped.extend(settled);
+                    held_back |= held;
+                    result = Ok(None);
+                }
+                Ok(Begun::Nothing(until)) => {
+                    if underway.is_empty() {
+                        return Ok(until);
+                    }
+                }
+                Err(error) => result = Err(error),
+            }
+        }
+        if shipped.is_empty() {
+            match underway.join_next().await {
+                Some(one) => shipped.extend(one.ok()),
+                None if result.is_err() || stopping() => return result,
+                None => continue,
+            }
+        }
+        while let Some(one) = underway.try_join_next() {
+            shipped.extend(one.ok());
+        }
+        conclude(gateway, lane, claim, shipped, held_back).await;
+    }
+}
+
+enum Begun {
+    /// Messages are on their way; these are not sent. Whether others wait for an earlier one of their conversation.
+    Started(Vec<Shipped>, bool),
+    /// There is nothing to take now.
+    Nothing(Option<Timestamp>),
+}
+
+async fn begin(
+    gateway: &Arc<Gateway>,
+    taker: Taker,
+    underway: &mut JoinSet<Shipped>,
+) -> Result<Begun, StoreError> {
+    let batch = match take::take(gateway, taker).await? {
+        Taken::Nothing(until) => return Ok(Begun::Nothing(until)),
+        Taken::Batch(batch) => batch,
+    };
+    let (prepared, mut unsent) = prepare(gateway, taker.lane, &batch).await;
+    let ids: Vec<MessageId> = prepared.iter().map(|(claimed, ..)| claimed.id).collect();
+    let opening = journal::Opening {
+        claim: taker.claim,
+        account_id: batch.account.id,
+        provider: batch.account.provider.name,
+        our_address: &batch.from.address,
+    };
+    let organization = taker.lane.organization_id;
+    if !ids.is_empty() {
+        let mut session = gateway.store.write(organization).await?;
+        let now = gateway.clock.now();
+        let held = journal::open(&mut session, organization, &opening, &ids, now).await?;
+        session.commit().await?;
+        let held: std::collections::HashMap<MessageId, i64> = held.into_iter().collect();
+        for (claimed, message, first) in prepared {
+            let Some(attempt) = held.get(&claimed.id).copied() else { continue };
+            let shipment = Shipment { claimed, message, first, attempt };
+            let (gateway, account) = (Arc::clone(gateway), Arc::clone(&batch.account));
+            let state = LaneState { factor: batch.factor, probing: batch.probing };
+            underway
+                .spawn(async move { dispatch::ship(&gateway, &account, state, shipment).await });
+        }
+    }
+    let plain =
+        |settled| Shipped { settled, lane: LaneEffect::None, suppress: None, probing: false };
+    unsent.extend(batch.settled.into_iter().map(plain));
+    Ok(Begun::Started(unsent, batch.held_back))
+}
+
+type Prepared = (Claimed, providers::OutboundMessage, providers::ProviderRequest);
+
+/// Loads files and makes the first requests.
+async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>, Vec<Shipped>) {
+    let (mut prepared, mut unsent) = (Vec::new(), Vec::new());
+    for (claimed, address) in &batch.messages {
+        let loaded = files::load(gateway, lane, &claimed.content).await;
+        let made = loaded.and_then(|files| {
+            let message = compose(gateway, lane, batch, claimed, address.clone(), files);
+            dispatch::prepare(&batch.account, &message).map(|first| (message, first))
+        });
+        match made {
+            Ok((message, first)) => prepared.push((claimed.clone(), message, first)),
+            Err(failure) => {
+                let exchanges = dispatch::unsent(&failure);
+                let (now, chance) = (gateway.clock.now(), gateway.chance());
+                let verdict = retry::decide(claimed, failure, batch.factor, now, chance);
+                let settled = Settled {
+                    id: claimed.id,
+                    identity: claimed.identity,
+                    attempt: None,
+                    account_id: batch.account.id,
+                    provider: batch.account.provider.name,
+                    our_address: batch.from.address.clone(),
+                    outcome: verdict.outcome,
+                    exchanges,
+                    at: now,
+                };
+                let suppress = verdict.suppress.then(|| address.clone());
+                unsent.push(Shipped { settled, lane: verdict.lane, suppress, probing: false });
+            }
+        }
+    }
+    (prepared, unsent)
+}
+
+fn compose(
+    gateway: &Gateway,
+    lane: Lane,
+    batch: &Batch,
+    claimed: &Claimed,
+    to: Address,
+    files: Vec<LoadedFile>,
+) -> providers::OutboundMessage {
+    dispatch::compose(gateway, &batch.account, &batch.from, claimed, to, lane.channel, files)
+}
+
+/// Writes down what became of messages, however long that takes: what the provider has taken must not be forgotten.
+async fn conclude(
+    gateway: &Gateway,
+    lane: Lane,
+    claim: ClaimId,
+    shipped: Vec<Shipped>,
+    held_back: bool,
+) {
+    if shipped.is_empty() {
+        return;
+    }
+    let settled: Vec<Settled> = shipped.iter().map(|shipped| shipped.settled.clone()).collect();
+    for count in 0_usize.. {
+        match write(gateway, lane, claim, &settled, &shipped).await {
+            Ok(()) => break,
+            Err(error) => {
+                tracing::warn!(%error, messages = settled.len(), "what became of messages is not yet written");
+                let pause = WRITE_AGAIN[count.min(WRITE_AGAIN.len() - 1)];
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+    gateway.wake_readers();
+    if held_back && let Err(error) = step_up(gateway, lane, &settled).await {
+        // They step up by themselves, a little later.
+        tracing::debug!(%error, "messages that waited for earlier ones go on later");
+    }
+}
+
+/// Lets those go on that waited for what is settled now.
+async fn step_up(gateway: &Gateway, lane: Lane, settled: &[Settled]) -> Result<(), StoreError> {
+    let mut people: Vec<IdentityId> = settled.iter().map(|settled| settled.identity).collect();
+    people.sort_unstable();
+    people.dedup();
+    let now = gateway.clock.now();
+    let mut session = gateway.store.write(lane.organization_id).await?;
+    claim::step_up(&mut session, lane, &people, now, now + take::STEP_BACK).await?;
+    lanes::wake(&mut session, lane, now).await?;
+    session.commit().await
+}
+
+async fn write(
+    gateway: &Gateway,
+    lane: Lane,
+    claim: ClaimId,
+    settled: &[Settled],
+    shipped: &[Shipped],
+) -> Result<(), StoreError> {
+    let now = gateway.clock.now();
+    let session = gateway.store.write(lane.organization_id).await?;
+    settle::settle(session, &gateway.ids, lane, claim, settled, now).await?;
+    super::accounts::affect(gateway, lane, shipped, now).await
+}

@@ -1,0 +1,250 @@
+//! What people do with messages in the queue: call them back, send them again, change them, say what became of them.
+
+use chrono::TimeDelta;
+use providers::{Channel, DeliveryStatus, OutboundContent, OutboundMessage, Sender};
+use serde_json::json;
+
+use crate::clock::Timestamp;
+use crate::flow::audit::{self, Deed};
+use crate::flow::{Actor, FlowError};
+use crate::gateway::Gateway;
+use crate::model::{Lane, MessageId, OrganizationId, QueueState};
+use crate::store::events::Outbox;
+use crate::store::sending::lanes::{self, LaneRow};
+use crate::store::sending::outbound::{self, Change, Depth, Queued};
+use crate::store::{Session, StoreError, routes};
+
+/// How many dead messages one request may send again or discard.
+const AT_ONCE: i64 = 1_000;
+
+/// What a person decides about a message.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Call it back: possible while nobody sends it.
+    Cancel,
+    /// Send it again: possible once it was given up, or nobody knows what became of it.
+    Retry,
+    /// Change what it says: possible while nobody sends it, and once it was given up.
+    Edit(OutboundContent),
+    /// It did arrive: possible while nobody knows.
+    Arrived,
+    /// It did not arrive, and is not to be sent again; or it was given up, and is not wanted any more.
+    Discard,
+}
+
+/// What a lane looks like.
+#[derive(Debug, Clone)]
+pub struct LaneView {
+    /// What it carries.
+    pub channel: Channel,
+    /// Its pace and what holds it back, if anything was ever sent on it.
+    pub row: Option<LaneRow>,
+    /// How much waits, by state.
+    pub depth: Vec<Depth>,
+}
+
+/// Carries out a decision.
+pub async fn decide(
+    gateway: &Gateway,
+    actor: &Actor,
+    id: MessageId,
+    decision: &Decision,
+) -> Result<QueueState, FlowError> {
+    let organization = actor.organization_id;
+    let mut session = gateway.store.write(organization).await?;
+    let mut outbox = Outbox::lock(&mut session, [organization]).await?;
+    let queued = outbound::get(&mut session, organization, id).await?;
+    let queued = queued.ok_or(FlowError::NotFound("message in the queue"))?;
+    let state = apply(gateway, &mut session, &mut outbox, &queued, decision).await?;
+    let what = match decision {
+        Decision::Cancel => "message.cancel",
+        Decision::Retry => "message.retry",
+        Decision::Edit(_) => "message.edit",
+        Decision::Arrived => "message.resolve",
+        Decision::Discard => "message.discard",
+    };
+    let deed = Deed { action: what, subject: id.to_string(), detail: json!({}) };
+    audit::note(gateway, &mut session, actor, deed).await?;
+    finish(gateway, session, outbox).await?;
+    Ok(state)
+}
+
+/// Sends all dead messages of a channel (or of all) again, or discards them, at most a thousand. Returns how many.
+pub async fn decide_all(
+    gateway: &Gateway,
+    actor: &Actor,
+    channel: Option<Channel>,
+    decision: &Decision,
+) -> Result<usize, FlowError> {
+    let organization = actor.organization_id;
+    let mut session = gateway.store.write(organization).await?;
+    let mut outbox = Outbox::lock(&mut session, [organization]).await?;
+    let channel = channel.map(Channel::word);
+    let given_up = outbound::dead(&mut session, organization, channel, None, AT_ONCE).await?;
+    for queued in &given_up {
+        apply(gateway, &mut session, &mut outbox, queued, decision).await?;
+    }
+    let action = match decision {
+        Decision::Retry => "dead_letters.retry",
+        _ => "dead_letters.discard",
+    };
+    let detail = json!({ "messages": given_up.len(), "channel": channel });
+    let deed = Deed { action, subject: organization.to_string(), detail };
+    audit::note(gateway, &mut session, actor, deed).await?;
+    finish(gateway, session, outbox).await?;
+    Ok(given_up.len())
+}
+
+async fn finish(gateway: &Gateway, mut session: Session, outbox: Outbox) -> Result<(), FlowError> {
+    outbox.flush(&mut session, gateway.clock.now()).await?;
+    session.commit().await?;
+    gateway.wake_readers();
+    gateway.due.notify_one();
+    Ok(())
+}
+
+async fn apply(
+    gateway: &Gateway,
+    session: &mut Session,
+    outbox: &mut Outbox,
+    queued: &Queued,
+    decision: &Decision,
+) -> Result<QueueState, FlowError> {
+    use QueueState::{Canceled, Dead, Due, Sent, Unknown};
+    let now = gateway.clock.now();
+    let fresh = now + TimeDelta::hours(gateway.config.sending.max_age_hours);
+    let (state, status) = match (decision, queued.state) {
+        (Decision::Cancel, Due) => (Canceled, DeliveryStatus::Canceled),
+        (Decision::Retry, Dead | Unknown) | (Decision::Edit(_), Due) => {
+            (Due, DeliveryStatus::Queued)
+        }
+        (Decision::Edit(_), Dead) => (Dead, DeliveryStatus::Failed),
+        (Decision::Arrived, Unknown) => (Sent, DeliveryStatus::Sent),
+        (Decision::Discard, Dead | Unknown) => (Canceled, DeliveryStatus::Failed),
+        (_, state) => {
+            let detail = format!("the message is `{}`: that cannot be done with it", state.word());
+            return Err(FlowError::Conflict(detail));
+        }
+    };
+    let content = match decision {
+        Decision::Edit(content) => {
+            check(gateway, session, queued, content).await?;
+            content
+        }
+        _ => &queued.content,
+    };
+    let retried = matches!(decision, Decision::Retry);
+    let change = Change {
+        state,
+        due_at: if retried { now } else { queued.due_at },
+        expires_at: if retried { fresh } else { queued.expires_at },
+        content,
+        status,
+    };
+    let organization = queued.lane.organization_id;
+    outbound::change(session, outbox, organization, queued.id, &change, now).await?;
+    if state == Due {
+        lanes::wake(session, queued.lane, change.due_at).await?;
+    }
+    Ok(state)
+}
+
+/// Whether the account that would carry it can send what a message shall say now.
+async fn check(
+    gateway: &Gateway,
+    session: &mut Session,
+    queued: &Queued,
+    content: &OutboundContent,
+) -> Result<(), FlowError> {
+    let organization = queued.lane.organization_id;
+    let route = routes::active(session, organization, queued.lane.channel).await?;
+    let snapshot = gateway.directory.snapshot();
+    let account = route.as_ref().and_then(|route| snapshot.account(route.account_id));
+    let messages = account.and_then(|account| account.account.messages());
+    let to = crate::store::contacts::address_of(session, organization, queued.identity).await?;
+    let (Some(route), Some(messages), Some(to)) = (route, messages, to) else {
+        return Err(FlowError::refused("no_active_route", "no active route can send it"));
+    };
+    let message = OutboundMessage {
+        id: queued.id.to_string(),
+        channel: queued.lane.channel,
+        from: Sender { address: route.address, handle: route.handle },
+        to,
+        content: content.clone(),
+        files: Vec::new(),
+        reply_to: None,
+        status_url: None,
+    };
+    messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))?;
+    super::files::check(gateway, session, organization, content).await
+}
+
+/// What an organization's queue looks like.
+pub async fn overview(
+    gateway: &Gateway,
+    organization: OrganizationId,
+) -> Result<Vec<LaneView>, StoreError> {
+    let mut session = gateway.store.read(organization).await?;
+    let now = gateway.clock.now();
+    let rows = lanes::list(&mut session, organization).await?;
+    let depth = outbound::depth(&mut session, organization).await?;
+    let view = |channel: Channel| {
+        let row = rows.iter().find(|(of, _)| *of == channel).map(|(_, row)| LaneRow {
+            factor: super::take::pace_share(row, now),
+            paused_until: row.paused_until.filter(|until| *until > now),
+            ..row.clone()
+        });
+        let depth: Vec<Depth> =
+            depth.iter().filter(|depth| depth.channel == channel.word()).cloned().collect();
+        (row.is_some() || !depth.is_empty()).then_some(LaneView { channel, row, depth })
+    };
+    Ok(Channel::ALL.into_iter().filter_map(view).collect())
+}
+
+/// Lets a paused lane go on at once, at its full pace.
+pub async fn resume(
+    gateway: &Gateway,
+    organization: OrganizationId,
+    channel: Channel,
+) -> Result<(), FlowError> {
+    let now = gateway.clock.now();
+    let lane = Lane { organization_id: organization, channel };
+    let mut session = gateway.store.write(organization).await?;
+    let Some(row) = lanes::lock(&mut session, lane).await? else {
+        return Err(FlowError::NotFound("queue"));
+    };
+    lanes::put(&mut session, lane, &resumed(row, now)).await?;
+    session.commit().await?;
+    gateway.due.notify_one();
+    Ok(())
+}
+
+/// An account was changed: what it held back goes on, and tries it at once.
+pub(crate) async fn account_changed(
+    gateway: &Gateway,
+    session: &mut Session,
+    organization: OrganizationId,
+) -> Result<(), StoreError> {
+    let now = gateway.clock.now();
+    for channel in Channel::ALL {
+        let lane = Lane { organization_id: organization, channel };
+        let Some(row) = lanes::lock(session, lane).await? else { continue };
+        if row.paused_until.is_some() {
+            lanes::put(session, lane, &LaneRow { unwell: row.unwell, ..resumed(row, now) }).await?;
+        }
+    }
+    Ok(())
+}
+
+fn resumed(row: LaneRow, now: Timestamp) -> LaneRow {
+    LaneRow {
+        paused_until: None,
+        pause_reason: None,
+        unwell: false,
+        factor: 1.0,
+        slowed_at: now,
+        tokens: row.tokens.max(1.0),
+        refilled_at: now,
+        ..row
+    }
+}

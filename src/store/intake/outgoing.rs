@@ -1,0 +1,167 @@
+//! What intake knows of messages of ours: the ids by which providers call them, how the queue learns what became of them, and
+//! whom they must not go to any more.
+
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+
+use lru::LruCache;
+use providers::Direction;
+use uuid::Uuid;
+
+use super::changes::{self, Change, Pending};
+use super::identities::{Identities, Memory};
+use super::messages::{Row, Stored};
+use super::writer::Writer;
+use crate::clock::Timestamp;
+use crate::ids::Ids;
+use crate::model::OrganizationId;
+use crate::store::bulk::{Column, Rows};
+use crate::store::events::Outbox;
+use crate::store::{Session, StoreError};
+
+/// A transaction in which messages of ours got the ids by which their provider calls them.
+pub(in crate::store) struct Joining<'a> {
+    pub(in crate::store) session: Session,
+    pub(in crate::store) outbox: Outbox,
+    pub(in crate::store) ids: &'a Ids,
+    pub(in crate::store) now: Timestamp,
+}
+
+impl Joining<'_> {
+    /// Joins what was told of these messages before their ids were known. The head must be locked.
+    pub(in crate::store) async fn join(
+        self,
+        organization: OrganizationId,
+        references: &[Uuid],
+    ) -> Result<(Session, Outbox), StoreError> {
+        let Self { session, outbox, ids, now } = self;
+        if references.is_empty() {
+            return Ok((session, outbox));
+        }
+        let memory: Memory = Mutex::new(LruCache::new(NonZeroUsize::MIN));
+        let identities = Identities::new(&memory);
+        let mut writer = Writer { session, outbox, ids, now, identities, receipts: Vec::new() };
+        let keys: Vec<_> = references.iter().map(|reference| (organization, *reference)).collect();
+        changes::join(&mut writer, Vec::new(), &keys, &Stored::new()).await?;
+        Ok((writer.session, writer.outbox))
+    }
+}
+
+/// Gives messages that a status found by our own id the id by which the provider calls them.
+pub(super) async fn name(writer: &mut Writer<'_>, found: &[&Pending]) -> Result<(), StoreError> {
+    let named: Vec<(&Pending, Uuid, &str)> = found
+        .iter()
+        .filter_map(|pending| match &pending.change {
+            Change::Status { id: Some(id), .. } => Some((*pending, pending.message?, id.as_str())),
+            _ => None,
+        })
+        .collect();
+    let rows = || {
+        Rows::new()
+            .column("o", Column::Uuid(named.iter().map(|(p, ..)| p.organization_id.0).collect()))
+            .column("i", Column::Uuid(named.iter().map(|(_, id, _)| *id).collect()))
+            .column("r", Column::Uuid(named.iter().map(|(p, ..)| p.reference).collect()))
+            .column("p", Column::Text(named.iter().map(|(.., id)| *id).collect()))
+    };
+    rows()
+        .execute(
+            &mut writer.session,
+            "update messages set provider_ref = k.r, provider_message_id = k.p from k
+             where messages.organization_id = k.o and messages.id = k.i and messages.provider_ref is null
+             and not exists (select 1 from messages other
+                             where other.organization_id = k.o and other.provider_ref = k.r)",
+        )
+        .await
+}
+
+/// Tells the queue what providers say of messages of ours: those nobody knew of have arrived, those that failed can be
+/// sent again by a person.
+pub(super) async fn tell_queue(
+    writer: &mut Writer<'_>,
+    news: &[(OrganizationId, Uuid, bool)],
+) -> Result<(), StoreError> {
+    Rows::new()
+        .column("o", Column::Uuid(news.iter().map(|(o, ..)| o.0).collect()))
+        .column("i", Column::Uuid(news.iter().map(|(_, id, _)| *id).collect()))
+        .column(
+            "st",
+            Column::Text(
+                news.iter().map(|(.., failed)| if *failed { "dead" } else { "sent" }).collect(),
+            ),
+        )
+        .column("now", Column::Time(vec![writer.now; news.len()]))
+        .execute(
+            &mut writer.session,
+            "update outbound set state = k.st, updated_at = k.now, worker_id = null, claim_id = null from k
+             where outbound.organization_id = k.o and outbound.message_id = k.i
+             and (outbound.state = 'unknown' or (outbound.state = 'sent' and k.st = 'dead'))",
+        )
+        .await
+}
+
+/// Whoever a provider says cannot be reached is not written to for a day.
+pub(super) async fn suppress_unreachable(
+    writer: &mut Writer<'_>,
+    messages: &[(OrganizationId, Uuid)],
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    Rows::new()
+        .column("o", Column::Uuid(messages.iter().map(|(o, _)| o.0).collect()))
+        .column("i", Column::Uuid(messages.iter().map(|(_, id)| *id).collect()))
+        .column("un", Column::Time(vec![until; messages.len()]))
+        .column("now", Column::Time(vec![writer.now; messages.len()]))
+        .execute(
+            &mut writer.session,
+            "insert into suppressions
+                 (organization_id, channel, kind, match_key, value, reason, until, created_at)
+             select distinct m.organization_id, m.channel, i.kind, i.match_key, min(i.value), 'undeliverable', k.un, k.now
+             from k join messages m on m.organization_id = k.o and m.id = k.i
+             join contact_identities i on i.organization_id = m.organization_id and i.id = m.identity_id
+             where true group by m.organization_id, m.channel, i.kind, i.match_key, k.un, k.now
+             on conflict (organization_id, channel, kind, match_key) do update set until = excluded.until
+             where suppressions.until is not null",
+        )
+        .await
+}
+
+/// People who asked not to be written to, or to be again.
+pub(super) async fn opt_outs(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result<(), StoreError> {
+    for row in rows {
+        let wish = row.message.context.opt_out.as_deref();
+        let Some(address) = row.message.party.addresses.first() else { continue };
+        if row.message.direction != Direction::Inbound {
+            continue;
+        }
+        let organization = row.work.item.organization_id;
+        let (session, channel) = (&mut writer.session, row.message.channel);
+        match wish {
+            Some("stop") => {
+                let cause = crate::store::sending::suppressions::Cause {
+                    reason: "opted_out",
+                    detail: None,
+                    until: None,
+                };
+                crate::store::sending::suppressions::put(
+                    session,
+                    organization,
+                    channel,
+                    address,
+                    &cause,
+                    writer.now,
+                )
+                .await?;
+            }
+            Some("start") => {
+                crate::store::sending::suppressions::delete(
+                    session,
+                    organization,
+                    channel,
+                    address,
+                )
+                .await?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Claiming: taking due messages of a lane, so that no other process takes them.
+
+use providers::{MessageRef, OutboundContent, Template};
+use sqlx::types::Json;
+
+use crate::clock::Timestamp;
+use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId};
+use crate::store::bulk::{Column, Rows};
+use crate::store::session::{dialect, on};
+use crate::store::{Session, StoreError};
+
+/// How many due messages are looked at for one claim. Those among them that must wait for an earlier message of their
+/// conversation step back, so that they are not looked at again at once.
+const LOOKED_AT: i64 = 400;
+
+/// What limits a claim.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// Who claims.
+    pub id: ClaimId,
+    /// Now.
+    pub now: Timestamp,
+    /// At most so many.
+    pub limit: i64,
+    /// An earlier message holds back its conversation only if it was accepted after this.
+    pub held_back_since: Timestamp,
+    /// Where those step back to that must wait for an earlier message.
+    pub step_back_to: Timestamp,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    message_id: MessageId,
+    identity_id: IdentityId,
+    kind: String,
+    value: String,
+    content: Json<OutboundContent>,
+    fallback: Option<Json<Template>>,
+    reply_provider: Option<String>,
+    reply_ref: Option<String>,
+    attempts: i64,
+    throttled: i64,
+    expires_at: Timestamp,
+    created_at: Timestamp,
+}
+
+/// Whether an earlier message to the same person is still to be sent: one that is due, one that is tried again, one that is
+/// being sent.
+const HELD_BACK: &str = "exists (select 1 from outbound e
+    where e.organization_id = o.organization_id and e.channel = o.channel
+    and e.identity_id = o.identity_id and e.message_id < o.message_id
+    and e.state in ('due', 'claimed') and (e.state = 'claimed' or e.due_at <= $3 or e.attempts + e.throttled > 0)
+    and e.created_at > $4)";
+
+/// Claims due messages: single ones before bulk, the longest due first, one of a conversation at a time. The lane must be
+/// locked. Also tells whether messages stepped back because an earlier one of their conversation is still to be sent.
+pub async fn claim(
+    session: &mut Session,
+    lane: Lane,
+    claim: &Claim,
+) -> Result<(Vec<Claimed>, bool), StoreError> {
+    let taken = format!(
+        "update outbound set state = 'claimed', worker_id = $7, claim_id = $8, updated_at = $3
+         where organization_id = $1 and message_id in (
+             select message_id from (
+                 select organization_id, channel, identity_id, message_id, bulk, due_at from outbound
+                 where organization_id = $1 and channel = $2 and state = 'due' and due_at <= $3
+                 order by bulk, due_at, message_id limit $5) o
+             where not {HELD_BACK} order by bulk, due_at, message_id limit $6)
+         returning message_id"
+    );
+    let taken = sqlx::AssertSqlSafe(taken);
+    let ids: Vec<MessageId> = on!(session, |c| {
+        let query = sqlx::query_scalar(taken).bind(lane.organization_id).bind(lane.channel.word());
+        let query = query.bind(claim.now).bind(claim.held_back_since).bind(LOOKED_AT);
+        let query = query.bind(claim.limit).bind(claim.id.worker).bind(claim.id.claim);
+        query.fetch_all(c).await
+    })?;
+    let claimed = load(session, lane, &ids).await?;
+    let some_are_held_back = i64::try_from(claimed.len()).unwrap_or(i64::MAX) < claim.limit
+        && step_back(session, lane, claim).await?;
+    Ok((claimed, some_are_held_back))
+}
+
+async fn load(
+    session: &mut Session,
+    lane: Lane,
+    ids: &[MessageId],
+) -> Result<Vec<Claimed>, StoreError> {
+    let rows: Vec<Row> = Rows::new()
+        .column("o", Column::Uuid(vec![lane.organization_id.0; ids.len()]))
+        .column("i", Column::Uuid(ids.iter().map(|id| id.0).collect()))
+        .query(
+            session,
+            "select m.message_id, m.identity_id, i.kind, i.value, m.content, m.fallback, m.reply_provider,
+                 m.reply_ref, m.attempts, m.throttled, m.expires_at, m.created_at
+             from k join outbound m on m.organization_id = k.o and m.message_id = k.i
+             join contact_identities i on i.organization_id = m.organization_id and i.id = m.identity_id",
+        )
+        .await?;
+    let mut claimed: Vec<Claimed> = rows.into_iter().map(Claimed::from).collect();
+    claimed.sort_by_key(|message| message.id);
+    Ok(claimed)
+}
+
+impl From<Row> for Claimed {
+    fn from(row: Row) -> Self {
+        Claimed {
+            id: row.message_id,
+            identity: row.identity_id,
+            address: (row.kind, row.value),
+            content: row.content.0,
+            fallback: row.fallback.map(|Json(template)| template),
+            reply_to: row.reply_provider.zip(row.reply_ref.map(MessageRef)),
+            attempts: row.attempts,
+            throttled: row.throttled,
+            expires_at: row.expires_at,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// Moves those that wait for an earlier message a little into the future. Returns whether there are any.
+async fn step_back(session: &mut Session, lane: Lane, claim: &Claim) -> Result<bool, StoreError> {
+    let sql = format!(
+        "update outbound set due_at = $6
+         where organization_id = $1 and message_id in (
+             select message_id from (
+                 select organization_id, channel, identity_id, message_id from outbound
+                 where organization_id = $1 and channel = $2 and state = 'due' and due_at <= $3
+                 order by bulk, due_at, message_id limit $5) o
+             where {HELD_BACK})"
+    );
+    let sql = sqlx::AssertSqlSafe(sql);
+    let moved = on!(session, |c| {
+        let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());
+        let query = query.bind(claim.now).bind(claim.held_back_since).bind(LOOKED_AT);
+        query.bind(claim.step_back_to).execute(c).await.map(|done| done.rows_affected())
+    })?;
+    Ok(moved > 0)
+}
+
+/// Lets the next message go to each of these people, if it stepped back for one that is settled now.
+pub async fn step_up(
+    session: &mut Session,
+    lane: Lane,
+    people: &[IdentityId],
+    now: Timestamp,
+    stepped_back_to: Timestamp,
+) -> Result<(), StoreError> {
+    Rows::new()
+        .column("o", Column::Uuid(vec![lane.organization_id.0; people.len()]))
+        .column("c", Column::Text(vec![lane.channel.word(); people.len()]))
+        .column("i", Column::Uuid(people.iter().map(|identity| identity.0).collect()))
+        .column("now", Column::Time(vec![now; people.len()]))
+        .column("bk", Column::Time(vec![stepped_back_to; people.len()]))
+        .execute(
+            session,
+            "update outbound set due_at = k.now from k
+             where outbound.organization_id = k.o and outbound.state = 'due'
+             and outbound.due_at > k.now and outbound.due_at <= k.bk
+             and outbound.attempts = 0 and outbound.throttled = 0
+             and outbound.message_id = (
+                 select next.message_id from outbound next
+                 where next.organization_id = k.o and next.channel = k.c and next.identity_id = k.i
+                 and next.state in ('due', 'claimed') order by next.message_id limit 1)",
+        )
+        .await
+}
+
+/// Gives claimed messages back untried, to be due at these times; with `throttled` as waiting for their recipient's limit.
+pub async fn give_back(
+    session: &mut Session,
+    lane: Lane,
+    claim: ClaimId,
+    messages: &[(MessageId, Timestamp)],
+) -> Result<(), StoreError> {
+    Rows::new()
+        .column("o", Column::Uuid(vec![lane.organization_id.0; messages.len()]))
+        .column("i", Column::Uuid(messages.iter().map(|(id, _)| id.0).collect()))
+        .column("at", Column::Time(messages.iter().map(|(_, at)| *at).collect()))
+        .column("cl", Column::Uuid(vec![claim.claim; messages.len()]))
+        .execute(
+            session,
+            "update outbound set state = 'due', due_at = k.at, worker_id = null, claim_id = null from k
+             where outbound.organization_id = k.o and outbound.message_id = k.i
+             and outbound.state = 'claimed' and outbound.claim_id = k.cl",
+        )
+        .await
+}
+
+/// When the next message of a lane is due.
+pub async fn next_due(session: &mut Session, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+    // Two look-ups at the ends of an index, where a minimum over both would read all of it.
+    let sql = dialect!(session,
+        sqlite: "select min(due_at) from (
+                     select * from (select due_at from outbound where organization_id = $1 and channel = $2
+                         and state = 'due' and bulk = false order by due_at limit 1)
+                     union all
+                     select * from (select due_at from outbound where organization_id = $1 and channel = $2
+                         and state = 'due' and bulk = true order by due_at limit 1))",
+        postgres: "select min(due_at) from (
+                     (select due_at from outbound where organization_id = $1 and channel = $2
+                         and state = 'due' and bulk = false order by due_at limit 1)
+                     union all
+                     (select due_at from outbound where organization_id = $1 and channel = $2
+                         and state = 'due' and bulk = true order by due_at limit 1)) firsts",
+    );
+    Ok(on!(session, |c| {
+        let query = sqlx::query_scalar(sql).bind(lane.organization_id).bind(lane.channel.word());
+        query.fetch_one(c).await
+    })?)
+}

@@ -1,0 +1,103 @@
+//! What must be known of recipients before they are written to: whether they have written to us, and whether they wish to
+//! be left alone.
+
+use std::collections::HashSet;
+
+use providers::Channel;
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::ids::first_at;
+use crate::model::{IdentityId, Lane, OrganizationId};
+use crate::store::bulk::{Column, Rows};
+use crate::store::{Session, StoreError};
+
+fn rows(lane: Lane, identities: &[IdentityId]) -> Rows<'static> {
+    Rows::new()
+        .column("o", Column::Uuid(vec![lane.organization_id.0; identities.len()]))
+        .column("i", Column::Uuid(identities.iter().map(|identity| identity.0).collect()))
+        .column("c", Column::Text(vec![lane.channel.word(); identities.len()]))
+}
+
+/// Which of these people have written to this line of ours on the lane's channel since `since`, from whichever of their
+/// addresses.
+pub async fn who_wrote(
+    session: &mut Session,
+    lane: Lane,
+    our_address: &str,
+    identities: &[IdentityId],
+    since: Timestamp,
+) -> Result<HashSet<IdentityId>, StoreError> {
+    let count = identities.len();
+    let found: Vec<(IdentityId,)> = rows(lane, identities)
+        .column("a", Column::Text(vec![our_address; count]))
+        .column("f", Column::Uuid(vec![first_at(since); count]))
+        .query(
+            session,
+            "select k.i from k where exists (
+                 select 1 from contact_identities named join contact_identities theirs
+                 on theirs.organization_id = named.organization_id and theirs.contact_id = named.contact_id
+                 join messages m on m.organization_id = theirs.organization_id and m.identity_id = theirs.id
+                 where named.organization_id = k.o and named.id = k.i and m.id >= k.f
+                 and m.direction = 'inbound' and m.channel = k.c and m.our_address = k.a)",
+        )
+        .await?;
+    Ok(found.into_iter().map(|(identity,)| identity).collect())
+}
+
+/// Which of these people have been written to, or have written, on the lane's channel before.
+pub async fn who_is_known(
+    session: &mut Session,
+    lane: Lane,
+    identities: &[IdentityId],
+) -> Result<HashSet<IdentityId>, StoreError> {
+    let found: Vec<(IdentityId,)> = rows(lane, identities)
+        .query(
+            session,
+            "select k.i from k where exists (
+                 select 1 from messages m where m.organization_id = k.o and m.identity_id = k.i
+                 and m.channel = k.c and (m.direction = 'inbound' or m.provider_ref is not null))",
+        )
+        .await?;
+    Ok(found.into_iter().map(|(identity,)| identity).collect())
+}
+
+/// Which of these people are not to be written to now, and why.
+pub async fn who_is_suppressed(
+    session: &mut Session,
+    lane: Lane,
+    identities: &[IdentityId],
+    now: Timestamp,
+) -> Result<Vec<(IdentityId, String)>, StoreError> {
+    let count = identities.len();
+    rows(lane, identities)
+        .column("now", Column::Time(vec![now; count]))
+        .query(
+            session,
+            "select distinct k.i, s.reason from k
+             join contact_identities i on i.organization_id = k.o and i.id = k.i
+             join suppressions s on s.organization_id = k.o and s.channel = k.c
+             and s.kind = i.kind and s.match_key = i.match_key
+             where s.until is null or s.until > k.now",
+        )
+        .await
+}
+
+/// Of these addresses the one that was last used on a channel, in either direction.
+pub async fn last_used(
+    session: &mut Session,
+    organization: OrganizationId,
+    channel: Channel,
+    identities: &[IdentityId],
+) -> Result<Option<IdentityId>, StoreError> {
+    let lane = Lane { organization_id: organization, channel };
+    let found: Vec<(IdentityId, Option<Uuid>)> = rows(lane, identities)
+        .query(
+            session,
+            "select k.i, (select m.id from messages m where m.organization_id = k.o and m.identity_id = k.i
+                 and m.channel = k.c order by m.id desc limit 1) as last from k",
+        )
+        .await?;
+    let used = found.into_iter().filter_map(|(identity, last)| Some((last?, identity)));
+    Ok(used.max().map(|(_, identity)| identity))
+}
