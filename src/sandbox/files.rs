@@ -70,8 +70,12 @@ pub(super) fn answer(world: &World, request: &Request) -> Answer {
     let path = request.segments(1);
     let [provider, id] = &path[..] else { return Answer::empty(404) };
     let files = world.files();
-    match files.get(id).filter(|file| file.owner.0 == *provider) {
-        Some(file) => Answer::of(200, &file.mime_type, file.bytes.clone()),
-        None => Answer::of(404, "application/xml", "<Error><Code>NoSuchKey</Code></Error>"),
+    let Some(file) = files.get(id).filter(|file| file.owner.0 == *provider) else {
+        return Answer::of(404, "application/xml", "<Error><Code>NoSuchKey</Code></Error>");
+    };
+    let answer = Answer::of(200, &file.mime_type, file.bytes.clone());
+    match &file.filename {
+        Some(name) => answer.with("content-disposition", format!("inline; filename=\"{name}\"")),
+        None => answer,
     }
 }

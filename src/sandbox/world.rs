@@ -72,7 +72,9 @@ impl World {
         }
         let known: Vec<_> = known.into_iter().map(Arc::new).collect();
         let mut sessions = waha::Sessions::default();
-        known.iter().for_each(|account| sessions.adopt(account));
+        for account in &known {
+            sessions.adopt(account);
+        }
         Self {
             clock: options.clock.clone(),
             shift: AtomicI64::new(0),

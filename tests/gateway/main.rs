@@ -17,6 +17,7 @@ mod isolation;
 mod people;
 mod replay;
 mod roles;
+mod sandbox;
 mod sending;
 mod sending_faults;
 mod statuses;

@@ -113,7 +113,7 @@ fn contacts(block: &Value) -> Result<(), Answer> {
         let name = card["name"].as_object().ok_or_else(|| missing(&format!("{at}['name']")))?;
         words(name, "formatted_name", &format!("{at}['name']"), 1_024)?;
         let parts = ["first_name", "last_name", "middle_name", "suffix", "prefix"];
-        if !parts.iter().any(|part| name.get(*part).is_some_and(|text| text.is_string())) {
+        if !parts.iter().any(|part| name.get(*part).is_some_and(Value::is_string)) {
             let details = format!("{at}['name'] needs one more part besides formatted_name");
             return Err(fail(131_008, &details));
         }

@@ -94,7 +94,6 @@ pub(super) fn refusal(status: u16, code: Option<u32>) -> Answer {
     let usual = match status {
         401 => 190,
         403 => 131_005,
-        404 => 100,
         429 => 130_429,
         503 => 2,
         500.. => 131_000,

@@ -11,7 +11,7 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::accounts::{SandboxAccount, digits};
 use super::emulator::{self, Emulator, Sight};
@@ -110,7 +110,7 @@ fn answer(world: &Arc<World>, request: &Request) -> Handled {
             let numbers: Vec<_> = account
                 .routes
                 .iter()
-                .filter_map(|route| number(route.handle.as_deref()?, &route.address))
+                .filter_map(|route| Some(number(route.handle.as_deref()?, &route.address)))
                 .collect();
             Ok(Answer::json(200, &json!({ "data": numbers })))
         }
@@ -131,8 +131,8 @@ fn is_phone(account: &SandboxAccount, id: &str) -> bool {
     account.routes.iter().any(|route| route.handle.as_deref() == Some(id))
 }
 
-fn number(handle: &str, address: &str) -> Option<serde_json::Value> {
-    Some(json!({
+fn number(handle: &str, address: &str) -> Value {
+    json!({
         "id": handle,
         "display_phone_number": address,
         "verified_name": "Sandbox",
@@ -140,7 +140,7 @@ fn number(handle: &str, address: &str) -> Option<serde_json::Value> {
         "quality_rating": "GREEN",
         "platform_type": "CLOUD_API",
         "throughput": { "level": "STANDARD" },
-    }))
+    })
 }
 
 /// A WABA or one of its numbers.
@@ -148,14 +148,14 @@ fn object(account: &SandboxAccount, id: &str) -> Answer {
     let route = account.routes.iter().find(|route| route.handle.as_deref() == Some(id));
     let body = match route {
         Some(route) => number(id, &route.address),
-        None => Some(json!({
+        None => json!({
             "id": account.name(),
             "name": "Sandbox",
             "timezone_id": "1",
             "message_template_namespace": "5ba2c0d4_0b1e_4f7a_8c3d_2e9f6a7b8c9d",
-        })),
+        }),
     };
-    Answer::json(200, &body.unwrap_or_default())
+    Answer::json(200, &body)
 }
 
 /// How WhatsApp itself writes a number: Brazilian mobiles outside the states with area codes up to 28 have no ninth digit.

@@ -63,7 +63,7 @@ impl Templates {
 /// `GET` lists, `POST` makes (and approves at once), `DELETE` deletes by name.
 pub(super) fn answer(world: &World, waba: &str, method: &str, request: &Request) -> Handled {
     match method {
-        "GET" => list(world, waba, request),
+        "GET" => Ok(list(world, waba, request)),
         "POST" => make(world, waba, request),
         "DELETE" => {
             let query = request.query();
@@ -78,7 +78,7 @@ pub(super) fn answer(world: &World, waba: &str, method: &str, request: &Request)
     }
 }
 
-fn list(world: &World, waba: &str, request: &Request) -> Handled {
+fn list(world: &World, waba: &str, request: &Request) -> Answer {
     let query = request.query();
     let number = |name: &str| query.get(name).and_then(|text| text.parse::<usize>().ok());
     let limit = number("limit").unwrap_or(PAGE).clamp(1, 1_000);
@@ -98,7 +98,7 @@ fn list(world: &World, waba: &str, request: &Request) -> Handled {
         let next = format!("{}{path}?limit={limit}&after={end}", world.base());
         paging["next"] = json!(next);
     }
-    Ok(Answer::json(200, &json!({ "data": page, "paging": paging })))
+    Answer::json(200, &json!({ "data": page, "paging": paging }))
 }
 
 fn make(world: &World, waba: &str, request: &Request) -> Handled {
@@ -171,7 +171,7 @@ fn body(wanted: &BTreeSet<String>, given: Option<&Vec<Value>>) -> Result<(), Ans
     let named = wanted.iter().any(|name| name.parse::<u32>().is_err());
     for parameter in given {
         let text = parameter["text"].as_str();
-        if parameter["type"] == "text" && text.is_none_or(|text| text.is_empty()) {
+        if parameter["type"] == "text" && text.is_none_or(str::is_empty) {
             return Err(fail(132_012, "body: a text parameter must not be empty"));
         }
         let name = parameter["parameter_name"].as_str();

@@ -1,6 +1,7 @@
 //! Meta's webhooks: statuses and messages of people.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/payload-examples>
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -60,7 +61,7 @@ pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec
         }]);
     }
     let Some(route) = message.account.line("whatsapp", &seen.from) else { return Vec::new() };
-    letter(&message.account, route, "statuses", item, None)
+    letter(&message.account, route, "statuses", &item, None)
 }
 
 /// One change, in the envelope that all of Meta's webhooks have.
@@ -68,7 +69,7 @@ fn letter(
     account: &SandboxAccount,
     route: &SandboxRoute,
     member: &str,
-    item: Value,
+    item: &Value,
     contact: Option<Value>,
 ) -> Vec<Letter> {
     let Some(url) = account.webhook_url.clone() else { return Vec::new() };
@@ -100,7 +101,7 @@ fn escaped(json: &str) -> Bytes {
             character if character.is_ascii() => text.push(character),
             character => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    text.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(text, "\\u{unit:04x}");
                 }
             }
         }
@@ -138,7 +139,7 @@ pub(super) fn arrive(
     let (kind, block) = block(world, account, inbound);
     item["type"] = json!(kind);
     item[kind] = block;
-    Arrival { id, letters: letter(account, route, "messages", item, Some(contact)) }
+    Arrival { id, letters: letter(account, route, "messages", &item, Some(contact)) }
 }
 
 fn block(world: &World, account: &SandboxAccount, inbound: &Inbound) -> (String, Value) {

@@ -14,7 +14,6 @@ pub(super) fn title(code: &str) -> (&'static str, u16) {
         "10009" => ("Authentication failed", 401),
         "10010" => ("Authorization failed", 403),
         "10011" => ("Too many requests", 429),
-        "10015" => ("Bad Request", 400),
         "20100" => ("Insufficient Funds", 403),
         "40001" => ("Not routable", 400),
         "40002" => ("Blocked as spam - temporary", 400),

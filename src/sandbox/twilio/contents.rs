@@ -64,8 +64,8 @@ pub(super) fn answer(
         all.into_iter().find(|(content, _)| content["sid"] == sid).ok_or_else(|| fail(20_404))
     };
     match (request.method.as_str(), path) {
-        ("GET", ["Content"]) => list(world, name, false),
-        ("GET", ["ContentAndApprovals"]) => list(world, name, true),
+        ("GET", ["Content"]) => Ok(list(world, name, false)),
+        ("GET", ["ContentAndApprovals"]) => Ok(list(world, name, true)),
         ("GET", ["Content", sid]) => Ok(Answer::json(200, &found(sid)?.0)),
         ("GET", ["Content", sid, "ApprovalRequests"]) => {
             let (content, state) = found(sid)?;
@@ -93,7 +93,7 @@ pub(super) fn answer(
     }
 }
 
-fn list(world: &World, account: &str, approvals: bool) -> Handled {
+fn list(world: &World, account: &str, approvals: bool) -> Answer {
     let all = world.contents().of(account);
     let shown: Vec<Value> = all
         .into_iter()
@@ -116,7 +116,7 @@ fn list(world: &World, account: &str, approvals: bool) -> Handled {
         "next_page_url": null,
         "previous_page_url": null,
     });
-    Ok(Answer::json(200, &json!({ "meta": meta, "contents": shown })))
+    Answer::json(200, &json!({ "meta": meta, "contents": shown }))
 }
 
 fn make(world: &World, account: &str, request: &Request) -> Handled {

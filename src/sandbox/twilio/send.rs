@@ -61,7 +61,7 @@ pub(super) fn answer(
     });
     // What is answered is the message as it was taken, whatever has become of it since.
     let mut seen = message.seen();
-    seen.status = if service { "accepted" } else { "queued" }.to_owned();
+    if service { "accepted" } else { "queued" }.clone_into(&mut seen.status);
     seen.told.clear();
     Ok(Answer::json(201, &read::view(&seen)).accepted())
 }

@@ -1,4 +1,4 @@
-//! WAHA's error bodies, which are NestJS's.
+//! WAHA's error bodies, which are `NestJS`'s.
 
 use serde_json::json;
 

@@ -50,8 +50,7 @@ fn sight(world: &World, request: &Request) -> Sight {
     let first = path.first().map_or("", String::as_str);
     let body = request.json().unwrap_or_default();
     let session = match first {
-        "sessions" => path.get(1).cloned(),
-        "files" => path.get(1).cloned(),
+        "sessions" | "files" => path.get(1).cloned(),
         _ => body["session"].as_str().map(ToOwned::to_owned).or_else(|| path.first().cloned()),
     };
     let account = session.and_then(|session| world.sessions().account(&session));
