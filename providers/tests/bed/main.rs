@@ -9,3 +9,5 @@ mod normal;
 mod properties;
 mod twilio;
 mod vectors;
+mod waha;
+mod waha_sending;
