@@ -1,6 +1,6 @@
 //! `messages` and what hangs on them: how a provider's id becomes a reference, and what a message's id leads to.
 
-use providers::{Channel, Direction};
+use providers::{Channel, DeliveryStatus, Direction};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::types::Json;
@@ -125,10 +125,14 @@ pub async fn get(
         received_at,
     };
     let edit = |(what, content_before, at): Edit| EditEntry { what, content_before, at };
+    let mut statuses: Vec<StatusEntry> = statuses.into_iter().map(status).collect();
+    // Some providers tell the time in seconds: within one, the order of news is the order of ranks.
+    let rank = |status: &str| DeliveryStatus::from_word(status).map_or(-1, DeliveryStatus::rank);
+    statuses.sort_by_key(|status| (status.at.timestamp(), rank(&status.status)));
     Ok(Some(MessageDetail {
         communication,
         provider_message_ids,
-        statuses: statuses.into_iter().map(status).collect(),
+        statuses,
         edits: edits.into_iter().map(edit).collect(),
     }))
 }
@@ -192,7 +196,7 @@ pub(super) const RANK_OF_STATUS: &str = "(case messages.status
 
 #[cfg(test)]
 mod tests {
-    use providers::DeliveryStatus;
+    use super::DeliveryStatus;
 
     #[test]
     fn the_rank_in_sql_is_the_rank_in_code() {
