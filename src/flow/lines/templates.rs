@@ -93,8 +93,7 @@ async fn by_the_clock(gateway: &Gateway, account: &DirectoryAccount) -> Result<(
     let organization = account.organization_id;
     let now = gateway.clock.now();
     let mut session = gateway.store.write(organization).await?;
-    let taken =
-        rows::take_sync(&mut session, organization, account.id, now + REST, now).await?;
+    let taken = rows::take_sync(&mut session, organization, account.id, now + REST, now).await?;
     session.commit().await?;
     match taken {
         true => carry_out(gateway, account).await.map(drop),

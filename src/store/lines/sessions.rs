@@ -127,10 +127,7 @@ pub async fn delete(
 }
 
 /// The accounts of all organizations whose device is not to be looked at now: it is not due, or somebody deals with it.
-pub async fn resting(
-    session: &mut Session,
-    now: Timestamp,
-) -> Result<Vec<AccountId>, StoreError> {
+pub async fn resting(session: &mut Session, now: Timestamp) -> Result<Vec<AccountId>, StoreError> {
     let sql = "select account_id from account_sessions where due_at > $1 or lease_until > $1
                /* every organization: what is looked at by the clock */";
     Ok(on!(session, |c| sqlx::query_scalar(sql).bind(now).fetch_all(c).await)?)

@@ -167,7 +167,8 @@ pub async fn put_sync(
     next: Timestamp,
     now: Timestamp,
 ) -> Result<Option<String>, StoreError> {
-    let before = "select failure from template_syncs where organization_id = $1 and account_id = $2";
+    let before =
+        "select failure from template_syncs where organization_id = $1 and account_id = $2";
     let sql = "insert into template_syncs (organization_id, account_id, due_at, synced_at, failure)
                values ($1, $2, $3, $4, $5)
                on conflict (organization_id, account_id) do update set due_at = excluded.due_at,
@@ -185,10 +186,7 @@ pub async fn put_sync(
 }
 
 /// The accounts of all organizations whose templates need not be listed now.
-pub async fn fresh(
-    session: &mut Session,
-    now: Timestamp,
-) -> Result<Vec<AccountId>, StoreError> {
+pub async fn fresh(session: &mut Session, now: Timestamp) -> Result<Vec<AccountId>, StoreError> {
     let sql = "select account_id from template_syncs where due_at > $1
                /* every organization: what is listed by the clock */";
     Ok(on!(session, |c| sqlx::query_scalar(sql).bind(now).fetch_all(c).await)?)
