@@ -257,7 +257,7 @@ with_a_peer! {
         let peer = Peer::start(vec![refusal(401, 190, "Error validating access token")]).await;
         let path = connect(&gateway, &aurora, &peer.url("")).await;
         received(&gateway, &aurora).await;
-        let message = json!({ "channel": "whatsapp", "to": "+5511987654321", "content": { "type": "text", "body": "Oi" } });
+        let message = json!({ "channel": "whatsapp", "to": "+5511987654321", "content": { "kind": "text", "body": "Oi" } });
         gateway.post(&aurora, "/api/v1/messages", message).await.expect(202);
         let lane = Lane { organization_id: aurora.id, channel: Channel::Whatsapp };
         lane::run(&gateway.gateway, lane, &|| false).await.unwrap();
