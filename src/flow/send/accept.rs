@@ -180,6 +180,7 @@ impl Desk<'_> {
     async fn admit(&mut self, draft: &Draft) -> Result<NewOutbound, FlowError> {
         let client_reference =
             optional_text("client_reference", draft.client_reference.as_deref(), 200)?;
+        let id = MessageId(self.gateway.ids.next());
         let due_at = self.due_at(draft.send_at)?;
         let way = self.way(draft.channel).await?;
         let found =
@@ -191,10 +192,10 @@ impl Desk<'_> {
             Some(id) => Some(self.carried("reply_to", id, &way).await?),
             None => None,
         };
-        Self::check(draft, &way, &found, &content, reply_to.as_ref())?;
+        Self::check(id, draft, &way, &found, &content, reply_to.as_ref())?;
         if let Some(template) = &draft.fallback {
             let template = OutboundContent::Template(template.clone());
-            Self::check(draft, &way, &found, &template, None)
+            Self::check(id, draft, &way, &found, &template, None)
                 .map_err(|error| under("fallback_template", error))?;
         }
         let mut fallback = draft.fallback.clone();
@@ -216,7 +217,7 @@ impl Desk<'_> {
         .await?;
         let metadata = metadata(&content, client_reference, draft.send_at, reply_to.as_ref());
         Ok(NewOutbound {
-            id: MessageId(self.gateway.ids.next()),
+            id,
             channel: draft.channel,
             identity,
             account_id: way.account.id,
@@ -250,7 +251,12 @@ impl Desk<'_> {
             return way.clone().ok_or_else(|| no_way(channel));
         }
         let route = routes::active(&mut self.session, self.organization, channel).await?;
-        let snapshot = self.gateway.directory.snapshot();
+        let mut snapshot = self.gateway.directory.snapshot();
+        if route.as_ref().is_some_and(|route| snapshot.account(route.account_id).is_none()) {
+            // Another process has just connected the account.
+            self.gateway.refresh_directory().await?;
+            snapshot = self.gateway.directory.snapshot();
+        }
         let way = route.and_then(|route| {
             let account = Arc::clone(snapshot.account(route.account_id)?);
             Some(Way { from: Sender { address: route.address, handle: route.handle }, account })
@@ -322,6 +328,7 @@ impl Desk<'_> {
 
     /// Whether the account can send it.
     fn check(
+        id: MessageId,
         draft: &Draft,
         way: &Way,
         found: &Found,
@@ -337,7 +344,7 @@ impl Desk<'_> {
             return Err(FlowError::refused("account_cannot_send", detail));
         };
         let message = OutboundMessage {
-            id: String::new(),
+            id: id.to_string(),
             channel: draft.channel,
             from: way.from.clone(),
             to: found.address.clone(),
