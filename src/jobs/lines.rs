@@ -19,7 +19,7 @@ pub(super) async fn supervise(gateway: Arc<Gateway>, mut stopped: watch::Receive
     let mut failing = false;
     while !is_over(DEVICES, &mut stopped).await {
         let done = supervise::look(&gateway).await;
-        tell("supervision", done.err(), &mut failing);
+        tell("supervision", done.as_ref().err(), &mut failing);
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn templates(gateway: Arc<Gateway>, mut stopped: watch::Receive
     let mut failing = false;
     while !is_over(TEMPLATES.mul_f64(0.75 + gateway.chance() / 2.0), &mut stopped).await {
         tokio::select! {
-            done = templates::look(&gateway) => tell("templates", done.err(), &mut failing),
+            done = templates::look(&gateway) => tell("templates", done.as_ref().err(), &mut failing),
             _ = stopped.wait_for(|stop| *stop) => break,
         }
     }
@@ -43,8 +43,8 @@ async fn is_over(rest: Duration, stopped: &mut watch::Receiver<bool>) -> bool {
 }
 
 /// One line when it begins to fail, and one when it works again.
-fn tell(job: &str, error: Option<crate::store::StoreError>, failing: &mut bool) {
-    match &error {
+fn tell(job: &str, error: Option<&crate::store::StoreError>, failing: &mut bool) {
+    match error {
         Some(error) if !*failing => {
             tracing::warn!(job, %error, "a job failed; it will be tried again");
         }
