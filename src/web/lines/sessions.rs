@@ -1,5 +1,7 @@
 //! `/api/v1/accounts/{id}/session`: linked devices.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use providers::PairingCode;
 use serde::{Deserialize, Serialize};
@@ -149,7 +151,10 @@ async fn run(
     errand: Errand,
 ) -> Result<Answer<SessionView>, Problem> {
     access.needs(Scope::AccountsWrite)?;
-    let device = flow::run(&app.gateway, &access.actor(), id, errand).await?;
+    let (gateway, actor) = (Arc::clone(&app.gateway), access.actor());
+    // Once begun it is finished, though nobody may wait for the answer any more: a lease is held meanwhile.
+    let task = tokio::spawn(async move { flow::run(&gateway, &actor, id, errand).await });
+    let device = task.await.map_err(|error| Problem::internal(&error))??;
     Ok(Answer(device.into()))
 }
 
