@@ -8,6 +8,7 @@ mod claims;
 pub mod contacts;
 pub mod health;
 pub mod leads;
+pub mod lines;
 pub mod organizations;
 mod prove;
 pub mod receive;
@@ -64,6 +65,17 @@ pub enum FlowError {
     /// Whoever asks would hand out, or take away, more than they have.
     #[error("this needs the scope `{}`", .0.word())]
     LacksScope(Scope),
+    /// The provider was asked, and refused.
+    #[error("{detail}")]
+    ProviderRefused {
+        /// The provider's code.
+        code: Option<String>,
+        /// The provider's explanation.
+        detail: String,
+    },
+    /// The provider was asked, and no answer came.
+    #[error("{0}")]
+    ProviderUnanswered(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,6 +99,18 @@ impl FlowError {
 impl From<providers::Misconfigured> for FlowError {
     fn from(error: providers::Misconfigured) -> Self {
         Self::Invalid { field: error.field, reason: error.reason }
+    }
+}
+
+impl From<providers::Failure> for FlowError {
+    fn from(failure: providers::Failure) -> Self {
+        Self::ProviderRefused { code: failure.code, detail: failure.detail }
+    }
+}
+
+impl From<crate::transport::Lost> for FlowError {
+    fn from(lost: crate::transport::Lost) -> Self {
+        Self::ProviderUnanswered(lost.to_string())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the gateway does by the clock. Each job is idempotent and may run in several processes at once.
 
+mod lines;
 mod senders;
 
 use std::sync::Arc;
@@ -47,6 +48,8 @@ impl Jobs {
         if gateway.config.sending.enabled {
             jobs.tasks.spawn(senders::run(Arc::clone(gateway), stopped.clone()));
             jobs.tasks.spawn(senders::recover(Arc::clone(gateway), stopped.clone()));
+            jobs.tasks.spawn(lines::supervise(Arc::clone(gateway), stopped.clone()));
+            jobs.tasks.spawn(lines::templates(Arc::clone(gateway), stopped.clone()));
         }
         jobs
     }

@@ -6,6 +6,7 @@ mod communication;
 mod ids;
 mod intake;
 mod lead;
+mod line;
 mod organization;
 mod sending;
 
@@ -20,5 +21,6 @@ pub use ids::{
 };
 pub use intake::{Item, KeptRequest, QuarantineReason, QuarantinedItem, Receipt, Submission};
 pub use lead::{Contact, Identity, Lead, LeadChange, NewLead};
+pub use line::{Device, DeviceState, Template, Wish};
 pub use organization::{NewOrganization, Organization};
 pub use sending::{ClaimId, Claimed, Lane, NewOutbound, Outcome, QueueState, Settled};

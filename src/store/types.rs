@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::model::{
-    AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MergeId, MessageId,
-    OrganizationId, QuarantineId, QueueState, Role, RouteId, RouteState, UserId,
+    AccountId, ApiKeyId, CallId, ContactId, DeviceState, IdentityId, InboxId, LeadId, MergeId,
+    MessageId, OrganizationId, QuarantineId, QueueState, Role, RouteId, RouteState, UserId, Wish,
 };
 
 macro_rules! ids {
@@ -91,6 +91,8 @@ words!(
     route_state -> RouteState,
     queue_state -> QueueState,
     role -> Role,
+    device_state -> DeviceState,
+    wish -> Wish,
 );
 
 /// A text without the one character that PostgreSQL cannot keep.

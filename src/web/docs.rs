@@ -136,6 +136,8 @@ fn meaning(status: &str) -> &'static str {
         "413" => "The body is too large",
         "415" => "The body is not `application/json`",
         "422" => "A field is wrong; `errors` names it",
+        "502" => "The provider refused; `provider_code` is its code",
+        "504" => "The provider did not answer",
         "503" => "It cannot be done now; try again",
         _ => "See the status",
     }

@@ -19,6 +19,7 @@ mod hooks;
 mod inbox;
 mod keys;
 mod leads;
+mod lines;
 mod members;
 mod messages;
 mod public_url;
