@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::model::{
-    AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MergeId, MessageId,
-    OrganizationId, QuarantineId, Role, RouteId, RouteState, UserId,
+    AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MediaId, MediaState,
+    MergeId, MessageId, OrganizationId, QuarantineId, Role, RouteId, RouteState, UserId,
 };
 
 macro_rules! ids {
@@ -69,6 +69,7 @@ ids!(
     MergeId,
     LeadId,
     MessageId,
+    MediaId,
     CallId,
     InboxId,
     QuarantineId,
@@ -90,6 +91,7 @@ words!(
     delivery_status -> DeliveryStatus,
     route_state -> RouteState,
     role -> Role,
+    media_state -> MediaState,
 );
 
 /// A text without the one character that PostgreSQL cannot keep.
