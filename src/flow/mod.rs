@@ -8,6 +8,7 @@ mod claims;
 pub mod contacts;
 pub mod health;
 pub mod leads;
+pub mod media;
 pub mod organizations;
 mod prove;
 pub mod receive;
@@ -21,6 +22,7 @@ pub mod sweep;
 use crate::gateway::KeyringError;
 use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
 use crate::store::StoreError;
+use crate::transport::BlobError;
 
 /// Who asks for something, and in which request.
 #[derive(Debug, Clone)]
@@ -61,12 +63,28 @@ pub enum FlowError {
     /// Sealing or opening credentials.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The file store does not answer, or refuses.
+    #[error("{0}")]
+    FileStore(String),
+    /// A kept file is not as it was sealed.
+    #[error("{0}")]
+    DamagedFile(String),
 }
 
 impl FlowError {
     /// A refusal of `field` because of `reason`.
     pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl From<BlobError> for FlowError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Missing => Self::Conflict(error.to_string()),
+            BlobError::Damaged(_) => Self::DamagedFile(error.to_string()),
+            BlobError::Unavailable(_) => Self::FileStore(error.to_string()),
+        }
     }
 }
 

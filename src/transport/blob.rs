@@ -126,6 +126,7 @@ impl Blobs {
         }
         let cipher = key.open_file(name, &head.bytes().await?)?;
         let part = part.start.min(size)..part.end.min(size);
+        let part = if part.is_empty() { 0..0 } else { part };
         let span = file::span(size, &part);
         let sealed = self.store.get_opts(&path, get(span.sealed.clone())).await?.into_stream();
         let opening = Opening {

@@ -141,6 +141,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
     }
 
+    /// The part that was asked for lies beyond the end.
+    pub fn range_beyond(size: u64) -> Self {
+        let detail = format!("the file has {size} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail)
+    }
+
     /// The body is of another type.
     pub fn unsupported_media_type() -> Self {
         let detail = "send `Content-Type: application/json`";
@@ -199,7 +205,12 @@ impl From<FlowError> for Problem {
             FlowError::Store(error) | FlowError::Keyring(KeyringError::Store(error)) => {
                 error.into()
             }
-            FlowError::Keyring(error) => Self::internal(&error),
+            FlowError::Keyring(ref error) => Self::internal(error),
+            FlowError::DamagedFile(_) => Self::internal(&error),
+            FlowError::FileStore(_) => {
+                tracing::warn!(%error, "the file store is not available");
+                Self::unavailable("the file store is not available now")
+            }
         }
     }
 }
