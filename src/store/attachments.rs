@@ -63,8 +63,9 @@ pub(super) async fn replace(
                sha256 = excluded.sha256, state = 'pending', due_at = excluded.due_at,
                wanted_at = excluded.wanted_at, stored_mime_type = null, stored_size = null,
                stored_sha256 = null, warning = null, last_error = null
-               where a.provider_media_id is distinct from excluded.provider_media_id
-               or a.url is distinct from excluded.url";
+               where not coalesce(a.provider_media_id = excluded.provider_media_id,
+                   a.provider_media_id is null and excluded.provider_media_id is null
+                   and a.url is not distinct from excluded.url)";
     for (position, file) in (0_i64..).zip(files) {
         let text = |name: &str| file[name].as_str();
         on!(session, |c| {

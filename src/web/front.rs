@@ -24,7 +24,7 @@ use super::{App, Problem, hooks, media, public_url, router};
 use crate::metrics;
 
 /// How long handing in a file may take: it may be large, and the line slow.
-const UPLOAD: Duration = Duration::from_secs(600);
+const UPLOAD: Duration = Duration::from_mins(10);
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

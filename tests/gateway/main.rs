@@ -14,6 +14,7 @@ mod doubtful;
 mod events;
 mod intake;
 mod isolation;
+mod media;
 mod people;
 mod replay;
 mod roles;

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use providers::{Attachment, Cause, Failure, FailureClass, Media, MediaStep, ProviderResponse};
+use providers::{Attachment, Media, MediaStep, ProviderResponse};
 use serde_json::json;
 
 use super::blob_key;
+use super::judge::{Trouble, differs, judge, media_type, verdict};
 use crate::clock::Timestamp;
-use crate::gateway::{DirectoryAccount, Gateway, KeyringError};
-use crate::model::{FetchedFile, MediaState, OrganizationId, WantedFile};
+use crate::gateway::{DirectoryAccount, Gateway};
+use crate::model::{FetchedFile, OrganizationId, WantedFile};
 use crate::store::events::Outbox;
 use crate::store::{StoreError, media};
-use crate::transport::{BlobError, BlobWriter, DownloadError, Incoming, Limits};
+use crate::transport::{BlobWriter, DownloadError, Incoming, Limits};
 
 /// How many files are fetched at once, and how many of them for one organization: whoever sends files that never end
 /// shall not keep others waiting.
@@ -32,16 +33,9 @@ const REQUESTS: usize = 4;
 
 /// How long the answer to one of them may take, and how long a download; together less than a claim lasts.
 const ANSWER: Duration = Duration::from_secs(20);
-const DOWNLOAD: Duration = Duration::from_secs(300);
+const DOWNLOAD: Duration = Duration::from_mins(5);
 const IDLE: Duration = Duration::from_secs(20);
 const CLAIM: TimeDelta = TimeDelta::minutes(8);
-
-/// The first pause before a file is tried again; each is as long as it has been wanted, and so twice the one before.
-const LEAST: TimeDelta = TimeDelta::seconds(5);
-const MOST: TimeDelta = TimeDelta::hours(1);
-
-/// For how long a file is tried.
-const AGE: TimeDelta = TimeDelta::days(7);
 
 /// How files of an account are fetched: its own ability, unless a test has another.
 pub type Reachable = fn(&DirectoryAccount) -> Option<&dyn Media>;
@@ -50,39 +44,6 @@ pub type Reachable = fn(&DirectoryAccount) -> Option<&dyn Media>;
 struct Way {
     account: Arc<DirectoryAccount>,
     reachable: Reachable,
-}
-
-/// Why a file did not come.
-enum Trouble {
-    /// Try again, perhaps not before this long.
-    Again(String, Option<Duration>),
-    /// It is gone.
-    Expired(String),
-    /// Trying again would not help.
-    Failed(String),
-    /// Nothing is known: our own database.
-    Store(StoreError),
-}
-
-impl From<StoreError> for Trouble {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<KeyringError> for Trouble {
-    fn from(error: KeyringError) -> Self {
-        match error {
-            KeyringError::Store(error) => Self::Store(error),
-            other => Self::Again(other.to_string(), None),
-        }
-    }
-}
-
-impl From<BlobError> for Trouble {
-    fn from(error: BlobError) -> Self {
-        Self::Again(error.to_string(), None)
-    }
 }
 
 /// When the next file is due.
@@ -247,23 +208,6 @@ async fn account_of(
     })
 }
 
-/// What a failure means for the file. Before anything was asked it says that there is nothing to ask for. What the account is
-/// to blame for may be mended within the time.
-fn judge(failure: Failure, asked: bool) -> Trouble {
-    let detail = match &failure.code {
-        Some(code) => format!("{} ({code})", failure.detail),
-        None => failure.detail,
-    };
-    match failure.class {
-        FailureClass::Transient | FailureClass::RateLimited(_) | FailureClass::Indeterminate => {
-            Trouble::Again(detail, failure.retry_after)
-        }
-        FailureClass::Permanent(Cause::Account) => Trouble::Again(detail, None),
-        FailureClass::Permanent(Cause::Message) if asked => Trouble::Expired(detail),
-        FailureClass::Permanent(_) => Trouble::Failed(detail),
-    }
-}
-
 /// Keeps the file as it comes.
 async fn keep(
     gateway: &Gateway,
@@ -294,43 +238,6 @@ async fn copy(way: &Way, incoming: &mut Incoming, blob: &mut BlobWriter) -> Resu
         blob.write(&chunk).await?;
     }
     Ok(())
-}
-
-/// The type of what came: what the server says, unless that says nothing; in the provider's words where both mean the
-/// same, since those may hold more.
-fn media_type(answered: Option<&str>, expected: &Attachment, announced: &Attachment) -> String {
-    const ANY: &str = "application/octet-stream";
-    let essence =
-        |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let told = expected.mime_type.as_deref().or(announced.mime_type.as_deref());
-    let answered =
-        answered.filter(|text| ![ANY, "binary/octet-stream", ""].contains(&&*essence(text)));
-    match (answered, told) {
-        (Some(answered), Some(told)) if essence(answered) == essence(told) => told.to_owned(),
-        (Some(found), _) | (None, Some(found)) => found.to_owned(),
-        (None, None) => ANY.to_owned(),
-    }
-}
-
-/// How a file differs from what was announced. It is kept all the same: a provider re-encodes files without saying so,
-/// and its words about them are not signed.
-fn differs(expected: &Attachment, size: i64, hash: &[u8; 32]) -> Option<String> {
-    use base64::Engine;
-    use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-
-    let mut odd = Vec::new();
-    if let Some(announced) = expected.size.filter(|announced| *announced != size) {
-        odd.push(format!("it has {size} bytes, and {announced} were announced"));
-    }
-    if let Some(text) = expected.sha256.as_deref().map(str::trim) {
-        let same = text.eq_ignore_ascii_case(&hex::encode(hash))
-            || text == STANDARD.encode(hash)
-            || text == STANDARD_NO_PAD.encode(hash);
-        if !same {
-            odd.push("it has another SHA-256 than was announced".to_owned());
-        }
-    }
-    (!odd.is_empty()).then(|| odd.join("; "))
 }
 
 /// Writes down what became of a file, and tells.
@@ -371,27 +278,4 @@ async fn settle(
         gateway.wake_readers();
     }
     Ok(())
-}
-
-/// What follows from trouble: the state, when it is tried again, and why.
-fn verdict(
-    wanted: &WantedFile,
-    now: Timestamp,
-    trouble: Trouble,
-) -> (MediaState, Option<Timestamp>, String) {
-    match trouble {
-        Trouble::Expired(error) => (MediaState::Expired, None, error),
-        Trouble::Failed(error) => (MediaState::Failed, None, error),
-        Trouble::Store(error) => (MediaState::Pending, Some(now + LEAST), error.to_string()),
-        Trouble::Again(error, asked) => {
-            let age = now - wanted.wanted_at;
-            if age >= AGE {
-                return (MediaState::Failed, None, error);
-            }
-            let asked = asked.and_then(|asked| TimeDelta::from_std(asked).ok()).unwrap_or_default();
-            // A clock that went back must not make us wait for it.
-            let pause = age.max(asked).clamp(LEAST, MOST);
-            (MediaState::Pending, Some(now + pause), error)
-        }
-    }
 }

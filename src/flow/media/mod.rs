@@ -4,6 +4,7 @@
 //! common to them, finding and reading, is here.
 
 mod fetch;
+mod judge;
 mod link;
 mod sweep;
 mod upload;
