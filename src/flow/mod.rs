@@ -9,6 +9,7 @@ pub mod contacts;
 pub mod health;
 pub mod leads;
 pub mod lines;
+pub mod media;
 pub mod organizations;
 mod prove;
 pub mod receive;
@@ -23,6 +24,7 @@ pub mod sweep;
 use crate::gateway::KeyringError;
 use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
 use crate::store::StoreError;
+use crate::transport::BlobError;
 
 /// Who asks for something, and in which request.
 #[derive(Debug, Clone)]
@@ -82,6 +84,12 @@ pub enum FlowError {
     /// Sealing or opening credentials.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The file store does not answer, or refuses.
+    #[error("{0}")]
+    FileStore(String),
+    /// A kept file is not as it was sealed.
+    #[error("{0}")]
+    DamagedFile(String),
 }
 
 impl FlowError {
@@ -93,6 +101,16 @@ impl FlowError {
     /// A refusal that programs know by `code`.
     pub fn refused(code: &'static str, detail: impl Into<String>) -> Self {
         Self::Refused { code, detail: detail.into() }
+    }
+}
+
+impl From<BlobError> for FlowError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Missing => Self::Conflict(error.to_string()),
+            BlobError::Damaged(_) => Self::DamagedFile(error.to_string()),
+            BlobError::Unavailable(_) => Self::FileStore(error.to_string()),
+        }
     }
 }
 

@@ -150,6 +150,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
     }
 
+    /// The part that was asked for lies beyond the end.
+    pub fn range_beyond(size: u64) -> Self {
+        let detail = format!("the file has {size} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail)
+    }
+
     /// The body is of another type.
     pub fn unsupported_media_type() -> Self {
         let detail = "send `Content-Type: application/json`";
@@ -199,7 +205,10 @@ impl Problem {
                 Self::provider_refused(code.as_deref(), detail.as_str())
             }
             FlowError::ProviderUnanswered(detail) => Self::provider_unanswered(detail),
-            FlowError::Store(_) | FlowError::Keyring(_) => Self::internal(error),
+            FlowError::Store(_)
+            | FlowError::Keyring(_)
+            | FlowError::DamagedFile(_)
+            | FlowError::FileStore(_) => Self::internal(error),
         }
     }
 
@@ -233,7 +242,12 @@ impl From<FlowError> for Problem {
             FlowError::Store(error) | FlowError::Keyring(KeyringError::Store(error)) => {
                 error.into()
             }
-            FlowError::Keyring(error) => Self::internal(&error),
+            FlowError::Keyring(ref error) => Self::internal(error),
+            FlowError::DamagedFile(_) => Self::internal(&error),
+            FlowError::FileStore(_) => {
+                tracing::warn!(%error, "the file store is not available");
+                Self::unavailable("the file store is not available now")
+            }
             other => Self::of(&other),
         }
     }

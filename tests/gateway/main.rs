@@ -16,6 +16,7 @@ mod events;
 mod intake;
 mod isolation;
 mod lines;
+mod media;
 mod people;
 mod replay;
 mod roles;
