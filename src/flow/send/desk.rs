@@ -8,6 +8,7 @@ use providers::{Channel, MessageRef, OutboundContent, OutboundMessage, Sender};
 use serde_json::{Map, Value, json};
 
 use super::accept::Draft;
+use super::files;
 use super::recipient::{self, Found};
 use crate::clock::Timestamp;
 use crate::flow::{FlowError, optional_text};
@@ -68,6 +69,7 @@ impl<'a> Desk<'a> {
                 .await?;
         self.check_suppression(draft.channel, &found).await?;
         let mut content = self.resolve_target(draft, &way).await?;
+        files::complete(&mut self.session, self.organization, &mut content).await?;
         let reply_to = match draft.reply_to {
             Some(id) => Some(self.carried("reply_to", id, &way).await?),
             None => None,
@@ -85,7 +87,6 @@ impl<'a> Desk<'a> {
         {
             content = OutboundContent::Template(fallback.take().ok_or_else(window_closed)?);
         }
-        super::files::check(self.gateway, &mut self.session, self.organization, &content).await?;
         let identity = recipient::make_known(
             self.gateway,
             &mut self.session,

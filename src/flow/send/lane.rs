@@ -125,7 +125,7 @@ type Prepared = (Claimed, providers::OutboundMessage, providers::ProviderRequest
 async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>, Vec<Shipped>) {
     let (mut prepared, mut unsent) = (Vec::new(), Vec::new());
     for (claimed, address) in &batch.messages {
-        let loaded = files::load(gateway, lane, &claimed.content).await;
+        let loaded = files::load(gateway, lane.organization_id, &claimed.content).await;
         let made = loaded.and_then(|files| {
             let message = compose(gateway, lane, batch, claimed, address.clone(), files);
             dispatch::prepare(&batch.account, &message).map(|first| (message, first))

@@ -126,19 +126,19 @@ async fn apply(
             return Err(FlowError::Conflict(detail));
         }
     };
-    let content = match decision {
-        Decision::Edit(content) => {
-            check(gateway, session, queued, content).await?;
-            content
-        }
-        _ => &queued.content,
-    };
+    let mut content = queued.content.clone();
+    if let Decision::Edit(edited) = decision {
+        content = edited.clone();
+        let organization = queued.lane.organization_id;
+        super::files::complete(session, organization, &mut content).await?;
+        check(gateway, session, queued, &content).await?;
+    }
     let retried = matches!(decision, Decision::Retry);
     let change = Change {
         state,
         due_at: if retried { now } else { queued.due_at },
         expires_at: if retried { fresh } else { queued.expires_at },
-        content,
+        content: &content,
         status,
     };
     let organization = queued.lane.organization_id;
@@ -175,8 +175,7 @@ async fn check(
         reply_to: None,
         status_url: None,
     };
-    messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))?;
-    super::files::check(gateway, session, organization, content).await
+    messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))
 }
 
 /// What an organization's queue looks like.

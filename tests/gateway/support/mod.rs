@@ -118,7 +118,6 @@ impl TestGateway {
             format!("database.url={}", database.url),
             "outgoing.allow=127.0.0.1".to_owned(),
             "log.level=off".to_owned(),
-            "outgoing.allow=127.0.0.1/32".to_owned(),
             "database.sqlite_synchronous=normal".to_owned(),
         ];
         overrides.extend(settings.iter().map(|setting| (*setting).to_owned()));
