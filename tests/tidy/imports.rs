@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
         &["clock", "config", "gateway", "ids", "metrics", "model", "store", "transport", "vault"],
     ),
     ("web", &["clock", "config", "flow", "gateway", "ids", "metrics", "model", "store"]),
-    ("jobs", &["flow", "gateway", "store"]),
+    ("jobs", &["clock", "flow", "gateway", "model", "store"]),
     ("sandbox", &["clock", "model"]),
     (
         "cli",
@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Outside libraries that have a room of their own. (`cli` uses `reqwest` to be the providers in the demonstration.)
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 13] = [
     ("axum", &["web"]),
     ("hyper", &["web"]),
     ("utoipa", &["web"]),
@@ -41,6 +41,9 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("hkdf", &["vault"]),
     ("figment", &["config"]),
     ("clap", &["cli"]),
+    ("apalis", &["jobs"]),
+    ("apalis_sqlite", &["jobs"]),
+    ("apalis_postgres", &["jobs"]),
 ];
 
 /// What the providers may use: no socket, no clock, no database, no runtime.
