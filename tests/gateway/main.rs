@@ -23,3 +23,4 @@ mod sweep;
 mod timeline;
 mod transport;
 mod trust;
+mod wakes;

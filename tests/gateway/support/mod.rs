@@ -4,6 +4,7 @@ mod database;
 pub mod meta;
 pub mod peer;
 pub mod program;
+pub mod restarted;
 
 use std::sync::Arc;
 
@@ -108,6 +109,11 @@ impl TestGateway {
 
     /// A gateway on a database that is there already, such as another gateway's.
     pub async fn start_on(database: Database, settings: &[&str]) -> Self {
+        Self::start_at(database, settings, Clock::frozen(beginning())).await
+    }
+
+    /// The same by another clock.
+    pub async fn start_at(database: Database, settings: &[&str], clock: Clock) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut overrides = vec![
             format!("server.public_url={PUBLIC_URL}"),
@@ -121,7 +127,6 @@ impl TestGateway {
         let store = switchboard::gateway::open_store(&config).await.unwrap();
         store.migrate().await.unwrap();
         store.close().await;
-        let clock = Clock::frozen(beginning());
         let gateway = Gateway::start(config, clock.clone()).await.unwrap();
         let app = App::new(Arc::clone(&gateway), None);
         let front = Front::new(app.clone());
