@@ -174,8 +174,13 @@ pub trait Templates: Sync {
 
 /// Linking a device. A session is named by the account's settings.
 pub trait Sessions: Sync {
-    /// Creates the session if there is none, with our webhook, and starts it. Repeating it is harmless.
-    fn start(&self, webhook_url: &str) -> Vec<ProviderRequest>;
+    /// How starting goes on: creates the session if there is none, has it call our webhook, and starts it. With no answers
+    /// the first request; at most four. Repeating it is harmless, and what an operator has set up beside it stays. It
+    /// never links a device.
+    ///
+    /// # Errors
+    /// What the newest answer says is wrong.
+    fn start(&self, webhook_url: &str, answers: &[ProviderResponse]) -> Result<Step<()>, Failure>;
     /// Stops it; it stays linked.
     fn stop(&self) -> ProviderRequest;
     /// Unlinks the device.

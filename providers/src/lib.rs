@@ -1,6 +1,6 @@
 //! The wire formats of communication providers, translated to and from one model.
 //!
-//! This crate knows how Meta, Twilio and Telnyx sign, batch, name and number things. It has no socket, no clock,
+//! This crate knows how Meta, Twilio, Telnyx and WAHA sign, batch, name and number things. It has no socket, no clock,
 //! no database, no runtime and no tenant: data goes in, data comes out. What the gateway does with it is not known here.
 //!
 //! A provider is one folder, one line in [`PROVIDERS`], and its fixtures.
@@ -28,6 +28,7 @@ mod status_url;
 pub mod meta;
 pub mod telnyx;
 pub mod twilio;
+pub mod waha;
 
 pub use account::{
     Account, Field, Health, Media, Messages, Misconfigured, Provider, Receipts, Sessions, Settings,
@@ -58,7 +59,8 @@ pub use secret::{KeyId, Secret};
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 /// Every provider the gateway can speak to. The order is the order of documentation.
-pub static PROVIDERS: &[&Provider] = &[&meta::PROVIDER, &twilio::PROVIDER, &telnyx::PROVIDER];
+pub static PROVIDERS: &[&Provider] =
+    &[&meta::PROVIDER, &twilio::PROVIDER, &telnyx::PROVIDER, &waha::PROVIDER];
 
 /// The provider of that name, or `None`.
 pub fn provider(name: &str) -> Option<&'static Provider> {

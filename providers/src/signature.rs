@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 use crate::Secret;
@@ -16,6 +16,14 @@ pub(crate) fn hmac_sha256(key: &Secret, parts: &[&[u8]]) -> [u8; 32] {
     for part in parts {
         mac.update(part);
     }
+    mac.finalize().into_bytes().into()
+}
+
+/// HMAC-SHA512 of `message`.
+pub(crate) fn hmac_sha512(key: &Secret, message: &[u8]) -> [u8; 64] {
+    let mut mac = Hmac::<Sha512>::new_from_slice(key.expose_secret().as_bytes())
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+    mac.update(message);
     mac.finalize().into_bytes().into()
 }
 

@@ -10,6 +10,7 @@ mod key;
 mod logging;
 mod org;
 mod replay;
+mod sandbox;
 mod serve;
 mod table;
 mod user;
@@ -62,6 +63,8 @@ enum Command {
     Serve,
     /// Show what it does: two organizations, three providers, real signatures, on a database of its own.
     Demo(demo::DemoArgs),
+    /// Run emulators of the providers, with a control API to script them.
+    Sandbox(sandbox::SandboxArgs),
     /// Bring the database's schema up to date (`serve` does so too).
     Migrate,
     /// Check settings, database, keys and clock, and say how to mend what is wrong.
@@ -107,6 +110,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     if let Command::Demo(args) = cli.command {
         return demo::run(args, cli.settings).await.map(|()| ExitCode::SUCCESS);
     }
+    if let Command::Sandbox(args) = cli.command {
+        let listen = cli.settings.listen.as_deref();
+        return sandbox::run(args, listen).await.map(|()| ExitCode::SUCCESS);
+    }
     let config = cli.settings.load()?;
     match cli.command {
         Command::Doctor => return doctor::run(config).await,
@@ -116,7 +123,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User(command) => user::run(&*open(config).await?, command).await?,
         Command::Key(command) => key::run(&*open(config).await?, command).await?,
         Command::Replay(args) => replay::run(&*open(config).await?, args).await?,
-        Command::Config(_) | Command::Demo(_) => {}
+        Command::Config(_) | Command::Demo(_) | Command::Sandbox(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

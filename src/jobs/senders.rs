@@ -1,12 +1,12 @@
 //! Who runs lanes: whenever something is due in one, it is run, one run a lane in this process at a time. What this process
 //! accepted itself is due at once; to what others accepted it is called by a job; and a sweep finds the rest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::wakes;
@@ -39,7 +39,7 @@ pub(super) async fn run(
         gateway: Arc::clone(&gateway),
         stopped: stopped.clone(),
         running: JoinSet::new(),
-        busy: HashSet::new(),
+        busy: HashMap::new(),
         later: HashMap::new(),
         failing: false,
     };
@@ -91,7 +91,8 @@ struct Senders {
     gateway: Arc<Gateway>,
     stopped: watch::Receiver<bool>,
     running: JoinSet<Run>,
-    busy: HashSet<Lane>,
+    /// Lanes that are being run, and how to tell that something has become due in one meanwhile.
+    busy: HashMap<Lane, Arc<Notify>>,
     /// Lanes that were run here and have something to do again then.
     later: HashMap<Lane, Timestamp>,
     failing: bool,
@@ -100,14 +101,16 @@ struct Senders {
 impl Senders {
     fn begin(&mut self, lane: Lane) {
         self.later.remove(&lane);
-        if !self.busy.insert(lane) {
-            // Whoever runs it takes from it again before it ends.
+        if let Some(nudge) = self.busy.get(&lane) {
+            nudge.notify_one();
             return;
         }
+        let nudge = Arc::new(Notify::new());
+        self.busy.insert(lane, Arc::clone(&nudge));
         let (gateway, stopped) = (Arc::clone(&self.gateway), self.stopped.clone());
         self.running.spawn(async move {
             let stopping = move || *stopped.borrow();
-            (lane, lane::run(&gateway, lane, &stopping).await)
+            (lane, lane::run(&gateway, lane, &nudge, &stopping).await)
         });
     }
 
@@ -169,8 +172,8 @@ impl Senders {
         drop(session);
         let mut uncalled = false;
         for lane in asleep {
-            if sweeping && !lane.abandoned {
-                uncalled |= !self.busy.contains(&lane.lane);
+            if sweeping && !lane.abandoned && !self.busy.contains_key(&lane.lane) {
+                uncalled = true;
             } else {
                 self.begin(lane.lane);
             }

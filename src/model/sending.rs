@@ -116,6 +116,8 @@ pub enum Outcome {
 pub struct Settled {
     /// The message.
     pub id: MessageId,
+    /// Its recipient.
+    pub identity: IdentityId,
     /// Which attempt, from 1; `None` if nothing left us and the journal knows nothing.
     pub attempt: Option<i64>,
     /// The account.

@@ -78,7 +78,12 @@ impl Recorded {
 
 /// The accounts of a provider.
 pub fn accounts(provider: &Provider) -> Vec<RecordedAccount> {
-    let file = Files::get(&format!("{}/accounts.json", provider.name));
+    named(provider.name)
+}
+
+/// The accounts of the provider of that name.
+pub(super) fn named(provider: &str) -> Vec<RecordedAccount> {
+    let file = Files::get(&format!("{provider}/accounts.json"));
     file.and_then(|file| serde_json::from_slice(&file.data).ok()).unwrap_or_default()
 }
 

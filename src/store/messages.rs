@@ -145,6 +145,18 @@ pub fn provider_ref(provider: &str, id: &str) -> Uuid {
     Uuid::from_bytes(bytes)
 }
 
+/// The message that the provider calls so, if it is known.
+pub async fn named(
+    session: &mut Session,
+    organization: OrganizationId,
+    reference: Uuid,
+) -> Result<Option<MessageId>, StoreError> {
+    let sql = "select id from messages where organization_id = $1 and provider_ref = $2";
+    Ok(on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(reference).fetch_optional(c).await
+    })?)
+}
+
 /// Which of these organizations has the message or call of that reference; `None` if none, or more than one, has it.
 pub async fn owner_of(
     session: &mut Session,

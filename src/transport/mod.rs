@@ -4,10 +4,12 @@
 //! goes back as data.
 
 mod client;
+mod deliver;
 mod download;
 mod exchange;
 mod guard;
 
 pub use client::{Transport, TransportError};
+pub use deliver::{Courier, Fetched};
 pub use download::{DownloadError, Incoming, Limits};
 pub use exchange::Lost;

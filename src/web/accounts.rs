@@ -26,7 +26,7 @@ use crate::store::{accounts, notices};
 pub(super) struct AccountView {
     /// Its id.
     id: Uuid,
-    /// `meta`, `twilio` or `telnyx`.
+    /// `meta`, `twilio`, `telnyx` or `waha`.
     provider: String,
     /// What people call it.
     name: String,
@@ -85,7 +85,7 @@ struct FieldView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAccountBody {
-    /// `meta`, `twilio` or `telnyx`.
+    /// `meta`, `twilio`, `telnyx` or `waha`.
     provider: String,
     /// What people call it.
     name: String,

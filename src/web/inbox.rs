@@ -214,7 +214,7 @@ fn reason(word: Option<String>) -> Result<Option<String>, Problem> {
 
 fn provider(word: Option<String>) -> Result<Option<String>, Problem> {
     match word.as_deref().map(providers::provider) {
-        Some(None) => Err(Problem::invalid("provider", "must be meta, twilio or telnyx")),
+        Some(None) => Err(Problem::invalid("provider", "must be meta, twilio, telnyx or waha")),
         _ => Ok(word),
     }
 }

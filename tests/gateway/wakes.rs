@@ -1,6 +1,7 @@
 //! Jobs call the processes that send to the lanes in which something is due: also across processes, and whatever becomes of
 //! the jobs.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ macro_rules! on_both {
 on_both! {
     what_one_process_accepts_another_sends
     what_a_process_accepts_it_sends_without_a_job
+    a_slow_answer_holds_nothing_up
     a_job_that_was_lost_costs_a_sweep
     a_job_that_was_doubled_sends_nothing_twice
     many_messages_are_one_call
@@ -43,8 +45,7 @@ on_both! {
 /// A gateway of several on one database.
 async fn instance(database: &Database, sends: bool, clock: Clock) -> TestGateway {
     let sends = format!("sending.enabled={sends}");
-    let settings = [sends.as_str(), "outgoing.allow=127.0.0.1/32"];
-    let started = TestGateway::start_at(database.clone(), &settings, clock).await;
+    let started = TestGateway::start_at(database.clone(), &[sends.as_str()], clock).await;
     jobs::migrate(&started.gateway.store).await.unwrap();
     started
 }
@@ -62,13 +63,23 @@ async fn provider(messages: usize) -> Peer {
     Peer::start((0..messages).map(answer).collect()).await
 }
 
+fn settings_at(base_url: String) -> BTreeMap<String, String> {
+    let account = crate::support::recorded_account(&providers::meta::PROVIDER, "aurora");
+    let mut settings = account.settings;
+    settings.insert("base_url".to_owned(), base_url);
+    settings
+}
+
 /// An organization that sends through this provider.
 async fn organization(gateway: &TestGateway, peer: &Peer) -> Org {
+    organization_at(gateway, peer.url("")).await
+}
+
+async fn organization_at(gateway: &TestGateway, base_url: String) -> Org {
     let org = gateway.organization("Aurora").await;
     let provider = &providers::meta::PROVIDER;
     let mut account = crate::support::recorded_account(provider, "aurora");
-    account.secrets.insert("access_token".to_owned(), "EAAtoken".to_owned());
-    account.settings.insert("base_url".to_owned(), peer.url(""));
+    account.settings = settings_at(base_url);
     let id = gateway.connect_only(&org, provider, &account).await;
     let line = account.routes.iter().find(|route| route.channel == "whatsapp").unwrap();
     let body = json!({ "account_id": id, "channel": "whatsapp", "address": line.address, "handle": line.handle });
@@ -158,6 +169,29 @@ mod cases {
         working.stop().await;
     }
 
+    /// The provider never answers the first message: the others go beside it.
+    pub(super) async fn a_slow_answer_holds_nothing_up(kind: Kind) {
+        let database = Database::create(kind).await;
+        let both = instance(&database, true, Clock::System).await;
+        let peer = provider(3).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = format!("http://{}", listener.local_addr().unwrap());
+        let org = organization_at(&both, silent).await;
+        let working = at_work(&both);
+        accept(&both, &org, 0).await;
+        let (first, _) = listener.accept().await.unwrap();
+        let accounts = both.get(&org, "/api/v1/accounts").await.expect(200);
+        let path = format!("/api/v1/accounts/{}", accounts["items"][0]["id"].as_str().unwrap());
+        let moved = json!({ "settings": settings_at(peer.url("")) });
+        both.call(&org, http::Method::PATCH, &path, Some(moved)).await.expect(200);
+        for number in 1..4 {
+            accept(&both, &org, number).await;
+            until_sent(&peer, number).await;
+        }
+        drop(first);
+        working.stop().await;
+    }
+
     pub(super) async fn a_job_that_was_lost_costs_a_sweep(kind: Kind) {
         let database = Database::create(kind).await;
         let (web, sender) = (
@@ -191,7 +225,11 @@ mod cases {
         accept(&web, &org, 1).await;
         until_jobs(&database, "status = 'Pending'", 1).await;
         let table = job_table(&database);
-        for id in ["a", "b", "c"] {
+        for id in [
+            "01K0000000000000000000000A",
+            "01K0000000000000000000000B",
+            "01K0000000000000000000000C",
+        ] {
             let columns =
                 "job, job_type, status, attempts, max_attempts, run_at, priority, metadata";
             database

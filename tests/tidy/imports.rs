@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ),
     ("web", &["clock", "config", "flow", "gateway", "ids", "metrics", "model", "store"]),
     ("jobs", &["clock", "flow", "gateway", "model", "store"]),
-    ("sandbox", &["clock", "model"]),
+    ("sandbox", &["clock", "ids", "model", "transport"]),
     (
         "cli",
         &[
@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 /// Outside libraries that have a room of their own. (`cli` uses `reqwest` to be the providers in the demonstration.)
 const LIBRARIES: [(&str, &[&str]); 13] = [
     ("axum", &["web"]),
-    ("hyper", &["web"]),
+    ("hyper", &["web", "sandbox"]),
     ("utoipa", &["web"]),
     ("jsonwebtoken", &["web"]),
     ("sqlx", &["store", "model"]),

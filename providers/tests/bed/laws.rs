@@ -7,8 +7,13 @@ use serde_json::Value;
 use crate::fixtures::{self, ENOUGH, Fixture, now};
 
 /// Headers by which the providers sign.
-const SIGNATURE_HEADERS: [&str; 4] =
-    ["x-hub-signature-256", "x-twilio-signature", "telnyx-signature-ed25519", "telnyx-timestamp"];
+const SIGNATURE_HEADERS: [&str; 5] = [
+    "x-hub-signature-256",
+    "x-twilio-signature",
+    "telnyx-signature-ed25519",
+    "telnyx-timestamp",
+    "x-webhook-hmac",
+];
 
 /// Arrays whose elements are items of their own, each of which may be broken alone.
 const ITEM_LISTS: [&str; 9] = [
@@ -143,6 +148,10 @@ fn isolated_a_broken_neighbour_harms_no_item() {
         let Ok(body) = serde_json::from_slice::<Value>(fixture.unsigned.body()) else {
             continue;
         };
+        // A webhook of WAHA is one item; its `statuses` are what a session's one status came after.
+        if fixture.provider.name == "waha" {
+            continue;
+        }
         let mut lists = Vec::new();
         find_lists(&body, &mut String::new(), &mut lists);
         for pointer in lists {

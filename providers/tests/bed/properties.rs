@@ -23,6 +23,7 @@ fn any_request() -> impl Strategy<Value = http::Request<Bytes>> {
         "x-twilio-signature",
         "telnyx-signature-ed25519",
         "telnyx-timestamp",
+        "x-webhook-hmac",
         "i-twilio-idempotency-token",
     ];
     (vec(any::<u8>(), 0..400), "[!-~]{0,60}", vec(header, 0..5), 0..4usize, 0..3usize).prop_map(

@@ -110,6 +110,7 @@ pub(super) async fn ship(
     };
     let settled = Settled {
         id: claimed.id,
+        identity: claimed.identity,
         attempt: Some(attempt),
         account_id: account.id,
         provider: account.provider.name,

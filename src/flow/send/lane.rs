@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use providers::{Address, LoadedFile};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::dispatch::{self, LaneState, Shipment, Shipped};
@@ -12,9 +13,9 @@ use super::retry::{self, LaneEffect};
 use super::take::{self, Batch, Taken, Taker};
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
-use crate::model::{ClaimId, Claimed, Lane, MessageId, Settled};
+use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId, Settled};
 use crate::store::StoreError;
-use crate::store::sending::{journal, settle};
+use crate::store::sending::{claim, journal, lanes, settle};
 
 /// How many messages of one lane are on their way at once.
 const SIDE_BY_SIDE: usize = 64;
@@ -27,26 +28,30 @@ const WRITE_AGAIN: [Duration; 4] = [
     Duration::from_secs(5),
 ];
 
-/// Sends what is due in a lane. Returns when there is something to do again, if that is known. `stopping` says that no
-/// more may be taken; what is on its way is finished.
+/// Sends what is due in a lane. Returns when there is something to do again, if that is known. `nudged` says that something
+/// has become due meanwhile: it is sent beside what is on its way, which may take long. `stopping` says that no more may be
+/// taken; what is on its way is finished.
 ///
 /// # Errors
 /// The database could not be read. What was on its way is written down all the same.
 pub async fn run(
     gateway: &Arc<Gateway>,
     lane: Lane,
+    nudged: &Notify,
     stopping: &(dyn Fn() -> bool + Send + Sync),
 ) -> Result<Option<Timestamp>, StoreError> {
     let claim = ClaimId { worker: gateway.worker, claim: gateway.ids.next() };
     let mut underway: JoinSet<Shipped> = JoinSet::new();
     let mut result = Ok(None);
+    let mut held_back = false;
     loop {
         let mut shipped = Vec::new();
         if result.is_ok() && underway.len() < SIDE_BY_SIDE && !stopping() {
             let most = SIDE_BY_SIDE - underway.len();
             match begin(gateway, Taker { lane, claim, most }, &mut underway).await {
-                Ok(Begun::Started(settled)) => {
+                Ok(Begun::Started(settled, held)) => {
                     shipped.extend(settled);
+                    held_back |= held;
                     result = Ok(None);
                 }
                 Ok(Begun::Nothing(until)) => {
@@ -58,7 +63,11 @@ pub async fn run(
             }
         }
         if shipped.is_empty() {
-            match underway.join_next().await {
+            let one = tokio::select! {
+                one = underway.join_next() => one,
+                () = nudged.notified(), if !underway.is_empty() => continue,
+            };
+            match one {
                 Some(one) => shipped.extend(one.ok()),
                 None if result.is_err() || stopping() => return result,
                 None => continue,
@@ -67,13 +76,13 @@ pub async fn run(
         while let Some(one) = underway.try_join_next() {
             shipped.extend(one.ok());
         }
-        conclude(gateway, lane, claim, shipped).await;
+        conclude(gateway, lane, claim, shipped, held_back).await;
     }
 }
 
 enum Begun {
-    /// Messages are on their way; these are not sent.
-    Started(Vec<Shipped>),
+    /// Messages are on their way; these are not sent. Whether others wait for an earlier one of their conversation.
+    Started(Vec<Shipped>, bool),
     /// There is nothing to take now.
     Nothing(Option<Timestamp>),
 }
@@ -114,7 +123,7 @@ async fn begin(
     let plain =
         |settled| Shipped { settled, lane: LaneEffect::None, suppress: None, probing: false };
     unsent.extend(batch.settled.into_iter().map(plain));
-    Ok(Begun::Started(unsent))
+    Ok(Begun::Started(unsent, batch.held_back))
 }
 
 type Prepared = (Claimed, providers::OutboundMessage, providers::ProviderRequest);
@@ -136,6 +145,7 @@ async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>
                 let verdict = retry::decide(claimed, failure, batch.factor, now, chance);
                 let settled = Settled {
                     id: claimed.id,
+                    identity: claimed.identity,
                     attempt: None,
                     account_id: batch.account.id,
                     provider: batch.account.provider.name,
@@ -164,7 +174,13 @@ fn compose(
 }
 
 /// Writes down what became of messages, however long that takes: what the provider has taken must not be forgotten.
-async fn conclude(gateway: &Gateway, lane: Lane, claim: ClaimId, shipped: Vec<Shipped>) {
+async fn conclude(
+    gateway: &Gateway,
+    lane: Lane,
+    claim: ClaimId,
+    shipped: Vec<Shipped>,
+    held_back: bool,
+) {
     if shipped.is_empty() {
         return;
     }
@@ -180,6 +196,22 @@ async fn conclude(gateway: &Gateway, lane: Lane, claim: ClaimId, shipped: Vec<Sh
         }
     }
     gateway.wake_readers();
+    if held_back && let Err(error) = step_up(gateway, lane, &settled).await {
+        // They step up by themselves, a little later.
+        tracing::debug!(%error, "messages that waited for earlier ones go on later");
+    }
+}
+
+/// Lets those go on that waited for what is settled now.
+async fn step_up(gateway: &Gateway, lane: Lane, settled: &[Settled]) -> Result<(), StoreError> {
+    let mut people: Vec<IdentityId> = settled.iter().map(|settled| settled.identity).collect();
+    people.sort_unstable();
+    people.dedup();
+    let now = gateway.clock.now();
+    let mut session = gateway.store.write(lane.organization_id).await?;
+    claim::step_up(&mut session, lane, &people, now, now + take::STEP_BACK).await?;
+    lanes::wake(&mut session, lane, now).await?;
+    session.commit().await
 }
 
 async fn write(
@@ -189,9 +221,8 @@ async fn write(
     settled: &[Settled],
     shipped: &[Shipped],
 ) -> Result<(), StoreError> {
-    let organization = lane.organization_id;
     let now = gateway.clock.now();
-    let session = gateway.store.write(organization).await?;
-    settle::settle(session, &gateway.ids, organization, claim, settled, now).await?;
+    let session = gateway.store.write(lane.organization_id).await?;
+    settle::settle(session, &gateway.ids, lane, claim, settled, now).await?;
     super::accounts::affect(gateway, lane, shipped, now).await
 }

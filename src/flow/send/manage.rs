@@ -185,10 +185,15 @@ pub async fn overview(
     organization: OrganizationId,
 ) -> Result<Vec<LaneView>, StoreError> {
     let mut session = gateway.store.read(organization).await?;
+    let now = gateway.clock.now();
     let rows = lanes::list(&mut session, organization).await?;
     let depth = outbound::depth(&mut session, organization).await?;
     let view = |channel: Channel| {
-        let row = rows.iter().find(|(of, _)| *of == channel).map(|(_, row)| row.clone());
+        let row = rows.iter().find(|(of, _)| *of == channel).map(|(_, row)| LaneRow {
+            factor: super::take::pace_share(row, now),
+            paused_until: row.paused_until.filter(|until| *until > now),
+            ..row.clone()
+        });
         let depth: Vec<Depth> =
             depth.iter().filter(|depth| depth.channel == channel.word()).cloned().collect();
         (row.is_some() || !depth.is_empty()).then_some(LaneView { channel, row, depth })

@@ -1,22 +1,29 @@
 //! What dead processes left behind, and messages of which nobody knows whether they were sent.
 
 use chrono::TimeDelta;
-use providers::{Address, Sender, Told};
+use providers::{Address, Sender, Sent, Told};
 
 use super::dispatch;
 use crate::clock::Timestamp;
-use crate::gateway::Gateway;
-use crate::model::{ClaimId, Claimed, Lane, MessageId, Outcome, QueueState, Settled};
+use crate::gateway::{DirectoryAccount, Gateway};
+use crate::model::{
+    ClaimId, Claimed, Lane, MessageId, OrganizationId, Outcome, QueueState, Settled,
+};
 use crate::store::events::Outbox;
 use crate::store::sending::outbound::{self, Change};
 use crate::store::sending::recovery::{self, Orphan};
 use crate::store::sending::{journal, lanes, settle};
-use crate::store::{StoreError, contacts};
+use crate::store::{StoreError, contacts, messages};
 use crate::transport::Lost;
 
 /// When a provider is asked for a message of which it is not known whether it was sent: so long after the request left.
-const ASK_AFTER: [TimeDelta; 4] =
-    [TimeDelta::seconds(10), TimeDelta::minutes(1), TimeDelta::minutes(10), TimeDelta::hours(1)];
+const ASK_AFTER: [TimeDelta; 5] = [
+    TimeDelta::seconds(10),
+    TimeDelta::seconds(150),
+    TimeDelta::minutes(10),
+    TimeDelta::hours(1),
+    TimeDelta::hours(12),
+];
 
 /// How long a provider may take to know a message: before that, its not knowing one proves nothing.
 const SURE_AFTER: TimeDelta = TimeDelta::minutes(1);
@@ -121,9 +128,12 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
     };
     let now = gateway.clock.now();
     match told {
+        // Two messages may say the same: the other one's id proves nothing about this one.
+        Ok(Told::Sent(sent)) if is_another(gateway, organization, account, id, &sent).await? => {}
         Ok(Told::Sent(sent)) => {
             let settled = Settled {
                 id,
+                identity: queued.identity,
                 attempt: Some(attempt.attempt),
                 account_id: account.id,
                 provider: account.provider.name,
@@ -136,7 +146,7 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
             };
             let claim = ClaimId { worker: gateway.worker, claim: gateway.ids.next() };
             let session = gateway.store.write(organization).await?;
-            settle::settle(session, &gateway.ids, organization, claim, &[settled], now).await?;
+            settle::settle(session, &gateway.ids, lane, claim, &[settled], now).await?;
             gateway.wake_readers();
         }
         Ok(Told::NeverArrived) if now - attempt.started_at >= SURE_AFTER => {
@@ -145,6 +155,25 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
         Ok(Told::NeverArrived | Told::Unclear) | Err(_) => {}
     }
     Ok(())
+}
+
+/// Whether what the provider found is known as another message of ours.
+async fn is_another(
+    gateway: &Gateway,
+    organization: OrganizationId,
+    account: &DirectoryAccount,
+    id: MessageId,
+    sent: &Sent,
+) -> Result<bool, StoreError> {
+    let mut session = gateway.store.read(organization).await?;
+    for reference in &sent.references {
+        let reference = messages::provider_ref(account.provider.name, &reference.0);
+        let known = messages::named(&mut session, organization, reference).await?;
+        if known.is_some_and(|known| known != id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The provider never got it: it is due again.

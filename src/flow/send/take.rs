@@ -23,7 +23,7 @@ const NO_WAY: TimeDelta = TimeDelta::seconds(30);
 const RECOVERY: f64 = 10.0;
 
 /// How long those step back that must wait for an earlier message of their conversation.
-const STEP_BACK: TimeDelta = TimeDelta::milliseconds(500);
+pub(super) const STEP_BACK: TimeDelta = TimeDelta::milliseconds(500);
 
 /// What was taken.
 pub(super) enum Taken {
@@ -47,6 +47,8 @@ pub(super) struct Batch {
     pub(super) factor: f64,
     /// Whether the account is being tried again after it refused everything.
     pub(super) probing: bool,
+    /// Whether messages wait for an earlier one of their conversation.
+    pub(super) held_back: bool,
 }
 
 /// Who takes, and how many.
@@ -91,8 +93,8 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
         held_back_since: now - conversation_wait(gateway),
         step_back_to: now + STEP_BACK,
     };
-    let claimed = match most {
-        0 => Vec::new(),
+    let (claimed, held_back) = match most {
+        0 => (Vec::new(), false),
         _ => claim::claim(&mut session, lane, &claim).await?,
     };
     let sorting = Sorting { taker, account: &account, from: &from, window, pace, now };
@@ -114,7 +116,7 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
         return Ok(Taken::Nothing(until));
     }
     let factor = row.factor;
-    Ok(Taken::Batch(Batch { from, account, messages, settled, factor, probing }))
+    Ok(Taken::Batch(Batch { from, account, messages, settled, factor, probing, held_back }))
 }
 
 fn conversation_wait(gateway: &Gateway) -> TimeDelta {
@@ -137,20 +139,28 @@ async fn way(
     let Some(route) = routes::active(session, lane.organization_id, lane.channel).await? else {
         return Ok(None);
     };
-    let snapshot = gateway.directory.snapshot();
-    let account = snapshot.account(route.account_id).cloned();
+    let mut account = gateway.directory.snapshot().account(route.account_id).cloned();
+    if account.is_none() {
+        // Another process has just connected the account.
+        gateway.refresh_directory().await?;
+        account = gateway.directory.snapshot().account(route.account_id).cloned();
+    }
     let account = account.filter(|account| account.account.messages().is_some());
     Ok(account.map(|account| (Sender { address: route.address, handle: route.handle }, account)))
 }
 
+/// The share of its pace that a lane may use now: a quarter faster for every while without a complaint.
+pub(super) fn pace_share(row: &LaneRow, now: Timestamp) -> f64 {
+    let quarters = (seconds(now - row.slowed_at) / RECOVERY).floor();
+    (row.factor * 1.25_f64.powf(quarters.min(64.0))).min(1.0)
+}
+
 /// Fills the lane's bucket for the time that has passed, and makes a slowed lane faster if nobody complained meanwhile.
 fn refill(row: &mut LaneRow, pace: &Pace, now: Timestamp) {
-    if row.factor < 1.0 {
-        let quarters = (seconds(now - row.slowed_at) / RECOVERY).floor();
-        if quarters >= 1.0 {
-            row.factor = (row.factor * 1.25_f64.powf(quarters.min(64.0))).min(1.0);
-            row.slowed_at = now;
-        }
+    let share = pace_share(row, now);
+    if share > row.factor {
+        row.factor = share;
+        row.slowed_at = now;
     }
     let gained = seconds(now - row.refilled_at) * pace.per_second * row.factor;
     row.tokens = (row.tokens + gained).min((pace.burst * row.factor).max(1.0));
@@ -263,6 +273,7 @@ impl Sorting<'_> {
     fn settled(&self, message: &Claimed, outcome: Outcome) -> Settled {
         Settled {
             id: message.id,
+            identity: message.identity,
             attempt: None,
             account_id: self.account.id,
             provider: self.account.provider.name,

@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
 use lru::LruCache;
-use providers::Direction;
+use providers::{DeliveryStatus, Direction};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::changes::{self, Change, Pending};
@@ -74,9 +75,34 @@ pub(super) async fn name(writer: &mut Writer<'_>, found: &[&Pending]) -> Result<
         .await
 }
 
-/// Tells the queue what providers say of messages of ours: those nobody knew of have arrived, those that failed can be
-/// sent again by a person.
-pub(super) async fn tell_queue(
+/// How far a provider says that a message has come.
+pub(super) struct News<'a> {
+    pub(super) organization: OrganizationId,
+    pub(super) message: Uuid,
+    pub(super) status: DeliveryStatus,
+    pub(super) detail: Option<&'a Value>,
+}
+
+/// The queue hears of every message of ours that got further, and whoever could not be reached is left alone for a day.
+pub(super) async fn tell(writer: &mut Writer<'_>, news: &[News<'_>]) -> Result<(), StoreError> {
+    let failed = |news: &News<'_>| news.status == DeliveryStatus::Failed;
+    let further: Vec<(OrganizationId, Uuid, bool)> = news
+        .iter()
+        .filter(|news| news.status >= DeliveryStatus::Sent)
+        .map(|news| (news.organization, news.message, failed(news)))
+        .collect();
+    tell_queue(writer, &further).await?;
+    let unreachable = |news: &&News<'_>| {
+        failed(news) && news.detail.is_some_and(|detail| detail["failure"]["cause"] == "recipient")
+    };
+    let unreachable: Vec<(OrganizationId, Uuid)> =
+        news.iter().filter(unreachable).map(|news| (news.organization, news.message)).collect();
+    let until = writer.now + chrono::TimeDelta::days(1);
+    suppress_unreachable(writer, &unreachable, until).await
+}
+
+/// Those nobody knew of have arrived, those that failed can be sent again by a person.
+async fn tell_queue(
     writer: &mut Writer<'_>,
     news: &[(OrganizationId, Uuid, bool)],
 ) -> Result<(), StoreError> {
@@ -99,8 +125,8 @@ pub(super) async fn tell_queue(
         .await
 }
 
-/// Whoever a provider says cannot be reached is not written to for a day.
-pub(super) async fn suppress_unreachable(
+/// Whoever a provider says cannot be reached is not written to for a while.
+async fn suppress_unreachable(
     writer: &mut Writer<'_>,
     messages: &[(OrganizationId, Uuid)],
     until: Timestamp,

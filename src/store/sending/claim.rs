@@ -53,12 +53,12 @@ const HELD_BACK: &str = "exists (select 1 from outbound e
     and e.created_at > $4)";
 
 /// Claims due messages: single ones before bulk, the longest due first, one of a conversation at a time. The lane must be
-/// locked.
+/// locked. Also tells whether messages stepped back because an earlier one of their conversation is still to be sent.
 pub async fn claim(
     session: &mut Session,
     lane: Lane,
     claim: &Claim,
-) -> Result<Vec<Claimed>, StoreError> {
+) -> Result<(Vec<Claimed>, bool), StoreError> {
     let taken = format!(
         "update outbound set state = 'claimed', worker_id = $7, claim_id = $8, updated_at = $3
          where organization_id = $1 and message_id in (
@@ -77,10 +77,9 @@ pub async fn claim(
         query.fetch_all(c).await
     })?;
     let claimed = load(session, lane, &ids).await?;
-    if i64::try_from(claimed.len()).unwrap_or(i64::MAX) < claim.limit {
-        step_back(session, lane, claim).await?;
-    }
-    Ok(claimed)
+    let some_are_held_back = i64::try_from(claimed.len()).unwrap_or(i64::MAX) < claim.limit
+        && step_back(session, lane, claim).await?;
+    Ok((claimed, some_are_held_back))
 }
 
 async fn load(
@@ -121,8 +120,8 @@ impl From<Row> for Claimed {
     }
 }
 
-/// Moves those that wait for an earlier message a little into the future.
-async fn step_back(session: &mut Session, lane: Lane, claim: &Claim) -> Result<(), StoreError> {
+/// Moves those that wait for an earlier message a little into the future. Returns whether there are any.
+async fn step_back(session: &mut Session, lane: Lane, claim: &Claim) -> Result<bool, StoreError> {
     let sql = format!(
         "update outbound set due_at = $6
          where organization_id = $1 and message_id in (
@@ -133,12 +132,40 @@ async fn step_back(session: &mut Session, lane: Lane, claim: &Claim) -> Result<(
              where {HELD_BACK})"
     );
     let sql = sqlx::AssertSqlSafe(sql);
-    on!(session, |c| {
+    let moved = on!(session, |c| {
         let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());
         let query = query.bind(claim.now).bind(claim.held_back_since).bind(LOOKED_AT);
-        query.bind(claim.step_back_to).execute(c).await.map(drop)
+        query.bind(claim.step_back_to).execute(c).await.map(|done| done.rows_affected())
     })?;
-    Ok(())
+    Ok(moved > 0)
+}
+
+/// Lets the next message go to each of these people, if it stepped back for one that is settled now.
+pub async fn step_up(
+    session: &mut Session,
+    lane: Lane,
+    people: &[IdentityId],
+    now: Timestamp,
+    stepped_back_to: Timestamp,
+) -> Result<(), StoreError> {
+    Rows::new()
+        .column("o", Column::Uuid(vec![lane.organization_id.0; people.len()]))
+        .column("c", Column::Text(vec![lane.channel.word(); people.len()]))
+        .column("i", Column::Uuid(people.iter().map(|identity| identity.0).collect()))
+        .column("now", Column::Time(vec![now; people.len()]))
+        .column("bk", Column::Time(vec![stepped_back_to; people.len()]))
+        .execute(
+            session,
+            "update outbound set due_at = k.now from k
+             where outbound.organization_id = k.o and outbound.state = 'due'
+             and outbound.due_at > k.now and outbound.due_at <= k.bk
+             and outbound.attempts = 0 and outbound.throttled = 0
+             and outbound.message_id = (
+                 select next.message_id from outbound next
+                 where next.organization_id = k.o and next.channel = k.c and next.identity_id = k.i
+                 and next.state in ('due', 'claimed') order by next.message_id limit 1)",
+        )
+        .await
 }
 
 /// Gives claimed messages back untried, to be due at these times; with `throttled` as waiting for their recipient's limit.

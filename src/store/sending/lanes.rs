@@ -45,10 +45,11 @@ pub struct Asleep {
     pub abandoned: bool,
 }
 
-/// Says that something is due in a lane. The lane is made if it is new.
+/// Says that something is due in a lane. The lane is made if it is new, with a bucket that holds as much as there is room
+/// for: whoever takes from it knows how much that is.
 pub async fn wake(session: &mut Session, lane: Lane, at: Timestamp) -> Result<(), StoreError> {
     let sql = "insert into lanes (organization_id, channel, due_at, tokens, refilled_at, factor, slowed_at)
-               values ($1, $2, $3, 1, $3, 1, $3)
+               values ($1, $2, $3, 1000000, $3, 1, $3)
                on conflict (organization_id, channel) do update set due_at = excluded.due_at
                where lanes.due_at is null or lanes.due_at > excluded.due_at";
     on!(session, |c| {

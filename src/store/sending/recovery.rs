@@ -108,6 +108,7 @@ pub async fn adopt(
             let moves = [(orphan.id, providers::DeliveryStatus::Unknown, now)];
             let described = super::settle::describe(&failure);
             super::settle::advance(session, outbox, organization, &moves, Some(&described)).await?;
+            super::settle::known_after_all(session, organization, &[orphan.id]).await?;
         }
     }
     Ok(true)

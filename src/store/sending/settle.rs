@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use super::lanes;
 use crate::clock::Timestamp;
 use crate::ids::Ids;
-use crate::model::{ClaimId, MessageId, OrganizationId, Outcome, QueueState, Settled};
+use crate::model::{ClaimId, Lane, MessageId, OrganizationId, Outcome, QueueState, Settled};
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
 use crate::store::intake::Joining;
@@ -16,15 +17,16 @@ use crate::store::session::on;
 use crate::store::types::clean_json;
 use crate::store::{Session, StoreError};
 
-/// Writes down what became of attempts of one organization, held under `claim`. Statuses that came before joins here.
+/// Writes down what became of attempts of one lane, held under `claim`. Statuses that came before joins here.
 pub async fn settle(
     mut session: Session,
     ids: &Ids,
-    organization: OrganizationId,
+    lane: Lane,
     claim: ClaimId,
     settled: &[Settled],
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let organization = lane.organization_id;
     let mut outbox = Outbox::lock(&mut session, [organization]).await?;
     close_attempts(&mut session, organization, settled).await?;
     // An outcome that came too late: the message was given to somebody else meanwhile, who decides.
@@ -49,11 +51,26 @@ pub async fn settle(
             Outcome::Again { .. } | Outcome::Dead(_) | Outcome::Unknown(_) => {}
         }
     }
+    let unknown: Vec<MessageId> =
+        settled.iter().filter(|s| matches!(s.outcome, Outcome::Unknown(_))).map(|s| s.id).collect();
+    known_after_all(&mut session, organization, &unknown).await?;
     let keys = name(&mut session, &mut outbox, organization, &sent, now).await?;
     let (mut session, outbox) =
         Joining { session, outbox, ids, now }.join(organization, &keys).await?;
     outbox.flush(&mut session, now).await?;
+    if let Some(at) = first_again(settled) {
+        lanes::wake(&mut session, lane, at).await?;
+    }
     session.commit().await
+}
+
+/// When the first of them is tried again.
+fn first_again(settled: &[Settled]) -> Option<Timestamp> {
+    let at = |settled: &Settled| match settled.outcome {
+        Outcome::Again { at, .. } => Some(at),
+        _ => None,
+    };
+    settled.iter().filter_map(at).min()
 }
 
 async fn close_attempts(
@@ -142,6 +159,25 @@ async fn move_on(
         )
         .await?;
     Ok(held.into_iter().map(|(id,)| id).collect())
+}
+
+/// A status may have come before anybody noticed that the answer was lost: then it is known that the message arrived.
+pub(super) async fn known_after_all(
+    session: &mut Session,
+    organization: OrganizationId,
+    messages: &[MessageId],
+) -> Result<(), StoreError> {
+    Rows::new()
+        .column("o", Column::Uuid(vec![organization.0; messages.len()]))
+        .column("i", Column::Uuid(messages.iter().map(|id| id.0).collect()))
+        .execute(
+            session,
+            "update outbound set state = 'sent' from k
+             where outbound.organization_id = k.o and outbound.message_id = k.i and outbound.state = 'unknown'
+             and exists (select 1 from messages m where m.organization_id = k.o and m.id = k.i
+                         and m.status in ('sent', 'delivered', 'read', 'played'))",
+        )
+        .await
 }
 
 /// Shows on the timeline what went wrong, and moves the status if there is a new one.
@@ -277,7 +313,9 @@ async fn name(
             session,
             "update messages set provider_ref = k.r, provider_message_id = k.p, account_id = k.a,
              provider = k.pr, our_address = k.ad from k
-             where messages.organization_id = k.o and messages.id = k.i",
+             where messages.organization_id = k.o and messages.id = k.i and not exists (
+                 select 1 from messages other
+                 where other.organization_id = k.o and other.provider_ref = k.r and other.id <> k.i)",
         )
         .await?;
     let mut keys = refs;
@@ -319,7 +357,8 @@ async fn forget_echoes(
             session,
             "delete from messages where organization_id in (select k.o from k) and id in (
                  select m.id from k join messages m on m.organization_id = k.o and m.provider_ref = k.r
-                 where m.id <> k.i and m.direction = 'outbound')",
+                 where m.id <> k.i and m.direction = 'outbound' and not exists (
+                     select 1 from outbound o where o.organization_id = m.organization_id and o.message_id = m.id))",
         )
         .await
 }

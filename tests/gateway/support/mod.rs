@@ -1,6 +1,7 @@
 //! A gateway for one test: a database of its own, a clock that stands still, and HTTP without a socket.
 
 mod database;
+pub mod graph;
 pub mod meta;
 pub mod peer;
 pub mod program;
@@ -17,10 +18,12 @@ use providers::Provider;
 use serde_json::{Value, json};
 use switchboard::clock::{Clock, Timestamp};
 use switchboard::config::Config;
+use switchboard::flow::send::lane;
 use switchboard::flow::{Actor, access, organizations};
 use switchboard::gateway::Gateway;
 use switchboard::model::{NewOrganization, OrganizationId, Scope};
 use switchboard::sandbox::{self, Recorded, RecordedAccount};
+use switchboard::store::sending::lanes;
 use switchboard::web::{App, Front};
 
 pub use database::{Database, Kind};
@@ -120,6 +123,7 @@ impl TestGateway {
             format!("data.dir={}", database.folder.display()),
             format!("database.url={}", database.url),
             "log.level=off".to_owned(),
+            "outgoing.allow=127.0.0.1/32".to_owned(),
             "database.sqlite_synchronous=normal".to_owned(),
         ];
         overrides.extend(settings.iter().map(|setting| (*setting).to_owned()));
@@ -260,6 +264,30 @@ impl TestGateway {
         }
         let body = body.map_or(Bytes::new(), |body| serde_json::to_vec(&body).unwrap().into());
         self.send(request.body(body).unwrap()).await
+    }
+
+    /// Sends what is due, until nothing is.
+    pub async fn drain(&self) {
+        loop {
+            let mut session = self.gateway.store.read_all().await.unwrap();
+            let now = self.clock.now();
+            let due = lanes::asleep(&mut session, now, now, 100).await.unwrap();
+            drop(session);
+            if due.is_empty() {
+                return;
+            }
+            for asleep in due {
+                let alone = tokio::sync::Notify::new();
+                let run = lane::run(&self.gateway, asleep.lane, &alone, &|| false);
+                let until = run.await.unwrap();
+                assert!(until.is_none_or(|until| until > now), "a lane stopped with something due");
+            }
+        }
+    }
+
+    /// A message, with everything the API shows of it.
+    pub async fn message(&self, org: &Org, id: &str) -> Value {
+        self.get(org, &format!("/api/v1/messages/{id}")).await.expect(200)
     }
 
     /// Everything on an organization's timeline, newest first.

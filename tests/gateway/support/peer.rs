@@ -1,5 +1,5 @@
 //! Somebody else's HTTP server: answers on a real socket what it was told to, in that order, and remembers what it was
-//! asked. What it has no answer for is 404.
+//! asked. What it has no answer for is answered the usual way, which is 404 unless said otherwise.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 /// An answer to be given once.
 #[derive(Debug, Clone)]
 pub struct PeerAnswer {
+    /// 0: the connection is closed in its place.
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -35,15 +36,24 @@ pub struct Peer {
     task: JoinHandle<()>,
 }
 
-#[derive(Debug, Default)]
+/// What is answered when nothing was scripted, to the request of that number.
+type Usual = fn(usize) -> PeerAnswer;
+
+#[derive(Debug)]
 struct State {
     answers: VecDeque<PeerAnswer>,
+    usual: Usual,
     asked: Vec<Asked>,
 }
 
 impl PeerAnswer {
     pub fn new(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// No answer at all: the request was read, and the connection is closed.
+    pub fn hang_up() -> Self {
+        Self::new(0)
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -65,9 +75,15 @@ impl Asked {
 
 impl Peer {
     pub async fn start(answers: Vec<PeerAnswer>) -> Self {
+        Self::start_usually(answers, |_| PeerAnswer::new(404)).await
+    }
+
+    /// A server that answers in its own way what was not scripted.
+    pub async fn start_usually(answers: Vec<PeerAnswer>, usual: Usual) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(Mutex::new(State { answers: answers.into(), asked: Vec::new() }));
+        let state =
+            Arc::new(Mutex::new(State { answers: answers.into(), usual, asked: Vec::new() }));
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -108,8 +124,12 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         let answer = {
             let mut state = state.lock().unwrap();
             state.asked.push(asked);
-            state.answers.pop_front().unwrap_or_else(|| PeerAnswer::new(404))
+            let count = state.asked.len();
+            state.answers.pop_front().unwrap_or_else(|| (state.usual)(count))
         };
+        if answer.status == 0 {
+            return;
+        }
         let mut head = format!("HTTP/1.1 {} Scripted\r\n", answer.status);
         for (name, value) in &answer.headers {
             head.push_str(&format!("{name}: {value}\r\n"));

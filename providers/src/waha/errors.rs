@@ -1,0 +1,96 @@
+//! What WAHA's answers and WhatsApp's own codes mean for us.
+//!
+//! WAHA answers in the form of its web framework, `{statusCode, message, error}`; 422 names the session's status; what the
+//! engine threw comes as 500, with its words in `exception.message`.
+//! <https://waha.devlike.pro/docs/how-to/sessions/>
+
+use serde_json::Value;
+
+use crate::{Cause, Failure, FailureClass, LimitScope, ProviderResponse};
+
+/// How much of an explanation is kept, in characters.
+const DETAIL_CHARS: usize = 300;
+
+/// The code for somebody who is not on WhatsApp; the engines have words for it and no number.
+const NOT_ON_WHATSAPP: &str = "NOT_ON_WHATSAPP";
+
+/// The code for a device that was unlinked while we were sending.
+const LOGGED_OUT: &str = "LOGGED_OUT";
+
+/// What to do about a code: an HTTP status, a session's status, or WhatsApp's own number. Codes we do not know are final and
+/// the message's fault: repeating an unknown refusal helps nobody.
+pub(super) fn class_of(code: &str) -> FailureClass {
+    use FailureClass::{Indeterminate, Permanent, RateLimited, Transient};
+    match code.trim() {
+        // Keys, a session that does not exist or is not linked.
+        "401" | "403" | "404" | "SCAN_QR_CODE" | "PASSKEY_REQUIRED" | "LOGGED_OUT"
+        | "PASSKEY_CONFIRMATION_REQUIRED"
+        // Temporary bans, and the restriction of numbers that wrote to too many strangers: going on makes it worse.
+        | "101" | "102" | "103" | "104" | "106" | "402" | "406" | "463" => Permanent(Cause::Account),
+        // The session is on its way back, or somebody stopped it and may start it again.
+        "STARTING" | "STOPPED" | "FAILED" | "408" | "422" | "425" | "503" => Transient,
+        "429" => RateLimited(LimitScope::Account),
+        // The engine threw, or a proxy lost the answer; it may have sent the message before.
+        "500" | "502" | "504" => Indeterminate,
+        NOT_ON_WHATSAPP => Permanent(Cause::Recipient),
+        _ => Permanent(Cause::Message),
+    }
+}
+
+/// What an answer to a sending says is wrong.
+pub(super) fn of_sending(response: &ProviderResponse) -> Failure {
+    let body: Value = response.json().unwrap_or_default();
+    let status = response.http.status();
+    let words = words(&body);
+    let code = match status.as_u16() {
+        422 => body["status"].as_str().map(ToOwned::to_owned),
+        400 | 500 => spoken(words.as_deref()).map(ToOwned::to_owned),
+        _ => None,
+    };
+    let code = code.unwrap_or_else(|| status.as_u16().to_string());
+    let known = Failure::of_status(status);
+    let class = match (status.as_u16(), class_of(&code)) {
+        // An engine that cannot do it never will.
+        (501, class) => class,
+        (500..=599, FailureClass::Permanent(Cause::Message)) => known.class,
+        (_, class) => class,
+    };
+    let session = body["status"].as_str().map(|state| format!(" (the session is {state})"));
+    let told = words.unwrap_or(known.detail);
+    let detail = format!("{told}{}", session.unwrap_or_default());
+    Failure { class, code: Some(code), detail, retry_after: response.retry_after() }
+}
+
+/// What an answer to a question, or to something that may be repeated, says is wrong.
+pub(super) fn of_asking(response: &ProviderResponse) -> Failure {
+    let failure = of_sending(response);
+    match failure.class {
+        FailureClass::Indeterminate => Failure { class: FailureClass::Transient, ..failure },
+        _ => failure,
+    }
+}
+
+/// WAHA's explanation.
+fn words(body: &Value) -> Option<String> {
+    let message = match &body["message"] {
+        Value::Array(all) => all.first().and_then(Value::as_str),
+        other => other.as_str(),
+    };
+    let told = body["exception"]["message"].as_str().or(message).or(body["error"].as_str())?;
+    Some(told.chars().filter(|c| !c.is_control()).take(DETAIL_CHARS).collect())
+}
+
+/// The code that an engine's words stand for. The engines have no others.
+fn spoken(words: Option<&str>) -> Option<&'static str> {
+    let words = words?.to_lowercase();
+    let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
+    if says(&["error 463"]) {
+        Some("463")
+    } else if says(&["logged out", "not logged in", "device_removed", "unpaired"]) {
+        Some(LOGGED_OUT)
+    } else if says(&["not on whatsapp", "no lid for user", "invalid wid", "not a whatsapp"]) {
+        Some(NOT_ON_WHATSAPP)
+    } else {
+        None
+    }
+}

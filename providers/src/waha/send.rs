@@ -1,0 +1,281 @@
+//! Sending. One request a message; a file goes along in it, or as an address that WAHA fetches.
+//! <https://waha.devlike.pro/docs/how-to/send-messages/>
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::ids::{self, Id};
+use super::{WahaAccount, errors, statuses, vcard};
+use crate::{
+    Cause, Channel, DeliveryStatus, Failure, FailureClass, FileSource, LoadedFile, MediaKind,
+    MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
+    ProviderResponse, Sent, Step, Unfit,
+};
+
+/// WhatsApp's bounds: characters of a message and of a caption; bytes of a file, which travels as base64 in JSON.
+const TEXT_CHARS: usize = 65_536;
+const CAPTION_CHARS: usize = 1_024;
+const FILE_BYTES: i64 = 64 << 20;
+
+impl Messages for WahaAccount {
+    fn check(&self, message: &OutboundMessage) -> Result<(), Unfit> {
+        if message.channel != Channel::Whatsapp {
+            return Err(Unfit::new("channel", "a WhatsApp Web session carries only whatsapp"));
+        }
+        let chat = chat(message)?;
+        if let Some(reply_to) = &message.reply_to {
+            known(reply_to, &chat, "reply_to")?;
+        }
+        match &message.content {
+            OutboundContent::Text { body, .. } => check_text(body, TEXT_CHARS, "content.body"),
+            OutboundContent::Media { files, caption } => check_media(files, caption.as_deref()),
+            OutboundContent::Location { latitude, longitude, .. } => {
+                check_degrees(*latitude, 90.0, "content.latitude")?;
+                check_degrees(*longitude, 180.0, "content.longitude")
+            }
+            OutboundContent::Contacts { cards } => {
+                let is_named = |name: &str| !name.trim().is_empty();
+                if cards.is_empty() || !cards.iter().all(|card| is_named(&card.name)) {
+                    return Err(Unfit::new(
+                        "content.cards",
+                        "must be one or more cards with names",
+                    ));
+                }
+                Ok(())
+            }
+            OutboundContent::Reaction { target, .. } => {
+                known(target, &chat, "content.target").map(|_| ())
+            }
+            OutboundContent::Buttons { .. } => Err(unable("content.buttons", "buttons")),
+            OutboundContent::List { .. } => Err(unable("content.sections", "lists")),
+            OutboundContent::Template(_) => Err(unable("content.name", "templates")),
+        }
+    }
+
+    fn step(
+        &self,
+        message: &OutboundMessage,
+        answers: &[ProviderResponse],
+    ) -> Result<Step<Sent>, Failure> {
+        match answers.last() {
+            None => {
+                let request = self.request(message).map_err(|unfit| {
+                    Failure::new(FailureClass::Permanent(Cause::Message), unfit.to_string())
+                })?;
+                Ok(Step::Next(Box::new(request)))
+            }
+            Some(answer) if answer.is_success() => sent(message, answer).map(Step::Done),
+            Some(answer) => Err(errors::of_sending(answer)),
+        }
+    }
+
+    fn pace(&self, _channel: Channel) -> Pace {
+        self.pace
+    }
+}
+
+impl WahaAccount {
+    fn request(&self, message: &OutboundMessage) -> Result<ProviderRequest, Unfit> {
+        self.check(message)?;
+        let chat = chat(message)?;
+        let mut body = Map::new();
+        body.insert("session".to_owned(), self.api.session().into());
+        if let OutboundContent::Reaction { target, emoji } = &message.content {
+            body.insert("messageId".to_owned(), known(target, &chat, "content.target")?.into());
+            body.insert("reaction".to_owned(), emoji.as_deref().unwrap_or_default().into());
+            // The same reaction again changes nothing.
+            let request = self.api.send(&Method::PUT, &["api", "reaction"], &Value::Object(body));
+            return Ok(ProviderRequest::repeatable(request));
+        }
+        if let Some(reply_to) = &message.reply_to {
+            body.insert("reply_to".to_owned(), known(reply_to, &chat, "reply_to")?.into());
+        }
+        body.insert("chatId".to_owned(), chat.into());
+        let endpoint = fill(&mut body, message)?;
+        // A file's request has no place for an id.
+        let has_id = ["sendText", "sendLocation", "sendContactVcard"].contains(&endpoint);
+        if let Some(id) = ids::chosen(&message.id).filter(|_| has_id) {
+            body.insert("id".to_owned(), id.into());
+        }
+        let request = self.api.send(&Method::POST, &["api", endpoint], &Value::Object(body));
+        Ok(ProviderRequest::once(request))
+    }
+}
+
+/// Adds what the message says, and tells which endpoint takes it.
+fn fill(body: &mut Map<String, Value>, message: &OutboundMessage) -> Result<&'static str, Unfit> {
+    let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
+    match &message.content {
+        OutboundContent::Text { body, preview_url } => {
+            put("text", body.as_str().into());
+            put("linkPreview", (*preview_url).into());
+            Ok("sendText")
+        }
+        OutboundContent::Location { latitude, longitude, name, address } => {
+            put("latitude", json!(latitude));
+            put("longitude", json!(longitude));
+            let told = [name.as_deref(), address.as_deref()].into_iter().flatten();
+            put("title", told.collect::<Vec<_>>().join("\n").into());
+            Ok("sendLocation")
+        }
+        OutboundContent::Contacts { cards } => {
+            let cards = cards.iter().map(|card| json!({ "vcard": vcard::write(card) }));
+            put("contacts", cards.collect());
+            Ok("sendContactVcard")
+        }
+        OutboundContent::Media { files, caption } => {
+            let (Some(file), Some(loaded)) = (files.first(), message.files.first()) else {
+                return Err(Unfit::new("content.files", "the file is not loaded"));
+            };
+            let mime_type = mime_type(file);
+            put("file", whole(file, loaded, mime_type)?);
+            if let Some(caption) = caption {
+                put("caption", caption.as_str().into());
+            }
+            Ok(match file.media {
+                MediaKind::Image => "sendImage",
+                MediaKind::Video => {
+                    put("convert", (mime_type != "video/mp4").into());
+                    "sendVideo"
+                }
+                MediaKind::Voice => {
+                    // WhatsApp plays Opus only.
+                    put("convert", (!mime_type.starts_with("audio/ogg")).into());
+                    "sendVoice"
+                }
+                _ => "sendFile",
+            })
+        }
+        _ => Err(Unfit::new("content", "WhatsApp Web cannot send this")),
+    }
+}
+
+/// The file as WAHA takes it. Its bytes, where we have them, need no address that WAHA could not reach.
+fn whole(file: &OutboundFile, loaded: &LoadedFile, mime_type: &str) -> Result<Value, Unfit> {
+    let mut value = Map::new();
+    value.insert("mimetype".to_owned(), mime_type.into());
+    if let Some(name) = &file.filename {
+        value.insert("filename".to_owned(), name.as_str().into());
+    }
+    match (&loaded.bytes, &loaded.link) {
+        (Some(bytes), _) => value.insert("data".to_owned(), STANDARD.encode(bytes).into()),
+        (None, Some(link)) => value.insert("url".to_owned(), link.as_str().into()),
+        (None, None) => return Err(Unfit::new("content.files", "the file is not loaded")),
+    };
+    Ok(Value::Object(value))
+}
+
+fn mime_type(file: &OutboundFile) -> &str {
+    let usual = match file.media {
+        MediaKind::Image => "image/jpeg",
+        MediaKind::Video => "video/mp4",
+        MediaKind::Voice => "audio/ogg; codecs=opus",
+        MediaKind::Audio => "audio/mpeg",
+        MediaKind::Document | MediaKind::Sticker => "application/octet-stream",
+    };
+    file.mime_type.as_deref().unwrap_or(usual)
+}
+
+/// What a 2xx says. Engines answer with WAHA's form of the message, with their own, or with nothing.
+fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Failure> {
+    let body: Value = answer.json().unwrap_or_default();
+    let places = ["/id", "/id/_serialized", "/_data/id/_serialized", "/key/id", "/_data/key/id"];
+    let mut named = places.iter().filter_map(|at| body.pointer(at).and_then(Value::as_str));
+    let named = named.find_map(Id::read);
+    let reference = match named {
+        Some(id) => id.reference(true),
+        None => unnamed(message)?,
+    };
+    let recipient = named.and_then(|id| ids::person(id.chat?));
+    let ack = body["ack"].as_i64();
+    Ok(Sent {
+        references: vec![reference],
+        status: match ack {
+            Some(-1) => {
+                return Err(Failure::new(
+                    FailureClass::Permanent(Cause::Message),
+                    "WhatsApp refused the message",
+                ));
+            }
+            Some(1..) => DeliveryStatus::Sent,
+            _ => DeliveryStatus::Sending,
+        },
+        recipient: recipient.into_iter().filter(|address| *address != message.to).collect(),
+    })
+}
+
+/// The reference of what was taken without being named: the id that we chose. A file has none; it was sent, but only asking
+/// can find out as what.
+fn unnamed(message: &OutboundMessage) -> Result<MessageRef, Failure> {
+    let is_file = matches!(message.content, OutboundContent::Media { .. });
+    let chosen = ids::chosen(&message.id).filter(|_| !is_file);
+    chosen.map(|id| ids::reference(true, &id)).ok_or_else(|| {
+        Failure::new(FailureClass::Indeterminate, "WAHA took the message and did not name it")
+    })
+}
+
+fn chat(message: &OutboundMessage) -> Result<String, Unfit> {
+    ids::chat_of(&message.to)
+        .ok_or_else(|| Unfit::new("to", "WhatsApp Web reaches telephone numbers and LIDs only"))
+}
+
+/// WAHA's name of a message in this chat.
+fn known(reference: &MessageRef, chat: &str, field: &str) -> Result<String, Unfit> {
+    ids::serialized(reference, chat)
+        .ok_or_else(|| Unfit::new(field, "is not a message of WhatsApp Web"))
+}
+
+fn unable(field: &str, what: &str) -> Unfit {
+    Unfit::new(field, format!("WhatsApp Web cannot send {what}; only Meta's Business Platform can"))
+}
+
+fn check_text(text: &str, most: usize, field: &str) -> Result<(), Unfit> {
+    if text.trim().is_empty() {
+        return Err(Unfit::new(field, "must not be empty"));
+    }
+    match text.chars().count() <= most {
+        true => Ok(()),
+        false => Err(Unfit::new(field, format!("must have at most {most} characters"))),
+    }
+}
+
+fn check_degrees(degrees: f64, limit: f64, field: &str) -> Result<(), Unfit> {
+    match degrees.abs() <= limit {
+        true => Ok(()),
+        false => Err(Unfit::new(field, format!("must be from -{limit} to {limit}"))),
+    }
+}
+
+fn check_media(files: &[OutboundFile], caption: Option<&str>) -> Result<(), Unfit> {
+    let [file] = files else {
+        return Err(Unfit::new("content.files", "must be exactly one file; send each by itself"));
+    };
+    if file.media == MediaKind::Sticker {
+        return Err(unable("content.files", "stickers"));
+    }
+    if file.size.is_some_and(|size| size > FILE_BYTES) {
+        let mib = FILE_BYTES >> 20;
+        return Err(Unfit::new("content.files", format!("must have at most {mib} MiB")));
+    }
+    if let FileSource::Link(link) = &file.source
+        && !["http://", "https://"].iter().any(|scheme| link.starts_with(scheme))
+    {
+        return Err(Unfit::new("content.files", "a link must begin with http:// or https://"));
+    }
+    match caption {
+        Some(_) if file.media == MediaKind::Voice => {
+            Err(Unfit::new("content.caption", "a voice message has no caption"))
+        }
+        Some(caption) => check_text(caption, CAPTION_CHARS, "content.caption"),
+        None => Ok(()),
+    }
+}
+
+/// The status that a listed message has.
+pub(super) fn status(ack: Option<i64>) -> DeliveryStatus {
+    let number = ack.map(|ack| ack.to_string());
+    let status = statuses::status_of(number.as_deref().or(Some("0")), None);
+    status.unwrap_or(DeliveryStatus::Sending)
+}

@@ -1,0 +1,178 @@
+//! Meta's webhooks: statuses and messages of people.
+//! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/payload-examples>
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::{errors, media, wa_id};
+use crate::sandbox::accounts::{SandboxAccount, SandboxRoute, digits, is_e164};
+use crate::sandbox::emulator::{Arrival, Inbound, Letter, Status};
+use crate::sandbox::files::StoredFile;
+use crate::sandbox::journal::Accepted;
+use crate::sandbox::world::World;
+
+pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec<Letter> {
+    let seen = message.seen();
+    let at = world.now();
+    let mut item = json!({
+        "id": seen.id,
+        "status": status.word,
+        "timestamp": at.timestamp().to_string(),
+    });
+    let is_user = !seen.to.trim_start_matches('+').starts_with(|c: char| c.is_ascii_digit());
+    match is_user {
+        true => item["recipient_user_id"] = json!(seen.to),
+        false => item["recipient_id"] = json!(wa_id(&seen.to)),
+    }
+    if let Some(ours) = &seen.ours {
+        item["biz_opaque_callback_data"] = json!(ours);
+    }
+    let category = if seen.kind == "template" { "utility" } else { "service" };
+    if matches!(status.word, "sent" | "delivered") {
+        let kind = if category == "service" { "free_customer_service" } else { "regular" };
+        item["pricing"] = json!({
+            "billable": category != "service",
+            "pricing_model": "PMP",
+            "category": category,
+            "type": kind,
+        });
+    }
+    if status.word == "sent" {
+        item["conversation"] = json!({
+            "id": format!("{:032x}", u128::from(seen.at.timestamp().unsigned_abs())),
+            "expiration_timestamp": (at + TimeDelta::hours(24)).timestamp().to_string(),
+            "origin": { "type": category },
+        });
+    }
+    if let Some(code) = status.code {
+        let (title, _) = errors::title(code);
+        item["errors"] = json!([{
+            "code": code,
+            "title": title,
+            "message": title,
+            "error_data": { "details": title },
+            "href": "https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes/",
+        }]);
+    }
+    let Some(route) = message.account.line("whatsapp", &seen.from) else { return Vec::new() };
+    letter(&message.account, route, "statuses", &item, None)
+}
+
+/// One change, in the envelope that all of Meta's webhooks have.
+fn letter(
+    account: &SandboxAccount,
+    route: &SandboxRoute,
+    member: &str,
+    item: &Value,
+    contact: Option<Value>,
+) -> Vec<Letter> {
+    let Some(url) = account.webhook_url.clone() else { return Vec::new() };
+    let mut value = json!({
+        "messaging_product": "whatsapp",
+        "metadata": {
+            "display_phone_number": digits(&route.address),
+            "phone_number_id": route.handle,
+        },
+    });
+    if let Some(contact) = contact {
+        value["contacts"] = json!([contact]);
+    }
+    value[member] = json!([item]);
+    let body = json!({
+        "object": "whatsapp_business_account",
+        "entry": [{ "id": account.name(), "changes": [{ "value": value, "field": "messages" }] }],
+    });
+    let body = escaped(&body.to_string());
+    vec![Letter { url, content_type: "application/json", headers: Vec::new(), body, key: None }]
+}
+
+/// JSON as Meta's serializer writes it: slashes and everything beyond ASCII are escaped.
+fn escaped(json: &str) -> Bytes {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        match character {
+            '/' => text.push_str("\\/"),
+            character if character.is_ascii() => text.push(character),
+            character => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(text, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    text.into()
+}
+
+pub(super) fn arrive(
+    world: &World,
+    account: &Arc<SandboxAccount>,
+    route: &SandboxRoute,
+    inbound: &Inbound,
+) -> Arrival {
+    let id = format!("wamid.{}", STANDARD.encode(format!("SI{}", world.new_id())));
+    let has_number = is_e164(&inbound.from);
+    let user_id = if has_number { inbound.user_id.clone() } else { Some(inbound.from.clone()) };
+    let mut contact = json!({ "profile": {} });
+    let mut item = json!({ "id": id, "timestamp": world.now().timestamp().to_string() });
+    if let Some(name) = &inbound.name {
+        contact["profile"]["name"] = json!(name);
+    }
+    if has_number {
+        contact["wa_id"] = json!(digits(&inbound.from));
+        item["from"] = json!(digits(&inbound.from));
+        // Sending compares people as WhatsApp itself writes them.
+        world.limits().heard(&route.address, &wa_id(&inbound.from), world.later());
+    }
+    if let Some(user) = user_id {
+        contact["user_id"] = json!(user);
+        item["from_user_id"] = json!(user);
+    }
+    if let Some(reply_to) = &inbound.reply_to {
+        item["context"] = json!({ "from": digits(&route.address), "id": reply_to });
+    }
+    let (kind, block) = block(world, account, inbound);
+    item["type"] = json!(kind);
+    item[kind] = block;
+    Arrival { id, letters: letter(account, route, "messages", &item, Some(contact)) }
+}
+
+fn block(world: &World, account: &SandboxAccount, inbound: &Inbound) -> (String, Value) {
+    if let Some(file) = &inbound.media {
+        let id = media::numeric(world);
+        let stored = StoredFile {
+            owner: ("meta".to_owned(), account.name().to_owned()),
+            mime_type: file.mime_type.clone(),
+            filename: file.filename.clone(),
+            bytes: file.bytes(),
+            at: world.later(),
+        };
+        let mut block = json!({
+            "id": id,
+            "mime_type": file.mime_type,
+            "sha256": STANDARD.encode(stored.sha256()),
+        });
+        if let Some(text) = &inbound.text {
+            block["caption"] = json!(text);
+        }
+        let kind = file.word();
+        if let Some(name) = file.filename.as_ref().filter(|_| kind == "document") {
+            block["filename"] = json!(name);
+        }
+        world.files().put(id, stored);
+        return (kind, block);
+    }
+    if let Some((latitude, longitude)) = inbound.location {
+        return ("location".to_owned(), json!({ "latitude": latitude, "longitude": longitude }));
+    }
+    if let Some((id, title)) = &inbound.button {
+        let reply = json!({ "type": "button_reply", "button_reply": { "id": id, "title": title } });
+        return ("interactive".to_owned(), reply);
+    }
+    ("text".to_owned(), json!({ "body": inbound.text.as_deref().unwrap_or_default() }))
+}
