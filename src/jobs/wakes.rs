@@ -4,6 +4,7 @@
 //!
 //! What apalis 1.0 needs us to mind is said where it matters.
 
+use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -217,7 +218,7 @@ fn on_sqlite(
         let called = called.clone();
         WorkerBuilder::new(name.clone())
             .backend(backend)
-            .build(move |call: Call| answer(call, called.clone()))
+            .build(move |call: Call| answer(&call, &called))
     })
 }
 
@@ -228,17 +229,17 @@ fn on_postgres(pool: &PgPool, name: String, called: mpsc::Sender<Lane>) -> Monit
         let called = called.clone();
         WorkerBuilder::new(name.clone())
             .backend(backend)
-            .build(move |call: Call| answer(call, called.clone()))
+            .build(move |call: Call| answer(&call, &called))
     })
 }
 
-/// Never an error: what failed would be fetched again at once.
-async fn answer(call: Call, called: mpsc::Sender<Lane>) -> Result<(), std::convert::Infallible> {
+/// Never an error and nothing that could panic: what fails is fetched again at once, and what panics stays claimed.
+fn answer(call: &Call, called: &mpsc::Sender<Lane>) -> Ready<Result<(), std::convert::Infallible>> {
     if let Some(lane) = call.lane() {
         // Where the senders have more to do than they can remember, the lane counts as abandoned soon.
         let _ = called.try_send(lane);
     }
-    Ok(())
+    ready(Ok(()))
 }
 
 /// When a worker looks for jobs: every second, and whenever PostgreSQL tells of a new one. apalis' own strategies forget to

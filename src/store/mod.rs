@@ -16,6 +16,8 @@ pub mod inbox;
 pub mod intake;
 pub mod jobs;
 pub mod leads;
+pub mod lines;
+pub mod media;
 pub mod members;
 pub mod merges;
 pub mod messages;

@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Outside libraries that have a room of their own. (`cli` uses `reqwest` to be the providers in the demonstration.)
-const LIBRARIES: [(&str, &[&str]); 13] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("axum", &["web"]),
     ("hyper", &["web", "sandbox"]),
     ("utoipa", &["web"]),
@@ -39,6 +39,7 @@ const LIBRARIES: [(&str, &[&str]); 13] = [
     ("reqwest", &["transport", "cli"]),
     ("chacha20poly1305", &["vault"]),
     ("hkdf", &["vault"]),
+    ("object_store", &["transport"]),
     ("figment", &["config"]),
     ("clap", &["cli"]),
     ("apalis", &["jobs"]),
