@@ -51,6 +51,9 @@ create table lanes (
     channel text not null,
     -- When the first message is due; null when none waits.
     due_at timestamptz,
+    -- When somebody was last called to it, or last took from it; null once it was found empty. While this is fresh, nobody
+    -- needs to be called.
+    awake_at timestamptz,
     -- The token bucket.
     tokens double precision not null,
     refilled_at timestamptz not null,
@@ -79,8 +82,9 @@ create table lane_pairs (
 
 create index lane_pairs_refilled on lane_pairs (refilled_at);
 
--- Processes that send. One that has not been seen for a while is dead, and what it had claimed is taken from it.
-create table workers (
+-- Processes that send. One that has not been seen for a while is dead, and what it had claimed is taken from it. (The job
+-- queue has a table of its own that is called `workers`.)
+create table senders (
     id uuid primary key,
     seen_at timestamptz not null
 );
@@ -155,5 +159,5 @@ grant select, insert, update, delete on
 grant select, update on outbound, lanes, send_attempts to switchboard_intake;
 grant select, insert, update, delete on suppressions to switchboard_intake;
 grant select, delete on outbound, lane_pairs, send_attempts, idempotency_keys to switchboard_intake;
-grant select, insert, update, delete on workers to switchboard_intake;
+grant select, insert, update, delete on senders to switchboard_intake;
 grant delete on message_statuses to switchboard_intake;

@@ -51,6 +51,9 @@ create table lanes (
     channel text not null,
     -- When the first message is due; null when none waits.
     due_at text,
+    -- When somebody was last called to it, or last took from it; null once it was found empty. While this is fresh, nobody
+    -- needs to be called.
+    awake_at text,
     -- The token bucket.
     tokens real not null,
     refilled_at text not null,
@@ -79,8 +82,9 @@ create table lane_pairs (
 
 create index lane_pairs_refilled on lane_pairs (refilled_at);
 
--- Processes that send. One that has not been seen for a while is dead, and what it had claimed is taken from it.
-create table workers (
+-- Processes that send. One that has not been seen for a while is dead, and what it had claimed is taken from it. (The job
+-- queue has a table of its own that is called `workers`.)
+create table senders (
     id blob primary key,
     seen_at text not null
 ) strict, without rowid;

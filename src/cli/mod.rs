@@ -167,16 +167,22 @@ async fn open(config: Config) -> anyhow::Result<Arc<Gateway>> {
 async fn bring_up_to_date(config: &Config) -> anyhow::Result<()> {
     Store::reach(&config.database_url()).await.context("the database cannot be reached")?;
     let store = crate::gateway::open_store(config).await?;
-    store.migrate().await.context("the schema cannot be brought up to date")?;
+    make_tables(&store).await?;
     store.close().await;
     Ok(())
+}
+
+/// The gateway's tables, and the job queue's.
+async fn make_tables(store: &Store) -> anyhow::Result<()> {
+    store.migrate().await.context("the schema cannot be brought up to date")?;
+    crate::jobs::migrate(store).await.context("the job queue's tables cannot be brought up to date")
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
     Store::reach(&config.database_url()).await.context("the database cannot be reached")?;
     let store = crate::gateway::open_store(config).await?;
     let (before, _) = store.schema_version().await?;
-    store.migrate().await.context("the schema cannot be brought up to date")?;
+    make_tables(&store).await?;
     let (after, _) = store.schema_version().await?;
     let show =
         |version: Option<i64>| version.map_or("none".to_owned(), |version| version.to_string());

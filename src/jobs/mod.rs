@@ -2,22 +2,29 @@
 
 mod lines;
 mod senders;
+mod wakes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::flow::access::{self, KeyMemory};
 use crate::flow::{media, sweep};
 use crate::gateway::Gateway;
-use crate::store::StoreError;
+use crate::store::{StoreError, jobs as queue};
+
+pub use wakes::{QueueError, migrate};
 
 const DIRECTORY: Duration = Duration::from_secs(1);
 const KEY_USES: Duration = Duration::from_secs(30);
 const MEASURE: Duration = Duration::from_secs(15);
 const SWEEP: Duration = Duration::from_hours(1);
+const PRUNE: Duration = Duration::from_secs(30);
+
+/// How many lanes jobs may call this process to before its senders listen.
+const CALLED: usize = 1_024;
 /// Files are looked for when there is news, at most that often, and else that seldom: another process may have the news.
 const MEDIA_PAUSE: Duration = Duration::from_millis(250);
 const MEDIA: Duration = Duration::from_secs(5);
@@ -48,11 +55,16 @@ impl Jobs {
         every(&mut jobs, "key uses", KEY_USES, Job::KeyUses);
         every(&mut jobs, "measure", MEASURE, Job::Measure);
         every(&mut jobs, "sweep", SWEEP, Job::Sweep);
+        every(&mut jobs, "prune", PRUNE, Job::Prune);
         if gateway.config.sending.enabled {
-            jobs.tasks.spawn(senders::run(Arc::clone(gateway), stopped.clone()));
+            let (call, called) = mpsc::channel(CALLED);
+            jobs.tasks.spawn(senders::run(Arc::clone(gateway), called, stopped.clone()));
+            jobs.tasks.spawn(wakes::listen(Arc::clone(gateway), call, stopped.clone()));
             jobs.tasks.spawn(senders::recover(Arc::clone(gateway), stopped.clone()));
             jobs.tasks.spawn(lines::supervise(Arc::clone(gateway), stopped.clone()));
             jobs.tasks.spawn(lines::templates(Arc::clone(gateway), stopped.clone()));
+        } else {
+            jobs.tasks.spawn(wakes::forward(Arc::clone(gateway), stopped.clone()));
         }
         every(&mut jobs, "media", MEDIA, Job::Media);
         jobs
@@ -75,6 +87,8 @@ enum Job {
     Measure,
     /// Deletes what was kept long enough.
     Sweep,
+    /// Deletes wake-ups that have served.
+    Prune,
     /// Fetches the files that came with messages.
     Media,
 }
@@ -105,6 +119,11 @@ impl Job {
                 let swept = sweep::run(gateway).await?;
                 tracing::debug!(?swept, "swept");
                 Ok(())
+            }
+            Job::Prune => {
+                let mut session = gateway.store.write_all().await?;
+                queue::prune(&mut session).await?;
+                session.commit().await
             }
         }
     }

@@ -1,21 +1,24 @@
-//! Who wakes lanes: whenever something is due in one, it is run, one run a lane in this process at a time.
+//! Who runs lanes: whenever something is due in one, it is run, one run a lane in this process at a time. What this process
+//! accepted itself is due at once; to what others accepted it is called by a job; and a sweep finds the rest.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use chrono::TimeDelta;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::wakes;
 use crate::clock::Timestamp;
 use crate::flow::send::{lane, recover};
 use crate::gateway::Gateway;
 use crate::model::Lane;
 use crate::store::StoreError;
-use crate::store::sending::lanes::{self, Wake};
+use crate::store::sending::lanes;
 
-/// How often lanes are looked at although nobody called: what another process accepted is found so.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often lanes are looked at although nobody called.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// How many lanes one look finds.
 const LANES: i64 = 1_000;
@@ -26,92 +29,165 @@ const ALIVE: Duration = Duration::from_secs(2);
 /// How often lanes are checked for what nobody woke.
 const MEND: Duration = Duration::from_mins(1);
 
-/// Sends until told to stop, and finishes what is on its way.
-pub(super) async fn run(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
-    let mut running: JoinSet<(Lane, Result<Option<Timestamp>, StoreError>)> = JoinSet::new();
-    let mut busy: HashSet<Lane> = HashSet::new();
-    let mut failing = false;
+/// Sends until told to stop, and finishes what is on its way. `called` brings lanes to which jobs call this process.
+pub(super) async fn run(
+    gateway: Arc<Gateway>,
+    mut called: mpsc::Receiver<Lane>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut senders = Senders {
+        gateway: Arc::clone(&gateway),
+        stopped: stopped.clone(),
+        running: JoinSet::new(),
+        busy: HashMap::new(),
+        later: HashMap::new(),
+        failing: false,
+    };
+    let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        let pause = match look(&gateway, &mut running, &mut busy, &stopped).await {
-            Ok(pause) => {
-                failing = false;
-                pause
-            }
-            Err(error) => {
-                if !failing {
-                    tracing::warn!(%error, "lanes cannot be looked at; it will be tried again");
-                }
-                failing = true;
-                LOOK
-            }
-        };
-        tokio::select! {
-            () = gateway.due.notified() => {}
-            () = tokio::time::sleep(pause) => {}
-            Some(done) = running.join_next(), if !running.is_empty() => ended(done, &mut busy),
+        let pause = senders.run_what_was_put_off();
+        let heard = tokio::select! {
+            () = gateway.due.notified() => Heard::Due,
+            Some(lane) = called.recv() => Heard::Called(lane),
+            _ = sweep.tick() => Heard::Sweep,
+            () = tokio::time::sleep(pause) => Heard::Nothing,
+            Some(done) = senders.running.join_next(), if !senders.running.is_empty() => Heard::Ended(done),
             _ = stopped.wait_for(|stop| *stop) => break,
+        };
+        match heard {
+            Heard::Due => senders.look(false).await,
+            Heard::Called(lane) => senders.begin(lane),
+            Heard::Sweep => senders.look(true).await,
+            Heard::Nothing => {}
+            Heard::Ended(done) => senders.ended(done),
         }
     }
-    while let Some(done) = running.join_next().await {
-        ended(done, &mut busy);
+    while let Some(done) = senders.running.join_next().await {
+        senders.ended(done);
+    }
+    // Whoever sends on is called to what is left; if nobody is there, it is there for the next start.
+    if let Err(error) = wakes::call(&gateway, gateway.clock.now()).await {
+        tracing::debug!(%error, "nobody could be called to what is left; others will find it");
     }
     if let Err(error) = recover::leave(&gateway).await {
         tracing::debug!(%error, "this process could not say goodbye; others will notice");
     }
 }
 
-type Ended = Result<(Lane, Result<Option<Timestamp>, StoreError>), tokio::task::JoinError>;
-
-fn ended(done: Ended, busy: &mut HashSet<Lane>) {
-    match done {
-        Ok((lane, result)) => {
-            busy.remove(&lane);
-            if let Err(error) = result {
-                tracing::warn!(%error, organization = %lane.organization_id, channel = lane.channel.word(),
-                    "a lane stopped; it will be run again");
-            }
-        }
-        // Which lane it was is not known: all are looked at again.
-        Err(error) => {
-            tracing::error!(%error, "a lane broke");
-            busy.clear();
-        }
-    }
+enum Heard {
+    /// This process accepted something.
+    Due,
+    /// A job calls it to a lane.
+    Called(Lane),
+    Sweep,
+    Nothing,
+    Ended(Result<Run, tokio::task::JoinError>),
 }
 
-/// Runs the lanes in which something is due. Returns how long nothing else will be.
-async fn look(
-    gateway: &Arc<Gateway>,
-    running: &mut JoinSet<(Lane, Result<Option<Timestamp>, StoreError>)>,
-    busy: &mut HashSet<Lane>,
-    stopped: &watch::Receiver<bool>,
-) -> Result<Duration, StoreError> {
-    let mut session = gateway.store.read_all().await?;
-    let wakes = lanes::wakes(&mut session, LANES).await?;
-    drop(session);
-    let now = gateway.clock.now();
-    let mut pause = LOOK;
-    for Wake { lane, at } in wakes {
-        if busy.contains(&lane) {
-            continue;
+type Run = (Lane, Result<Option<Timestamp>, StoreError>);
+
+struct Senders {
+    gateway: Arc<Gateway>,
+    stopped: watch::Receiver<bool>,
+    running: JoinSet<Run>,
+    /// Lanes that are being run, and how to tell that something has become due in one meanwhile.
+    busy: HashMap<Lane, Arc<Notify>>,
+    /// Lanes that were run here and have something to do again then.
+    later: HashMap<Lane, Timestamp>,
+    failing: bool,
+}
+
+impl Senders {
+    fn begin(&mut self, lane: Lane) {
+        self.later.remove(&lane);
+        if let Some(nudge) = self.busy.get(&lane) {
+            nudge.notify_one();
+            return;
         }
-        if at > now {
-            pause = pause.min((at - now).to_std().unwrap_or(LOOK).max(Duration::from_millis(1)));
-            continue;
-        }
-        busy.insert(lane);
-        let (gateway, stopped) = (Arc::clone(gateway), stopped.clone());
-        running.spawn(async move {
+        let nudge = Arc::new(Notify::new());
+        self.busy.insert(lane, Arc::clone(&nudge));
+        let (gateway, stopped) = (Arc::clone(&self.gateway), self.stopped.clone());
+        self.running.spawn(async move {
             let stopping = move || *stopped.borrow();
-            (lane, lane::run(&gateway, lane, &stopping).await)
+            (lane, lane::run(&gateway, lane, &nudge, &stopping).await)
         });
     }
-    Ok(pause)
+
+    fn ended(&mut self, done: Result<Run, tokio::task::JoinError>) {
+        match done {
+            Ok((lane, result)) => {
+                self.busy.remove(&lane);
+                match result {
+                    Ok(None) => {}
+                    Ok(Some(at)) => {
+                        self.later.insert(lane, at);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, organization = %lane.organization_id, channel = lane.channel.word(),
+                            "a lane stopped; it will be run again");
+                    }
+                }
+            }
+            // Which lane it was is not known: all are looked at again.
+            Err(error) => {
+                tracing::error!(%error, "a lane broke");
+                self.busy.clear();
+            }
+        }
+    }
+
+    /// Runs the lanes whose time has come. Returns how long no other's will.
+    fn run_what_was_put_off(&mut self) -> Duration {
+        let now = self.gateway.clock.now();
+        let due: Vec<Lane> =
+            self.later.iter().filter(|(_, at)| **at <= now).map(|(lane, _)| *lane).collect();
+        for lane in due {
+            self.begin(lane);
+        }
+        let next = self.later.values().min().map(|at| (*at - now).to_std().unwrap_or(SWEEP));
+        next.unwrap_or(SWEEP).clamp(Duration::from_millis(1), SWEEP)
+    }
+
+    async fn look(&mut self, sweeping: bool) {
+        match self.find(sweeping).await {
+            Ok(()) => self.failing = false,
+            Err(error) => {
+                if !self.failing {
+                    tracing::warn!(%error, "lanes cannot be looked at; it will be tried again");
+                }
+                self.failing = true;
+            }
+        }
+    }
+
+    /// Runs the lanes in which something is due and nobody is at it. A sweep leaves those to which nobody was called to
+    /// whomever a job calls: all processes sweep, and one is enough. Those that were abandoned it runs itself, whatever
+    /// has become of their jobs.
+    async fn find(&mut self, sweeping: bool) -> Result<(), StoreError> {
+        let now = self.gateway.clock.now();
+        let stale = now - wakes::COMES_WITHIN;
+        let mut session = self.gateway.store.read_all().await?;
+        let asleep = lanes::asleep(&mut session, now, stale, LANES).await?;
+        drop(session);
+        let mut uncalled = false;
+        for lane in asleep {
+            if sweeping && !lane.abandoned && !self.busy.contains_key(&lane.lane) {
+                uncalled = true;
+            } else {
+                self.begin(lane.lane);
+            }
+        }
+        if uncalled && let Err(error) = wakes::call(&self.gateway, stale).await {
+            tracing::debug!(%error, "nobody could be called; the next sweep goes there itself");
+        }
+        Ok(())
+    }
 }
 
 /// Shows that this process is alive, takes over what dead ones left, and asks for what is unknown, until told to stop.
 pub(super) async fn recover(gateway: Arc<Gateway>, mut stopped: watch::Receiver<bool>) {
-    let mut asked = gateway.clock.now() - chrono::TimeDelta::hours(2);
+    let mut asked = gateway.clock.now() - TimeDelta::hours(2);
     let mut rounds = 0_u64;
     loop {
         let result = async {

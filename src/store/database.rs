@@ -10,12 +10,16 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlitePool};
 
+use super::jobs::JobPool;
 use super::session::{Held, on};
 use super::{Session, StoreError, migrations};
 use crate::model::OrganizationId;
 
 /// How long a request waits for a free connection before it is told that the database is not available.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many connections the job queue has: one listens, one fetches, one hands in.
+const JOB_CONNECTIONS: u32 = 3;
 
 /// Intake's statements look up and write a few dozen rows by their keys, over and over. They are planned once, and always
 /// by index: a plan that was made while a table was empty would read the whole table once it is full.
@@ -45,7 +49,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 enum Database {
     Sqlite { readers: SqlitePool, writer: SqlitePool },
-    Postgres { api: PgPool, intake: PgPool, owner: PgPool },
+    Postgres { api: PgPool, intake: PgPool, jobs: PgPool, owner: PgPool },
 }
 
 /// How to reach the database.
@@ -129,6 +133,16 @@ impl Store {
             }
         };
         Ok((applied, migrations::newest()))
+    }
+
+    /// The connections of the job queue: at work with the rights of intake (SQLite: the one writer), or, to change its
+    /// tables, as their owner.
+    pub fn job_pool(&self, as_owner: bool) -> JobPool {
+        match &self.database {
+            Database::Sqlite { writer, .. } => JobPool::Sqlite(writer.clone()),
+            Database::Postgres { owner, .. } if as_owner => JobPool::Postgres(owner.clone()),
+            Database::Postgres { jobs, .. } => JobPool::Postgres(jobs.clone()),
+        }
     }
 
     /// Which engine this is.
@@ -228,9 +242,10 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Database::Postgres { api, intake, owner } => {
+            Database::Postgres { api, intake, jobs, owner } => {
                 api.close().await;
                 intake.close().await;
+                jobs.close().await;
                 owner.close().await;
             }
         }
@@ -334,10 +349,17 @@ fn open_postgres(url: &str, options: &StoreOptions) -> Result<Database, StoreErr
     };
     let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).test_before_acquire(false);
     let api = login(&options.roles.api_url, "switchboard_app")?;
-    let intake = login(&options.roles.intake_url, "switchboard_intake")?.options(INTAKE_PLANS);
+    let jobs = login(&options.roles.intake_url, "switchboard_intake")?;
+    let intake = jobs.clone().options(INTAKE_PLANS);
     Ok(Database::Postgres {
         api: pool.clone().max_connections(options.connections).connect_lazy_with(api),
         intake: pool.clone().max_connections(options.intake_connections).connect_lazy_with(intake),
+        // The job queue takes what it is given: a connection that died with the server would end its worker.
+        jobs: pool
+            .clone()
+            .max_connections(JOB_CONNECTIONS)
+            .test_before_acquire(true)
+            .connect_lazy_with(jobs),
         owner: pool
             .max_connections(2)
             .idle_timeout(Duration::from_secs(10))

@@ -14,6 +14,7 @@ pub mod contacts;
 pub mod events;
 pub mod inbox;
 pub mod intake;
+pub mod jobs;
 pub mod leads;
 pub mod lines;
 pub mod media;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::meta::{self, AURORA};
 use crate::support::program::{Program, must, run};
+use crate::support::restarted::Restarted;
 use crate::support::{Database, Kind, recorded_account};
 
 /// A CRM's client of a running program.
@@ -178,35 +179,9 @@ async fn a_polite_stop_finishes_what_was_accepted() {
     drop(program);
 }
 
-/// The second cluster of `tests/run`, which may be stopped and started.
-struct Restarted {
-    control: String,
-    database: Database,
-}
-
-impl Restarted {
-    async fn create() -> Self {
-        let missing = "TEST_POSTGRES_CTL and …_RESTARTED are not set: run ./tests/run";
-        let control = std::env::var("TEST_POSTGRES_CTL").expect(missing);
-        let cluster = std::env::var("TEST_POSTGRES_RESTARTED").expect(missing);
-        let mut database = Database::create(Kind::Sqlite).await;
-        database.kind = Kind::Postgres;
-        database.url = format!("{cluster}/postgres");
-        Self { control, database }
-    }
-
-    async fn control(&self, what: &'static str) {
-        let control = self.control.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            std::process::Command::new(control).arg(what).status().unwrap().success()
-        });
-        assert!(done.await.unwrap(), "PostgreSQL does not {what}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_may_go_away_and_come_back_under_load() {
-    let restarted = Restarted::create().await;
+    let restarted = Restarted::create("intake").await;
     let program = Program::serve(&restarted.database, &[]).await;
     let client = prepare(&restarted.database, &program).await;
     let stop = Arc::new(AtomicBool::new(false));

@@ -260,7 +260,7 @@ with_a_peer! {
         let message = json!({ "channel": "whatsapp", "to": "+5511987654321", "content": { "kind": "text", "body": "Oi" } });
         gateway.post(&aurora, "/api/v1/messages", message).await.expect(202);
         let lane = Lane { organization_id: aurora.id, channel: Channel::Whatsapp };
-        lane::run(&gateway.gateway, lane, &|| false).await.unwrap();
+        lane::run(&gateway.gateway, lane, &tokio::sync::Notify::new(), &|| false).await.unwrap();
         let queue = gateway.get(&aurora, "/api/v1/queue").await.expect(200);
         assert_eq!(queue["items"][0]["account_unwell"], true, "{queue}");
         assert!(!queue["items"][0]["paused_until"].is_null());
@@ -271,7 +271,7 @@ with_a_peer! {
         let sent = json!({ "messaging_product": "whatsapp", "contacts": [{ "input": "5511987654321", "wa_id": "5511987654321" }], "messages": [{ "id": "wamid.sent" }] });
         peer.will(PeerAnswer::new(200).header("content-type", "application/json").body(sent.to_string()));
         gateway.advance(TimeDelta::minutes(6));
-        lane::run(&gateway.gateway, lane, &|| false).await.unwrap();
+        lane::run(&gateway.gateway, lane, &tokio::sync::Notify::new(), &|| false).await.unwrap();
         assert_eq!(peer.requests().last().unwrap().header("authorization"), Some("Bearer a-new-token"));
     }
 }

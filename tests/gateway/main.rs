@@ -29,3 +29,4 @@ mod sweep;
 mod timeline;
 mod transport;
 mod trust;
+mod wakes;

@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Outside libraries that have a room of their own. (`cli` uses `reqwest` to be the providers in the demonstration.)
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 14] = [
     ("axum", &["web"]),
     ("hyper", &["web", "sandbox"]),
     ("utoipa", &["web"]),
@@ -42,6 +42,9 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("object_store", &["transport"]),
     ("figment", &["config"]),
     ("clap", &["cli"]),
+    ("apalis", &["jobs"]),
+    ("apalis_sqlite", &["jobs"]),
+    ("apalis_postgres", &["jobs"]),
 ];
 
 /// What the providers may use: no socket, no clock, no database, no runtime.

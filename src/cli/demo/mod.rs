@@ -32,7 +32,7 @@ pub(super) async fn run(args: DemoArgs, settings: SettingArgs) -> anyhow::Result
     logging::start(&config.log.level, &config.log.format)?;
     let recorder = metrics::install().context("metrics cannot be recorded")?;
     let store = open_store(&config).await?;
-    store.migrate().await?;
+    super::make_tables(&store).await?;
     store.close().await;
     let gateway = Gateway::start(config, Clock::System).await?;
     let app = App::new(gateway.clone(), Some(recorder));

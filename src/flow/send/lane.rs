@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use providers::{Address, LoadedFile};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::dispatch::{self, LaneState, Shipment, Shipped};
@@ -27,14 +28,16 @@ const WRITE_AGAIN: [Duration; 4] = [
     Duration::from_secs(5),
 ];
 
-/// Sends what is due in a lane. Returns when there is something to do again, if that is known. `stopping` says that no
-/// more may be taken; what is on its way is finished.
+/// Sends what is due in a lane. Returns when there is something to do again, if that is known. `nudged` says that something
+/// has become due meanwhile: it is sent beside what is on its way, which may take long. `stopping` says that no more may be
+/// taken; what is on its way is finished.
 ///
 /// # Errors
 /// The database could not be read. What was on its way is written down all the same.
 pub async fn run(
     gateway: &Arc<Gateway>,
     lane: Lane,
+    nudged: &Notify,
     stopping: &(dyn Fn() -> bool + Send + Sync),
 ) -> Result<Option<Timestamp>, StoreError> {
     let claim = ClaimId { worker: gateway.worker, claim: gateway.ids.next() };
@@ -60,7 +63,11 @@ pub async fn run(
             }
         }
         if shipped.is_empty() {
-            match underway.join_next().await {
+            let one = tokio::select! {
+                one = underway.join_next() => one,
+                () = nudged.notified(), if !underway.is_empty() => continue,
+            };
+            match one {
                 Some(one) => shipped.extend(one.ok()),
                 None if result.is_err() || stopping() => return result,
                 None => continue,

@@ -237,6 +237,7 @@ pub(crate) async fn account_changed(
 
 fn resumed(row: LaneRow, now: Timestamp) -> LaneRow {
     LaneRow {
+        awake_at: None,
         paused_until: None,
         pause_reason: None,
         unwell: false,

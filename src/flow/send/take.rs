@@ -106,6 +106,9 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
         let next = now + span((1.0 - row.tokens) / (pace.per_second * row.factor).max(0.001));
         row.due_at = row.due_at.map(|due| due.max(next));
     }
+    // Who takes comes again until there is nothing; whoever finds nothing leaves the lane asleep, under the lock under
+    // which the next message becomes due.
+    row.awake_at = (!messages.is_empty() || !settled.is_empty()).then_some(now);
     lanes::put(&mut session, lane, &row).await?;
     session.commit().await?;
     if messages.is_empty() && settled.is_empty() {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::model::{IdentityId, Lane, OrganizationId};
 use crate::store::bulk::{Column, Rows};
-use crate::store::session::on;
+use crate::store::session::{dialect, on};
 use crate::store::{Session, StoreError, types};
 
 /// A lane as it stands. Whoever changes it has locked it.
@@ -14,6 +14,8 @@ use crate::store::{Session, StoreError, types};
 pub struct LaneRow {
     /// When the first message is due; `None` when none waits.
     pub due_at: Option<Timestamp>,
+    /// When somebody was last called to it or took from it; `None` once it was found empty.
+    pub awake_at: Option<Timestamp>,
     /// What is in the bucket.
     pub tokens: f64,
     /// When the bucket was last filled.
@@ -34,13 +36,13 @@ pub struct LaneRow {
     pub first_contacts_day: Option<String>,
 }
 
-/// A lane that has something to send, or will have.
+/// A lane in which something is due, and nobody is at it.
 #[derive(Debug, Clone, Copy)]
-pub struct Wake {
+pub struct Asleep {
     /// The lane.
     pub lane: Lane,
-    /// When.
-    pub at: Timestamp,
+    /// Somebody was called to it, or was at it, and does not come any more.
+    pub abandoned: bool,
 }
 
 /// Says that something is due in a lane. The lane is made if it is new, with a bucket that holds as much as there is room
@@ -68,21 +70,22 @@ pub async fn lock(session: &mut Session, lane: Lane) -> Result<Option<LaneRow>, 
 }
 
 const SELECT: &str =
-    "select due_at, tokens, refilled_at, factor, slowed_at, paused_until, pause_reason,
+    "select due_at, awake_at, tokens, refilled_at, factor, slowed_at, paused_until, pause_reason,
     unwell, first_contacts, first_contacts_day from lanes where organization_id = $1 and channel = $2";
 
 /// Writes a lane that was locked.
 pub async fn put(session: &mut Session, lane: Lane, row: &LaneRow) -> Result<(), StoreError> {
     let sql =
         "update lanes set due_at = $3, tokens = $4, refilled_at = $5, factor = $6, slowed_at = $7,
-               paused_until = $8, pause_reason = $9, first_contacts = $10, first_contacts_day = $11, unwell = $12
+               paused_until = $8, pause_reason = $9, first_contacts = $10, first_contacts_day = $11, unwell = $12, awake_at = $13
                where organization_id = $1 and channel = $2";
     on!(session, |c| {
         let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());
         let query = query.bind(row.due_at).bind(row.tokens).bind(row.refilled_at);
         let query = query.bind(row.factor).bind(row.slowed_at).bind(row.paused_until);
         let query = query.bind(&row.pause_reason).bind(row.first_contacts);
-        query.bind(&row.first_contacts_day).bind(row.unwell).execute(c).await.map(drop)
+        let query = query.bind(&row.first_contacts_day).bind(row.unwell).bind(row.awake_at);
+        query.execute(c).await.map(drop)
     })?;
     Ok(())
 }
@@ -104,18 +107,54 @@ pub async fn list(
     Ok(found)
 }
 
-/// The lanes in which something is or becomes due, the earliest first.
-pub async fn wakes(session: &mut Session, limit: i64) -> Result<Vec<Wake>, StoreError> {
-    let sql = "select organization_id, channel,
-               case when paused_until > due_at then paused_until else due_at end as at
-               from lanes where due_at is not null order by 3 limit $1 /* every organization: whoever sends */";
-    let found: Vec<(OrganizationId, String, Timestamp)> =
-        on!(session, |c| sqlx::query_as(sql).bind(limit).fetch_all(c).await)?;
-    let wake = |(organization_id, channel, at): (OrganizationId, String, Timestamp)| {
-        let channel = types::channel(&channel)?;
-        Ok(Wake { lane: Lane { organization_id, channel }, at })
+/// Lanes in which something is due now, and to which nobody was called since `stale`; the longest due first.
+pub async fn asleep(
+    session: &mut Session,
+    now: Timestamp,
+    stale: Timestamp,
+    limit: i64,
+) -> Result<Vec<Asleep>, StoreError> {
+    let sql = "select organization_id, channel, awake_at is not null from lanes
+               where due_at <= $1 and (paused_until is null or paused_until <= $1)
+               and (awake_at is null or awake_at <= $2)
+               order by due_at limit $3 /* every organization: whoever sends */";
+    let found: Vec<(OrganizationId, String, bool)> = on!(session, |c| {
+        sqlx::query_as(sql).bind(now).bind(stale).bind(limit).fetch_all(c).await
+    })?;
+    let asleep = |(organization_id, channel, abandoned): (OrganizationId, String, bool)| {
+        let lane = Lane { organization_id, channel: types::channel(&channel)? };
+        Ok(Asleep { lane, abandoned })
     };
-    found.into_iter().map(wake).collect()
+    found.into_iter().map(asleep).collect()
+}
+
+/// The same lanes, each of which counts as awake from now on: somebody is called. Of several processes that do this at
+/// once, one gets each lane. A lane that somebody has locked is left out: whoever takes from it sees what is due.
+pub async fn rouse(
+    session: &mut Session,
+    now: Timestamp,
+    stale: Timestamp,
+    limit: i64,
+) -> Result<Vec<Lane>, StoreError> {
+    let sql = dialect!(session,
+        sqlite: "update lanes set awake_at = $1 where (organization_id, channel) in (
+                     select organization_id, channel from lanes
+                     where due_at <= $1 and (paused_until is null or paused_until <= $1)
+                     and (awake_at is null or awake_at <= $2) order by due_at limit $3)
+                 returning organization_id, channel /* every organization: whoever is called */",
+        postgres: "update lanes set awake_at = $1 where (organization_id, channel) in (
+                     select organization_id, channel from lanes
+                     where due_at <= $1 and (paused_until is null or paused_until <= $1)
+                     and (awake_at is null or awake_at <= $2) order by due_at limit $3 for update skip locked)
+                 returning organization_id, channel /* every organization: whoever is called */",
+    );
+    let found: Vec<(OrganizationId, String)> = on!(session, |c| {
+        sqlx::query_as(sql).bind(now).bind(stale).bind(limit).fetch_all(c).await
+    })?;
+    let lane = |(organization_id, channel): (OrganizationId, String)| {
+        Ok(Lane { organization_id, channel: types::channel(&channel)? })
+    };
+    found.into_iter().map(lane).collect()
 }
 
 /// Takes one token for each of these recipients. Returns, for each, when it may be written to: now, or later if its bucket

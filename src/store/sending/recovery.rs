@@ -25,7 +25,7 @@ pub struct Orphan {
 
 /// Says that a process is alive.
 pub async fn seen(session: &mut Session, worker: Uuid, now: Timestamp) -> Result<(), StoreError> {
-    let sql = "insert into workers (id, seen_at) values ($1, $2)
+    let sql = "insert into senders (id, seen_at) values ($1, $2)
                on conflict (id) do update set seen_at = excluded.seen_at /* every organization: a process */";
     on!(session, |c| sqlx::query(sql).bind(worker).bind(now).execute(c).await.map(drop))?;
     Ok(())
@@ -37,8 +37,8 @@ pub async fn gone(
     worker: Uuid,
     dead_before: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "delete from workers where (id = $1 or seen_at < $2) and not exists (
-                   select 1 from outbound o where o.state = 'claimed' and o.worker_id = workers.id)
+    let sql = "delete from senders where (id = $1 or seen_at < $2) and not exists (
+                   select 1 from outbound o where o.state = 'claimed' and o.worker_id = senders.id)
                /* every organization: processes */";
     on!(session, |c| {
         sqlx::query(sql).bind(worker).bind(dead_before).execute(c).await.map(drop)
@@ -54,7 +54,7 @@ pub async fn orphans(
     let sql = "select o.organization_id, o.channel, o.message_id,
                    (select max(a.attempt) from send_attempts a where a.organization_id = o.organization_id
                     and a.message_id = o.message_id and a.finished_at is null)
-               from outbound o left join workers w on w.id = o.worker_id
+               from outbound o left join senders w on w.id = o.worker_id
                where o.state = 'claimed' and o.updated_at < $1 and (w.id is null or w.seen_at < $1)
                limit $2 /* every organization: what dead processes left */";
     type Found = (OrganizationId, String, MessageId, Option<i64>);

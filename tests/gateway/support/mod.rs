@@ -5,6 +5,7 @@ pub mod graph;
 pub mod meta;
 pub mod peer;
 pub mod program;
+pub mod restarted;
 
 use std::sync::Arc;
 
@@ -111,6 +112,11 @@ impl TestGateway {
 
     /// A gateway on a database that is there already, such as another gateway's.
     pub async fn start_on(database: Database, settings: &[&str]) -> Self {
+        Self::start_at(database, settings, Clock::frozen(beginning())).await
+    }
+
+    /// The same by another clock.
+    pub async fn start_at(database: Database, settings: &[&str], clock: Clock) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut overrides = vec![
             format!("server.public_url={PUBLIC_URL}"),
@@ -125,7 +131,6 @@ impl TestGateway {
         let store = switchboard::gateway::open_store(&config).await.unwrap();
         store.migrate().await.unwrap();
         store.close().await;
-        let clock = Clock::frozen(beginning());
         let gateway = Gateway::start(config, clock.clone()).await.unwrap();
         let app = App::new(Arc::clone(&gateway), None);
         let front = Front::new(app.clone());
@@ -265,15 +270,16 @@ impl TestGateway {
     pub async fn drain(&self) {
         loop {
             let mut session = self.gateway.store.read_all().await.unwrap();
-            let wakes = lanes::wakes(&mut session, 100).await.unwrap();
-            drop(session);
             let now = self.clock.now();
-            let due: Vec<_> = wakes.into_iter().filter(|wake| wake.at <= now).collect();
+            let due = lanes::asleep(&mut session, now, now, 100).await.unwrap();
+            drop(session);
             if due.is_empty() {
                 return;
             }
-            for wake in due {
-                let until = lane::run(&self.gateway, wake.lane, &|| false).await.unwrap();
+            for asleep in due {
+                let alone = tokio::sync::Notify::new();
+                let run = lane::run(&self.gateway, asleep.lane, &alone, &|| false);
+                let until = run.await.unwrap();
                 assert!(until.is_none_or(|until| until > now), "a lane stopped with something due");
             }
         }
