@@ -30,6 +30,7 @@ use super::App;
     tags(
         (name = "communications", description = "Messages and calls in one order."),
         (name = "messages", description = "Messages, and how far each has come."),
+        (name = "sending", description = "Sending messages, what waits to be sent, and what was given up."),
         (name = "calls", description = "Calls, and what became known of each."),
         (name = "contacts", description = "People, every way to reach them, and merging them."),
         (name = "leads", description = "The CRM's view of a contact."),

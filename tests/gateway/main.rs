@@ -15,6 +15,7 @@ mod events;
 mod intake;
 mod isolation;
 mod people;
+mod queue;
 mod replay;
 mod roles;
 mod sandbox;
