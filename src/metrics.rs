@@ -18,9 +18,17 @@ const BATCH_SECONDS: &str = "switchboard_commit_seconds";
 const QUEUE: &str = "switchboard_intake_queue_webhooks";
 const QUARANTINE: &str = "switchboard_quarantine_open_items";
 const WAITING: &str = "switchboard_waiting_changes";
+const ATTEMPTS: &str = "switchboard_send_attempts_total";
+const SEND_LAG: &str = "switchboard_send_lag_seconds";
+const OUTBOUND: &str = "switchboard_outbound_messages";
+const OUTBOUND_OLDEST: &str = "switchboard_outbound_oldest_seconds";
+const LANES: &str = "switchboard_lanes";
 
 const SECONDS: [f64; 14] =
     [0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// A message may wait for milliseconds or for hours.
+const LAGS: [f64; 12] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0, 3_600.0, 21_600.0];
 const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// Starts recording. Once a process; later calls fail.
@@ -28,6 +36,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Full(BATCH_SIZE.to_owned()), &SIZES)?
+        .set_buckets_for_metric(Matcher::Full(SEND_LAG.to_owned()), &LAGS)?
         .install_recorder()?;
     describe_counter!(WEBHOOKS, "Webhooks received, by provider and outcome");
     describe_counter!(ITEMS, "Items of genuine webhooks, by provider and what became of them");
@@ -44,6 +53,22 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(QUEUE, "Webhooks that wait to be committed or are being committed");
     describe_gauge!(QUARANTINE, "Items that wait for a person, a route or a fix");
     describe_gauge!(WAITING, "Statuses and edits that wait for their message");
+    describe_counter!(ATTEMPTS, "Attempts to send a message, by provider and outcome");
+    describe_histogram!(
+        SEND_LAG,
+        Unit::Seconds,
+        "From the time a message was due to its request, by provider"
+    );
+    describe_gauge!(OUTBOUND, "Messages of ours by state, each counted up to 100,000");
+    describe_gauge!(
+        OUTBOUND_OLDEST,
+        Unit::Seconds,
+        "For how long the first message that is not sent has been due"
+    );
+    describe_gauge!(
+        LANES,
+        "Lanes that rest (paused), and whose account refuses everything (unwell)"
+    );
     Ok(handle)
 }
 
@@ -93,4 +118,30 @@ pub fn waiting(queue: usize, quarantine: Option<i64>, changes: Option<i64>) {
     if let Some(changes) = changes {
         gauge!(WAITING).set(changes as f64);
     }
+}
+
+/// An attempt to send a message has ended.
+pub fn attempt(provider: &'static str, outcome: &'static str) {
+    counter!(ATTEMPTS, "provider" => provider, "outcome" => outcome).increment(1);
+}
+
+/// A message's first request leaves, so long after it was due.
+pub fn send_lag(provider: &'static str, waited: Duration) {
+    histogram!(SEND_LAG, "provider" => provider).record(waited.as_secs_f64());
+}
+
+/// How many messages are in each state, and for how long the first of them has been due.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+pub fn backlog(depth: impl Iterator<Item = (&'static str, i64)>, oldest: Duration) {
+    for (state, count) in depth {
+        gauge!(OUTBOUND, "state" => state).set(count as f64);
+    }
+    gauge!(OUTBOUND_OLDEST).set(oldest.as_secs_f64());
+}
+
+/// How many lanes are held back.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+pub fn lanes(paused: i64, unwell: i64) {
+    gauge!(LANES, "state" => "paused").set(paused as f64);
+    gauge!(LANES, "state" => "unwell").set(unwell as f64);
 }

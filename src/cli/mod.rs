@@ -9,6 +9,7 @@ mod doctor;
 mod key;
 mod logging;
 mod org;
+mod queue;
 mod replay;
 mod sandbox;
 mod serve;
@@ -61,7 +62,7 @@ struct SettingArgs {
 enum Command {
     /// Run the gateway.
     Serve,
-    /// Show what it does: two organizations, three providers, real signatures, on a database of its own.
+    /// Show what it does, receiving and sending: two organizations, real signatures, on a database of its own.
     Demo(demo::DemoArgs),
     /// Run emulators of the providers, with a control API to script them.
     Sandbox(sandbox::SandboxArgs),
@@ -80,6 +81,8 @@ enum Command {
     /// API keys, and the master key.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// What waits to be sent, what holds it back, and what was given up.
+    Queue(queue::QueueArgs),
     /// Read kept webhooks again.
     Replay(replay::ReplayArgs),
 }
@@ -122,6 +125,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Org(command) => org::run(&*open(config).await?, command).await?,
         Command::User(command) => user::run(&*open(config).await?, command).await?,
         Command::Key(command) => key::run(&*open(config).await?, command).await?,
+        Command::Queue(args) => queue::run(&*open(config).await?, args).await?,
         Command::Replay(args) => replay::run(&*open(config).await?, args).await?,
         Command::Config(_) | Command::Demo(_) | Command::Sandbox(_) => {}
     }

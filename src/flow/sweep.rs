@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use crate::gateway::Gateway;
 use crate::model::OrganizationId;
+use crate::store::sending::backlog;
 use crate::store::{StoreError, inbox, organizations, sweep};
 
 /// How much one sweep deleted.
@@ -64,5 +65,11 @@ pub async fn measure(gateway: &Gateway) -> Result<(), StoreError> {
     let open = inbox::open_count(&mut session).await?;
     let changes = sweep::waiting_count(&mut session).await?;
     crate::metrics::waiting(gateway.batcher.depth(), Some(open), Some(changes));
+    let now = gateway.clock.now();
+    let backlog = backlog::measure(&mut session, now).await?;
+    let oldest = backlog.oldest.and_then(|oldest| (now - oldest).to_std().ok());
+    let depth = backlog.depth.iter().map(|(state, count)| (state.word(), *count));
+    crate::metrics::backlog(depth, oldest.unwrap_or_default());
+    crate::metrics::lanes(backlog.paused, backlog.unwell);
     Ok(())
 }

@@ -83,6 +83,8 @@ pub struct Claimed {
     pub attempts: i64,
     /// How often in a row the recipient's limit held it back.
     pub throttled: i64,
+    /// When it was due.
+    pub due_at: Timestamp,
     /// When it is given up.
     pub expires_at: Timestamp,
     /// When it was accepted.

@@ -31,6 +31,7 @@ use super::App;
         (name = "communications", description = "Messages and calls in one order."),
         (name = "messages", description = "Messages, and how far each has come."),
         (name = "media", description = "Files: those that came, and those to be sent."),
+        (name = "sending", description = "Sending messages, what waits to be sent, and what was given up."),
         (name = "calls", description = "Calls, and what became known of each."),
         (name = "contacts", description = "People, every way to reach them, and merging them."),
         (name = "leads", description = "The CRM's view of a contact."),

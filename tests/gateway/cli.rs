@@ -165,9 +165,28 @@ fn the_demonstration_shows_everything_and_leaves_nothing_behind() {
         "Martín Pérez",
         "… and ",
         "call ringing",
+        "rate limited (#131056)",
+        "queued → unknown ",
+        "Meta got it 1 time\n",
+        "422 window_closed: ",
+        ", replayed\n",
+        "422 idempotency_key_reused",
+        "took 7 messages, 0 of them twice",
+        "given up",
     ] {
         assert!(text.contains(part), "{part} is missing from:\n{text}");
     }
+    let ways: Vec<&str> = text.lines().filter(|line| line.contains("queued → ")).collect();
+    assert_eq!(ways.len(), 7, "{ways:#?}");
+    let arrives = |steps: &[&str]| {
+        let passes = |way: &&&str| {
+            let places: Vec<_> = steps.iter().map(|step| way.find(step)).collect();
+            places.iter().all(Option::is_some) && places.is_sorted()
+        };
+        ways.iter().filter(passes).count()
+    };
+    assert_eq!(arrives(&["queued", "→ sent ", "→ delivered ", "→ read "]), 5, "{ways:#?}");
+    assert_eq!(arrives(&["queued", "→ sending ", "→ sent ", "→ delivered "]), 2, "{ways:#?}");
     let kept = text.split("waiting to be replayed").nth(1).unwrap();
     let kept = kept.split("The leads' timelines").next().unwrap();
     for whose in ["Aurora Dental", "Borealis Motors", "(nobody's)"] {

@@ -18,6 +18,7 @@ mod isolation;
 mod lines;
 mod media;
 mod people;
+mod queue;
 mod replay;
 mod roles;
 mod sandbox;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::Value;
 
 /// An API client of one organization.
@@ -14,6 +14,15 @@ pub(super) struct Api {
     pub(super) http: Client,
 }
 
+/// What the API answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// Whether it is the answer to an earlier request with the same key.
+    pub(super) replayed: bool,
+    pub(super) body: Value,
+}
+
 impl Api {
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.call(Method::GET, path, None).await
@@ -23,12 +32,33 @@ impl Api {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
-        let mut request = self
-            .http
+    /// Posts, and returns the answer whatever it is.
+    pub(super) async fn attempt(
+        &self,
+        path: &str,
+        body: &Value,
+        idempotency_key: Option<&str>,
+    ) -> anyhow::Result<Answer> {
+        let mut request = self.request(Method::POST, path).json(body);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = request.send().await.with_context(|| path.to_owned())?;
+        let status = response.status().as_u16();
+        let replayed = response.headers().contains_key("idempotency-replayed");
+        let body = response.json().await.with_context(|| format!("{path} answered no JSON"))?;
+        Ok(Answer { status, replayed, body })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
             .request(method, format!("{}{path}", self.base))
             .bearer_auth(&self.key)
-            .header("x-org-id", &self.organization);
+            .header("x-org-id", &self.organization)
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(&body);
         }

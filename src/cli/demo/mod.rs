@@ -1,9 +1,13 @@
-//! `switchboard demo`: the gateway's main job on recorded webhooks, over real HTTP, with real signatures.
+//! `switchboard demo`: the gateway's main job, over real HTTP, with real signatures: recorded webhooks come in, and
+//! messages go out through the sandbox.
 
 mod client;
+mod journey;
+mod replies;
 mod show;
 mod story;
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
@@ -15,7 +19,11 @@ use crate::config::Config;
 use crate::gateway::{Gateway, open_store};
 use crate::jobs::Jobs;
 use crate::metrics;
+use crate::sandbox::{Sandbox, SandboxOptions};
 use crate::web::{App, Server};
+
+/// How long statuses take to come back from the sandbox, in milliseconds: long enough to be told apart.
+const STATUS_DELAY_MS: (u64, u64) = (120, 320);
 
 /// Show what it does.
 #[derive(Debug, Clone, Copy, Args)]
@@ -28,9 +36,15 @@ pub(super) struct DemoArgs {
 pub(super) async fn run(args: DemoArgs, settings: SettingArgs) -> anyhow::Result<()> {
     refuse_other_databases(&settings)?;
     let folder = Folder::fresh()?;
-    let config = settings_of(&settings, &folder)?;
+    let (config, base) = settings_of(&settings, &folder)?;
     logging::start(&config.log.level, &config.log.format)?;
     let recorder = metrics::install().context("metrics cannot be recorded")?;
+    let sandbox = Sandbox::start(SandboxOptions {
+        webhooks: Some(base.clone()),
+        status_delay_ms: STATUS_DELAY_MS,
+        ..SandboxOptions::default()
+    });
+    let sandbox = sandbox.await.context("the sandbox cannot listen")?;
     let store = open_store(&config).await?;
     super::make_tables(&store).await?;
     store.close().await;
@@ -38,7 +52,6 @@ pub(super) async fn run(args: DemoArgs, settings: SettingArgs) -> anyhow::Result
     let app = App::new(gateway.clone(), Some(recorder));
     let jobs = Jobs::start(&gateway, &app.keys);
     let server = Server::bind(app).await?;
-    let address = server.address().context("the listener has no address")?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run(async {
         tokio::select! {
@@ -46,8 +59,8 @@ pub(super) async fn run(args: DemoArgs, settings: SettingArgs) -> anyhow::Result
             _ = stopped => {}
         }
     }));
-    say!("Switchboard serves on http://{address}, with SQLite in {}\n", folder.path.display());
-    story::tell(&gateway, &format!("http://{address}"), !args.once).await?;
+    say!("Switchboard serves on {base}, with SQLite in {}\n", folder.path.display());
+    story::tell(&gateway, &sandbox, &base, !args.once).await?;
     if args.once {
         let _ = stop.send(());
     } else {
@@ -56,6 +69,7 @@ pub(super) async fn run(args: DemoArgs, settings: SettingArgs) -> anyhow::Result
     serving.await.context("the server failed")?;
     jobs.stop().await;
     gateway.stop().await;
+    sandbox.stop();
     Ok(())
 }
 
@@ -72,19 +86,31 @@ fn refuse_other_databases(settings: &SettingArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The given settings, but for the database, which is always a fresh one, and a port that is free.
-fn settings_of(settings: &SettingArgs, folder: &Folder) -> anyhow::Result<Config> {
+/// The given settings, but for the database, which is always a fresh one, and a port that is free; and the URL that this
+/// makes. Providers are told it, and sign it. The sandbox is on this machine, so requests to this machine are allowed.
+fn settings_of(settings: &SettingArgs, folder: &Folder) -> anyhow::Result<(Config, String)> {
     let mut settings = settings.clone();
     settings.data_dir = Some(folder.path.display().to_string());
     settings.database_url =
         Some(format!("sqlite:{}", folder.path.join("switchboard.db").display()));
     settings.set.insert(0, "log.level=error".to_owned());
-    let config = settings.load()?;
-    if settings.listen.is_none() && std::net::TcpListener::bind(config.server.listen).is_err() {
-        settings.listen = Some("127.0.0.1:0".to_owned());
-        return settings.load();
+    settings.set.push("sending.enabled=true".to_owned());
+    settings.set.push("outgoing.allow=127.0.0.1".to_owned());
+    let wanted = settings.load()?.server.listen;
+    let given = settings.listen.is_some() && wanted.port() != 0;
+    let listener = match TcpListener::bind(wanted) {
+        Err(_) if !given => TcpListener::bind("127.0.0.1:0"),
+        taken => taken,
+    };
+    let listener = listener.with_context(|| format!("cannot listen on {wanted}"))?;
+    let mut address = listener.local_addr().context("the listener has no address")?;
+    settings.listen = Some(address.to_string());
+    if address.ip().is_unspecified() {
+        address = SocketAddr::from(([127, 0, 0, 1], address.port()));
     }
-    Ok(config)
+    let base = format!("http://{address}");
+    settings.set.push(format!("server.public_url={base}"));
+    Ok((settings.load()?, base))
 }
 
 /// A folder that is deleted in the end.

@@ -185,9 +185,43 @@ fn row(item: &Value) -> Vec<String> {
     ]
 }
 
-pub(super) fn invitation(base: &str, api: &Api, lead: &Value) {
-    say!("\nThe API, with its documentation at {base}/docs. Try:\n");
-    say!("  curl -s '{base}/api/v1/crm/communications?lead_id={}' \\", text(&lead["id"]));
+/// What waits to be sent, by channel.
+pub(super) async fn queue(api: &Api) -> anyhow::Result<()> {
+    let queues = api.get("/api/v1/queue").await?;
+    let row = |queue: &Value| {
+        let held = text(&queue["pause_reason"]);
+        let mut cells = vec![text(&queue["channel"])];
+        cells.extend(["due", "claimed", "unknown", "dead"].map(|s| text(&queue[s]["count"])));
+        let pace = queue["pace_share"].as_f64().unwrap_or(1.0);
+        cells.push(format!("{:.0} %", pace * 100.0));
+        cells.push(if held.is_empty() { "nothing".to_owned() } else { held });
+        cells
+    };
+    let rows: Vec<Vec<String>> =
+        queues["items"].as_array().into_iter().flatten().map(row).collect();
+    say!("\nThe queue (`switchboard queue` prints it too):");
+    let headings = ["channel", "due", "being sent", "unknown", "given up", "pace", "held back by"];
+    table::print(&headings, &rows, WIDTH);
+    Ok(())
+}
+
+pub(super) fn invitation(base: &str, sandbox: &str, api: &Api, lead: &Value) {
+    let id = text(&lead["id"]);
+    say!("\nThe API, with its documentation at {base}/docs. Read a timeline:\n");
+    say!("  curl -s '{base}/api/v1/crm/communications?lead_id={id}' \\");
     say!("    -H 'Authorization: Bearer {}' \\", api.key);
     say!("    -H 'X-Org-Id: {}'", api.organization);
+    say!("\nSend a message (the answer has the URL at which its status can be read):\n");
+    say!("  curl -s '{base}/api/v1/messages' \\");
+    say!("    -H 'Authorization: Bearer {}' \\", api.key);
+    say!("    -H 'X-Org-Id: {}' \\", api.organization);
+    say!("    -H 'Content-Type: application/json' \\");
+    say!(
+        "    -d '{{\"channel\":\"whatsapp\",\"lead_id\":\"{id}\",\"content\":{{\"kind\":\"text\",\"body\":\"Obrigada!\"}}}}'"
+    );
+    say!("\nLet a person write to Aurora, through the sandbox:\n");
+    say!("  curl -s '{sandbox}/control/inbound' \\");
+    say!(
+        "    -d '{{\"provider\":\"meta\",\"to\":\"+551140028922\",\"from\":\"+5511987654321\",\"text\":\"Até amanhã!\"}}'"
+    );
 }

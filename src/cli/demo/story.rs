@@ -1,5 +1,5 @@
 //! What the demonstration does: connects two organizations, delivers everything that was recorded, forges and repeats
-//! some of it, and reads the timelines.
+//! some of it, reads the timelines, and lets the organizations answer.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,14 @@ use providers::{PROVIDERS, Provider};
 use serde_json::{Value, json};
 
 use super::client::{Api, deliver};
+use super::replies::{self, Stage};
 use super::show;
 use crate::clock::Clock;
 use crate::flow::organizations;
 use crate::flow::{Actor, access};
 use crate::gateway::Gateway;
 use crate::model::{NewOrganization, Scope};
-use crate::sandbox::{self, Recorded};
+use crate::sandbox::{self, Recorded, Sandbox};
 
 /// The webhook URL of each account, by provider and organization.
 type OwnUrls = BTreeMap<(&'static str, String), String>;
@@ -30,7 +31,12 @@ pub(super) struct Delivered {
 }
 
 /// `goes_on`: the gateway can be asked afterwards.
-pub(super) async fn tell(gateway: &Gateway, base: &str, goes_on: bool) -> anyhow::Result<()> {
+pub(super) async fn tell(
+    gateway: &Gateway,
+    sandbox: &Sandbox,
+    base: &str,
+    goes_on: bool,
+) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().build().context("the HTTP client cannot be made")?;
     let aurora = organization(gateway, base, &http, "Aurora Dental", "BR").await?;
@@ -40,7 +46,7 @@ pub(super) async fn tell(gateway: &Gateway, base: &str, goes_on: bool) -> anyhow
     for provider in PROVIDERS {
         for account in sandbox::accounts(provider) {
             let api = if account.organization == "aurora" { &aurora } else { &borealis };
-            let url = connect(api, provider, &account).await?;
+            let url = connect(api, sandbox, provider, &account).await?;
             own.insert((provider.name, account.organization), url);
         }
     }
@@ -73,8 +79,10 @@ pub(super) async fn tell(gateway: &Gateway, base: &str, goes_on: bool) -> anyhow
     for (api, lead) in &created {
         show::timeline(api, lead).await?;
     }
+    let lead = &created[0].1;
+    replies::tell(Stage { gateway, sandbox, api: &aurora, lead }).await?;
     if goes_on {
-        show::invitation(base, &aurora, &created[0].1);
+        show::invitation(base, &sandbox.url(), &aurora, lead);
     }
     Ok(())
 }
@@ -106,16 +114,19 @@ async fn organization(
     })
 }
 
-/// Connects an account with its routes; returns its webhook URL.
+/// Connects an account with its routes, and with the sandbox in the provider's place; returns its webhook URL.
 async fn connect(
     api: &Api,
+    sandbox: &Sandbox,
     provider: &Provider,
     account: &sandbox::RecordedAccount,
 ) -> anyhow::Result<String> {
+    let mut settings = account.settings.clone();
+    settings.insert("base_url".to_owned(), sandbox.base_url(provider.name));
     let body = json!({
         "provider": provider.name,
         "name": provider.title,
-        "settings": account.settings,
+        "settings": settings,
         "credentials": account.secrets,
     });
     let created = api.post("/api/v1/accounts", body).await?;

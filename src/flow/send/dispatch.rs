@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::exchanges;
 use super::retry::{self, LaneEffect, Verdict};
 use crate::gateway::{DirectoryAccount, Gateway};
+use crate::metrics;
 use crate::model::{Claimed, Outcome, Settled};
 use crate::transport::Lost;
 
@@ -99,6 +100,8 @@ pub(super) async fn ship(
 ) -> Shipped {
     let Shipment { claimed, message, first, attempt } = shipment;
     let mut journal = Vec::new();
+    let waited = gateway.clock.now() - claimed.due_at;
+    metrics::send_lag(account.provider.name, waited.to_std().unwrap_or_default());
     let result = converse(gateway, account, &message, first, &mut journal).await;
     let verdict = match result {
         Ok(sent) => {

@@ -13,6 +13,7 @@ use super::retry::{self, LaneEffect};
 use super::take::{self, Batch, Taken, Taker};
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
+use crate::metrics;
 use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId, Settled};
 use crate::store::StoreError;
 use crate::store::sending::{claim, journal, lanes, settle};
@@ -194,6 +195,9 @@ async fn conclude(
                 tokio::time::sleep(pause).await;
             }
         }
+    }
+    for one in &settled {
+        metrics::attempt(one.provider, one.outcome.word());
     }
     gateway.wake_readers();
     if held_back && let Err(error) = step_up(gateway, lane, &settled).await {

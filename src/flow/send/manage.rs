@@ -14,7 +14,7 @@ use crate::store::sending::lanes::{self, LaneRow};
 use crate::store::sending::outbound::{self, Change, Depth, Queued};
 use crate::store::{Session, StoreError, routes};
 
-/// How many dead messages one request may send again or discard.
+/// How many messages one request may send again, discard or hasten.
 const AT_ONCE: i64 = 1_000;
 
 /// What a person decides about a message.
@@ -213,6 +213,7 @@ pub async fn resume(
         return Err(FlowError::NotFound("queue"));
     };
     lanes::put(&mut session, lane, &resumed(row, now)).await?;
+    hasten(&mut session, lane, now).await?;
     session.commit().await?;
     gateway.due.notify_one();
     Ok(())
@@ -230,7 +231,16 @@ pub(crate) async fn account_changed(
         let Some(row) = lanes::lock(session, lane).await? else { continue };
         if row.paused_until.is_some() {
             lanes::put(session, lane, &LaneRow { unwell: row.unwell, ..resumed(row, now) }).await?;
+            hasten(session, lane, now).await?;
         }
+    }
+    Ok(())
+}
+
+/// What was refused while the lane was held back is tried again at once.
+async fn hasten(session: &mut Session, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
+    if outbound::hasten(session, lane, AT_ONCE, now).await? {
+        lanes::wake(session, lane, now).await?;
     }
     Ok(())
 }

@@ -211,6 +211,7 @@ fn claimed(queued: &outbound::Queued, to: &Address, attempts: i64) -> Claimed {
         reply_to: queued.reply_to.clone(),
         attempts,
         throttled: 0,
+        due_at: queued.due_at,
         expires_at: queued.expires_at,
         created_at: queued.updated_at,
     }

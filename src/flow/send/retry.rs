@@ -145,6 +145,7 @@ mod tests {
             reply_to: None,
             attempts,
             throttled,
+            due_at: now(),
             expires_at: now() + TimeDelta::hours(24),
             created_at: now(),
         }

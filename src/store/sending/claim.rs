@@ -40,6 +40,7 @@ struct Row {
     reply_ref: Option<String>,
     attempts: i64,
     throttled: i64,
+    due_at: Timestamp,
     expires_at: Timestamp,
     created_at: Timestamp,
 }
@@ -93,7 +94,7 @@ async fn load(
         .query(
             session,
             "select m.message_id, m.identity_id, i.kind, i.value, m.content, m.fallback, m.reply_provider,
-                 m.reply_ref, m.attempts, m.throttled, m.expires_at, m.created_at
+                 m.reply_ref, m.attempts, m.throttled, m.due_at, m.expires_at, m.created_at
              from k join outbound m on m.organization_id = k.o and m.message_id = k.i
              join contact_identities i on i.organization_id = m.organization_id and i.id = m.identity_id",
         )
@@ -114,6 +115,7 @@ impl From<Row> for Claimed {
             reply_to: row.reply_provider.zip(row.reply_ref.map(MessageRef)),
             attempts: row.attempts,
             throttled: row.throttled,
+            due_at: row.due_at,
             expires_at: row.expires_at,
             created_at: row.created_at,
         }

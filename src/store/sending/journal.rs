@@ -1,10 +1,12 @@
 //! `send_attempts`: what was tried. A row is written before a request leaves.
 
+use chrono::TimeDelta;
 use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
+use crate::ids;
 use crate::model::{AccountId, ClaimId, MessageId, OrganizationId};
 use crate::store::bulk::{Column, Rows};
 use crate::store::session::on;
@@ -94,6 +96,38 @@ pub async fn list(
                where organization_id = $1 and message_id = $2 order by attempt";
     Ok(on!(session, |c| {
         sqlx::query_as(sql).bind(organization).bind(message).fetch_all(c).await
+    })?)
+}
+
+/// How many messages of a channel were sent lately.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Rate {
+    /// The channel.
+    pub channel: String,
+    /// In the last minute.
+    pub minute: i64,
+    /// In the last hour.
+    pub hour: i64,
+}
+
+/// How many messages an organization sent lately. Only those are counted that were accepted at `accepted_from` or later:
+/// the journal is in the order of its messages, and need not be read as a whole.
+pub async fn rates(
+    session: &mut Session,
+    organization: OrganizationId,
+    accepted_from: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Rate>, StoreError> {
+    let sql =
+        "select o.channel, count(*) filter (where a.finished_at > $3) as minute, count(*) as hour
+               from send_attempts a join outbound o
+               on o.organization_id = a.organization_id and o.message_id = a.message_id
+               where a.organization_id = $1 and a.message_id >= $2 and a.outcome = 'sent'
+               and a.finished_at > $4 group by o.channel";
+    let (minute, hour) = (now - TimeDelta::minutes(1), now - TimeDelta::hours(1));
+    Ok(on!(session, |c| {
+        let query = sqlx::query_as(sql).bind(organization).bind(ids::first_at(accepted_from));
+        query.bind(minute).bind(hour).fetch_all(c).await
     })?)
 }
 

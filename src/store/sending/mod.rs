@@ -4,6 +4,7 @@
 //! when the journal is written, right before a request leaves, so that a process that slept too long sends nothing that
 //! another has taken over.
 
+pub mod backlog;
 pub mod claim;
 pub mod idempotency;
 pub mod journal;

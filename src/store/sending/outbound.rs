@@ -240,6 +240,25 @@ pub async fn change(
     Ok(())
 }
 
+/// Makes messages of a lane due at once that were tried before and wait for their next try, but for those that their
+/// recipient's own limit holds back; at most `limit`. Returns whether there were any.
+pub async fn hasten(
+    session: &mut Session,
+    lane: Lane,
+    limit: i64,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let sql = "update outbound set due_at = $3 where organization_id = $1 and message_id in (
+                   select message_id from outbound where organization_id = $1 and channel = $2
+                   and state = 'due' and due_at > $3 and attempts > 0 and throttled = 0
+                   order by bulk, due_at, message_id limit $4)";
+    let hastened = on!(session, |c| {
+        let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());
+        query.bind(now).bind(limit).execute(c).await.map(|done| done.rows_affected())
+    })?;
+    Ok(hastened > 0)
+}
+
 /// What the queue of an organization looks like.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct Depth {
