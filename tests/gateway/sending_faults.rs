@@ -300,7 +300,8 @@ on_both_engines! {
         let ids = campaign(&gateway, &graph, 60).await;
         let lane = Lane { organization_id: graph.org.id, channel: Channel::Whatsapp };
         let run = || async { lane::run(&gateway.gateway, lane, &tokio::sync::Notify::new(), &|| false).await.unwrap() };
-        futures_util::future::join4(run(), run(), run(), run()).await;
+        let runs: Vec<_> = (0..4).map(|_| Box::pin(run())).collect();
+        futures_util::future::join_all(runs).await;
         gateway.drain().await;
         let received: Vec<String> =
             graph.received().iter().map(|m| m["biz_opaque_callback_data"].as_str().unwrap().to_owned()).collect();

@@ -28,7 +28,7 @@ pub(super) async fn complete(
         let field = |name: &str| format!("content.files[{position}].{name}");
         match &file.source {
             FileSource::Link(link) => {
-                check_link(link).map_err(|reason| FlowError::invalid(field("url"), reason))?
+                check_link(link).map_err(|reason| FlowError::invalid(field("url"), reason))?;
             }
             FileSource::Stored(id) => {
                 let id =
