@@ -105,7 +105,7 @@ impl Job {
         let _ = tokio::time::timeout(period, news.changed()).await;
     }
 
-    async fn run(self, gateway: &Gateway, keys: &KeyMemory) -> Result<(), StoreError> {
+    async fn run(self, gateway: &Arc<Gateway>, keys: &KeyMemory) -> Result<(), StoreError> {
         match self {
             Job::Directory => {
                 gateway.refresh_directory().await?;

@@ -143,7 +143,8 @@ async fn the_embedded_database_is_for_nobody_elses_eyes() {
     assert_eq!(mode(&folder), 0o700);
     for file in std::fs::read_dir(&folder).unwrap() {
         let path = file.unwrap().path();
-        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        let expected = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(&path), expected, "{}", path.display());
     }
     assert!(folder.join("switchboard.db").exists());
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use providers::{Attachment, Media, MediaStep, ProviderResponse};
 use serde_json::json;
 
 use super::blob_key;
 use super::judge::{Trouble, differs, judge, media_type, verdict};
+use tokio::task::JoinSet;
+
 use crate::clock::Timestamp;
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::model::{FetchedFile, OrganizationId, WantedFile};
@@ -53,23 +54,25 @@ pub async fn next_due(gateway: &Gateway) -> Result<Option<Timestamp>, StoreError
 
 /// Fetches every file that is due, and what becomes due meanwhile; returns how many were tried. Call it again when
 /// there is news, and every few seconds.
-pub async fn fetch_due(gateway: &Gateway) -> Result<usize, StoreError> {
+pub async fn fetch_due(gateway: &Arc<Gateway>) -> Result<usize, StoreError> {
     fetch_due_through(gateway, |account| account.account.media()).await
 }
 
 /// [`fetch_due`] with another way to reach the files.
 pub async fn fetch_due_through(
-    gateway: &Gateway,
+    gateway: &Arc<Gateway>,
     reachable: Reachable,
 ) -> Result<usize, StoreError> {
-    let mut under_way = FuturesUnordered::new();
+    // Tasks of their own: a fetch that holds SQLite's one writer must go on while the next one is claimed.
+    let mut under_way = JoinSet::new();
     let mut whose: Vec<OrganizationId> = Vec::new();
     let mut tried = 0;
     loop {
         while whose.len() < AT_ONCE {
             let Some(wanted) = claim(gateway, &whose).await? else { break };
             whose.push(wanted.organization_id);
-            under_way.push(fetch(gateway, reachable, wanted));
+            let gateway = Arc::clone(gateway);
+            under_way.spawn(async move { fetch(&gateway, reachable, wanted).await });
             tried += 1;
         }
         if under_way.is_empty() {
@@ -77,7 +80,9 @@ pub async fn fetch_due_through(
         }
         // Whatever is claimed runs on while others are looked for.
         tokio::select! {
-            Some((organization, result)) = under_way.next() => {
+            Some(done) = under_way.join_next() => {
+                // A fetch that broke is claimed again when its claim has ended.
+                let Ok((organization, result)) = done else { return Ok(tried) };
                 result?;
                 if let Some(place) = whose.iter().position(|other| *other == organization) {
                     whose.swap_remove(place);
