@@ -19,6 +19,7 @@ mod replay;
 mod roles;
 mod sandbox;
 mod sending;
+mod sending_crashes;
 mod sending_faults;
 mod statuses;
 mod support;
