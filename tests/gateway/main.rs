@@ -21,6 +21,7 @@ mod sandbox;
 mod sending;
 mod sending_crashes;
 mod sending_faults;
+mod sending_providers;
 mod statuses;
 mod support;
 mod sweep;

@@ -99,6 +99,20 @@ on_both_engines! {
         assert_eq!(queue["items"][0]["unknown"]["count"], 0);
     }
 
+    statuses_that_race_for_a_message_in_doubt_agree(gateway) {
+        let graph = Graph::connect(&gateway, vec![PeerAnswer::hang_up()]).await;
+        let id = graph.send(&gateway, "one").await;
+        gateway.drain().await;
+        assert_eq!(graph.status(&gateway, &id).await, "unknown");
+        let report = |status: &'static str| graph.reports(&gateway, "wamid.REAL", status, Some(&id));
+        let races = ["read", "sent", "delivered", "delivered", "sent", "read"].map(report);
+        futures_util::future::join_all(races).await;
+        assert_eq!(graph.status(&gateway, &id).await, "read");
+        assert_eq!(gateway.count("message_statuses where status in ('sent', 'delivered', 'read')").await, 3);
+        let queue = gateway.get(&graph.org, "/api/v1/queue").await.expect(200);
+        assert_eq!(queue["items"][0]["unknown"]["count"], 0);
+    }
+
     a_person_may_say_what_became_of_it(gateway) {
         let graph = Graph::connect(&gateway, vec![PeerAnswer::hang_up(), PeerAnswer::hang_up()]).await;
         let first = graph.send(&gateway, "one").await;
