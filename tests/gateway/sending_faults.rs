@@ -315,7 +315,7 @@ on_both_engines! {
         let graph = Graph::connect(&gateway, vec![]).await;
         let ids = campaign(&gateway, &graph, 60).await;
         let lane = Lane { organization_id: graph.org.id, channel: Channel::Whatsapp };
-        let run = || async { lane::run(&gateway.gateway, lane, &|| false).await.unwrap() };
+        let run = || Box::pin(async { lane::run(&gateway.gateway, lane, &|| false).await.unwrap() });
         futures_util::future::join4(run(), run(), run(), run()).await;
         gateway.drain().await;
         let received: Vec<String> =
