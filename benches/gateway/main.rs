@@ -20,6 +20,7 @@ mod intake;
 mod load;
 mod prepare;
 mod process;
+mod sending;
 mod timeline;
 
 use std::time::Duration;
@@ -53,6 +54,9 @@ async fn measure(parts: &[String]) {
     }
     if wanted("intake") {
         intake::on_sqlite().await;
+    }
+    if wanted("sending") {
+        sending::measure().await;
     }
     if wanted("timeline") {
         timeline::on_postgres().await;

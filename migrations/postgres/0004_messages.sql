@@ -64,10 +64,12 @@ create table message_edits (
     primary key (organization_id, message_id, key)
 );
 
+-- Files of messages: what the provider says of each, and what became of fetching it.
 create table message_attachments (
     organization_id uuid not null,
     message_id uuid not null,
     position bigint not null,
+    id uuid not null,
     kind text not null,
     provider_media_id text,
     url text,
@@ -75,7 +77,42 @@ create table message_attachments (
     filename text,
     size bigint,
     sha256 text,
+    -- pending, stored, failed or expired.
+    state text not null,
+    -- Where the file is kept, once it is stored; files of one content may share it.
+    blob_key text,
+    -- What was found when it came: what is above is hearsay.
+    stored_mime_type text,
+    stored_size bigint,
+    stored_sha256 text,
+    -- What is odd about it, such as another hash than was announced.
+    warning text,
+    attempts bigint not null,
+    -- When it is fetched next; while it is being fetched, when whoever does it is given up. Null when nothing is to be done.
+    due_at timestamptz,
+    -- Since when it has been wanted: fetching is given up some days after.
+    wanted_at timestamptz not null,
+    last_error text,
     primary key (organization_id, message_id, position)
+);
+
+create unique index message_attachments_id on message_attachments (organization_id, id);
+
+create index message_attachments_due on message_attachments (due_at) where state = 'pending';
+
+create index message_attachments_blob on message_attachments (organization_id, blob_key) where blob_key is not null;
+
+-- Files that were handed to us, to be sent.
+create table media_files (
+    organization_id uuid not null,
+    id uuid not null,
+    mime_type text not null,
+    filename text,
+    size bigint not null,
+    sha256 text not null,
+    blob_key text not null,
+    created_at timestamptz not null,
+    primary key (organization_id, id)
 );
 
 -- Statuses, edits and revocations that came before their message.

@@ -34,7 +34,7 @@ begin
     foreach name in array array[
         'organization_keys', 'memberships', 'api_keys', 'audit_log', 'accounts', 'routes', 'contacts',
         'contact_identities', 'contact_merges', 'leads', 'messages', 'message_refs', 'message_statuses',
-        'message_edits', 'message_attachments', 'waiting_changes', 'call_logs', 'call_events',
+        'message_edits', 'message_attachments', 'media_files', 'waiting_changes', 'call_logs', 'call_events',
         'webhook_inbox', 'webhook_quarantine', 'account_notices', 'event_heads', 'events'
     ] loop
         execute format('alter table %I enable row level security', name);
@@ -65,7 +65,7 @@ grant usage on schema public to switchboard_app, switchboard_intake;
 
 grant select, insert, update, delete on
     memberships, accounts, routes, contacts, contact_identities, contact_merges, leads, messages, message_refs,
-    message_statuses, message_edits, message_attachments, waiting_changes, call_logs, call_events
+    message_statuses, message_edits, message_attachments, media_files, waiting_changes, call_logs, call_events
     to switchboard_app;
 grant select, insert on organization_keys, audit_log, events, users to switchboard_app;
 grant select, insert, update on api_keys, event_heads, webhook_quarantine to switchboard_app;
@@ -84,4 +84,5 @@ grant select, insert, update on
 grant select, insert on message_refs, message_statuses, call_events, account_notices to switchboard_intake;
 grant select, insert, update, delete on message_attachments to switchboard_intake;
 grant select, insert, delete on waiting_changes, webhook_inbox, events to switchboard_intake;
+grant select, delete on media_files to switchboard_intake;
 grant select, insert, update, delete on webhook_quarantine to switchboard_intake;

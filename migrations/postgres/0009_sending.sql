@@ -156,3 +156,4 @@ grant select, update on outbound, lanes, send_attempts to switchboard_intake;
 grant select, insert, update, delete on suppressions to switchboard_intake;
 grant select, delete on outbound, lane_pairs, send_attempts, idempotency_keys to switchboard_intake;
 grant select, insert, update, delete on workers to switchboard_intake;
+grant delete on message_statuses to switchboard_intake;

@@ -61,10 +61,12 @@ create table message_edits (
     primary key (organization_id, message_id, key)
 ) strict, without rowid;
 
+-- Files of messages: what the provider says of each, and what became of fetching it.
 create table message_attachments (
     organization_id blob not null,
     message_id blob not null,
     position integer not null,
+    id blob not null,
     kind text not null,
     provider_media_id text,
     url text,
@@ -72,7 +74,42 @@ create table message_attachments (
     filename text,
     size integer,
     sha256 text,
+    -- pending, stored, failed or expired.
+    state text not null,
+    -- Where the file is kept, once it is stored; files of one content may share it.
+    blob_key text,
+    -- What was found when it came: what is above is hearsay.
+    stored_mime_type text,
+    stored_size integer,
+    stored_sha256 text,
+    -- What is odd about it, such as another hash than was announced.
+    warning text,
+    attempts integer not null,
+    -- When it is fetched next; while it is being fetched, when whoever does it is given up. Null when nothing is to be done.
+    due_at text,
+    -- Since when it has been wanted: fetching is given up some days after.
+    wanted_at text not null,
+    last_error text,
     primary key (organization_id, message_id, position)
+) strict, without rowid;
+
+create unique index message_attachments_id on message_attachments (organization_id, id);
+
+create index message_attachments_due on message_attachments (due_at) where state = 'pending';
+
+create index message_attachments_blob on message_attachments (organization_id, blob_key) where blob_key is not null;
+
+-- Files that were handed to us, to be sent.
+create table media_files (
+    organization_id blob not null,
+    id blob not null,
+    mime_type text not null,
+    filename text,
+    size integer not null,
+    sha256 text not null,
+    blob_key text not null,
+    created_at text not null,
+    primary key (organization_id, id)
 ) strict, without rowid;
 
 -- Statuses, edits and revocations that came before their message.

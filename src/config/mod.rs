@@ -40,6 +40,8 @@ pub struct Config {
     pub sending: Sending,
     /// Requests to others.
     pub outgoing: Outgoing,
+    /// Files.
+    pub media: Media,
     /// How long things are kept.
     pub retention: Retention,
     /// Logging.
@@ -120,8 +122,27 @@ section!(
     Outgoing { allow: Vec<Target> }
 );
 section!(
+    /// `[media]`
+    Media {
+        upload_bytes: u64,
+        fetch_bytes: u64,
+        link_hours: i64,
+        s3_bucket: String,
+        s3_endpoint: String,
+        s3_region: String,
+        s3_access_key: SecretString,
+        s3_secret_key: SecretString,
+    }
+);
+section!(
     /// `[retention]`
-    Retention { inbox_days: i64, quarantine_days: i64, events_days: i64, waiting_days: i64 }
+    Retention {
+        inbox_days: i64,
+        quarantine_days: i64,
+        events_days: i64,
+        waiting_days: i64,
+        media_days: i64,
+    }
 );
 section!(
     /// `[log]`
@@ -228,6 +249,29 @@ impl Config {
             if !(1..=36_500).contains(&value) {
                 return fail(name, "must be 1 to 36500 days");
             }
+        }
+        self.check_media()
+    }
+
+    fn check_media(&self) -> Result<(), ConfigError> {
+        let fail = |name: &str, reason: &str| Err(ConfigError(format!("{name}: {reason}")));
+        let media = &self.media;
+        if !(0..=36_500).contains(&self.retention.media_days) {
+            return fail("retention.media_days", "must be 0 to 36500 days");
+        }
+        if !(1..=168).contains(&media.link_hours) {
+            return fail("media.link_hours", "must be 1 to 168 hours");
+        }
+        if media.upload_bytes == 0 || media.fetch_bytes == 0 {
+            return fail("media.upload_bytes, media.fetch_bytes", "must be at least 1");
+        }
+        let endpoint = media.s3_endpoint.trim();
+        if !endpoint.is_empty() && url::Url::parse(endpoint).is_err() {
+            return fail("media.s3_endpoint", "must be an http(s) URL");
+        }
+        let given = |text: &SecretString| !text.expose_secret().trim().is_empty();
+        if given(&media.s3_access_key) != given(&media.s3_secret_key) {
+            return fail("media.s3_access_key, media.s3_secret_key", "belong together");
         }
         Ok(())
     }

@@ -198,6 +198,33 @@ pub const SETTINGS: &[Setting] = &[
         "[]",
         "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",
     ),
+    setting(
+        "media.upload_bytes",
+        "104857600",
+        "The largest file that may be handed in to be sent, in bytes.",
+    ),
+    setting(
+        "media.fetch_bytes",
+        "104857600",
+        "The largest file that is fetched from a provider, in bytes.",
+    ),
+    setting(
+        "media.link_hours",
+        "6",
+        "How long a link to a file is good that providers are given, in hours, 1 to 168.",
+    ),
+    setting(
+        "media.s3_bucket",
+        "\"\"",
+        "The bucket of an S3-compatible store for files. If empty, they are kept in the folder media in data.dir. Files are sealed in either.",
+    ),
+    setting("media.s3_endpoint", "\"\"", "The store's URL, for stores that are not Amazon's."),
+    setting("media.s3_region", "\"us-east-1\"", "The bucket's region."),
+    secret(
+        "media.s3_access_key",
+        "The store's access key. If empty, the machine's own identity is used, where the cloud gives it one.",
+    ),
+    secret("media.s3_secret_key", "The store's secret key."),
     setting("retention.inbox_days", "30", "How long raw webhooks are kept, in days."),
     setting(
         "retention.quarantine_days",
@@ -206,6 +233,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("retention.events_days", "30", "How long events are kept for readers, in days."),
     setting("retention.waiting_days", "7", "How long a status waits for its message, in days."),
+    setting("retention.media_days", "0", "How long files are kept, in days; 0: for ever."),
     setting(
         "log.level",
         "\"info\"",

@@ -7,11 +7,12 @@ use providers::{Provider, Secret};
 use serde_json::json;
 
 use super::audit::{self, Deed};
-use super::{Actor, FlowError, checked_text, claims};
+use super::{Actor, FlowError, checked_text, claims, send};
 use crate::gateway::{Gateway, Snapshot, build};
 use crate::model::{Account, AccountId, RouteState};
 use crate::store::accounts::{self as rows, SealedAccount};
 use crate::store::events::Outbox;
+use crate::store::lines::{sessions, templates};
 use crate::store::{Session, organizations, routes as route_rows};
 
 /// How long the old credentials stay valid after a rotation, if nothing else is said.
@@ -164,6 +165,9 @@ pub async fn delete(gateway: &Gateway, actor: &Actor, id: AccountId) -> Result<(
         return Err(FlowError::NotFound("account"));
     }
     route_rows::delete_of_account(&mut session, organization, id).await?;
+    templates::delete(&mut session, organization, id).await?;
+    templates::delete_sync(&mut session, organization, id).await?;
+    sessions::delete(&mut session, organization, id).await?;
     organizations::bump_directory(&mut session).await?;
     let deed = Deed { action: "account.delete", subject: id.to_string(), detail: json!({}) };
     audit::note(gateway, &mut session, actor, deed).await?;
@@ -253,7 +257,10 @@ async fn finish(
     organizations::bump_directory(&mut session).await?;
     let deed = Deed { action, subject: account.id.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
+    // What the account held back may get through now.
+    send::manage::account_changed(gateway, &mut session, actor.organization_id).await?;
     session.commit().await?;
     gateway.refresh_directory().await?;
+    gateway.due.notify_one();
     Ok(account.clone())
 }

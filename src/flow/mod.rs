@@ -8,6 +8,8 @@ mod claims;
 pub mod contacts;
 pub mod health;
 pub mod leads;
+pub mod lines;
+pub mod media;
 pub mod organizations;
 mod prove;
 pub mod receive;
@@ -22,6 +24,7 @@ pub mod sweep;
 use crate::gateway::KeyringError;
 use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
 use crate::store::StoreError;
+use crate::transport::BlobError;
 
 /// Who asks for something, and in which request.
 #[derive(Debug, Clone)]
@@ -64,12 +67,29 @@ pub enum FlowError {
     /// Whoever asks would hand out, or take away, more than they have.
     #[error("this needs the scope `{}`", .0.word())]
     LacksScope(Scope),
+    /// The provider was asked, and refused.
+    #[error("{detail}")]
+    ProviderRefused {
+        /// The provider's code.
+        code: Option<String>,
+        /// The provider's explanation.
+        detail: String,
+    },
+    /// The provider was asked, and no answer came.
+    #[error("{0}")]
+    ProviderUnanswered(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Sealing or opening credentials.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The file store does not answer, or refuses.
+    #[error("{0}")]
+    FileStore(String),
+    /// A kept file is not as it was sealed.
+    #[error("{0}")]
+    DamagedFile(String),
 }
 
 impl FlowError {
@@ -84,9 +104,31 @@ impl FlowError {
     }
 }
 
+impl From<BlobError> for FlowError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Missing => Self::Conflict(error.to_string()),
+            BlobError::Damaged(_) => Self::DamagedFile(error.to_string()),
+            BlobError::Unavailable(_) => Self::FileStore(error.to_string()),
+        }
+    }
+}
+
 impl From<providers::Misconfigured> for FlowError {
     fn from(error: providers::Misconfigured) -> Self {
         Self::Invalid { field: error.field, reason: error.reason }
+    }
+}
+
+impl From<providers::Failure> for FlowError {
+    fn from(failure: providers::Failure) -> Self {
+        Self::ProviderRefused { code: failure.code, detail: failure.detail }
+    }
+}
+
+impl From<crate::transport::Lost> for FlowError {
+    fn from(lost: crate::transport::Lost) -> Self {
+        Self::ProviderUnanswered(lost.to_string())
     }
 }
 

@@ -4,10 +4,10 @@ use providers::{Address, Channel, PhoneNumber};
 use serde_json::json;
 
 use super::audit::{self, Deed};
-use super::{Actor, FlowError, checked_text, claims, optional_text, replay};
+use super::{Actor, FlowError, checked_text, claims, optional_text, replay, send};
 use crate::gateway::{Gateway, line_key};
 use crate::model::{AccountId, Route, RouteId, RouteState};
-use crate::store::{StoreError, organizations, routes as rows};
+use crate::store::{Session, StoreError, organizations, routes as rows};
 
 /// What it takes to add a route.
 #[derive(Debug)]
@@ -85,8 +85,7 @@ pub async fn create(gateway: &Gateway, actor: &Actor, new: NewRoute) -> Result<A
     });
     let deed = Deed { action: "route.create", subject: route.id.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
-    session.commit().await?;
-    gateway.refresh_directory().await?;
+    finish(gateway, session, &route).await?;
     let claimed = claim(gateway, account.provider.name, &route).await?;
     Ok(Added { route, claimed })
 }
@@ -118,11 +117,24 @@ pub async fn set_state(
     let detail = json!({ "from": route.state.word(), "to": state.word() });
     let deed = Deed { action: "route.state", subject: id.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
-    session.commit().await?;
-    gateway.refresh_directory().await?;
     route.state = state;
     route.updated_at = now;
+    finish(gateway, session, &route).await?;
     Ok(route)
+}
+
+/// Commits. Where the route carries its channel from now on, what waited for a way goes on at once.
+async fn finish(gateway: &Gateway, mut session: Session, route: &Route) -> Result<(), FlowError> {
+    let is_active = route.state == RouteState::Active;
+    if is_active {
+        send::manage::account_changed(gateway, &mut session, route.organization_id).await?;
+    }
+    session.commit().await?;
+    gateway.refresh_directory().await?;
+    if is_active {
+        gateway.due.notify_one();
+    }
+    Ok(())
 }
 
 /// Takes a route away. What still arrives for it waits in the inbox.

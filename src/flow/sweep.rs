@@ -17,6 +17,8 @@ pub struct Swept {
     pub events: u64,
     /// Changes whose message never came.
     pub waiting: u64,
+    /// Files.
+    pub files: u64,
 }
 
 /// Deletes what is older than the settings allow, in every organization. Each transaction is small, so that nothing else
@@ -48,6 +50,7 @@ pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
                 break;
             }
         }
+        swept.files += super::media::sweep(gateway, organization).await?;
     }
     let mut session = gateway.store.write_all().await?;
     swept.waiting = sweep::delete_waiting(&mut session, days(keep.waiting_days)).await?;

@@ -112,7 +112,8 @@ impl Keyring {
         Ok(texts.into_iter().map(|(name, text)| (name, Secret::from(text))).collect())
     }
 
-    async fn key(
+    /// The data key of an organization: what seals its files and signs links to them.
+    pub async fn key(
         &self,
         session: &mut Session,
         organization: OrganizationId,

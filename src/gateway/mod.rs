@@ -19,7 +19,7 @@ use crate::ids::Ids;
 use crate::metrics;
 use crate::store::intake::{Batcher, BatcherOptions};
 use crate::store::{Engine, PostgresRoles, Store, StoreError, StoreOptions};
-use crate::transport::{Transport, TransportError};
+use crate::transport::{BlobError, Blobs, S3, Transport, TransportError};
 use crate::vault::{MasterKeyError, MasterKeys};
 
 /// The gateway at work.
@@ -35,6 +35,8 @@ pub struct Gateway {
     pub keys: Keyring,
     /// The way out.
     pub transport: Transport,
+    /// Files.
+    pub blobs: Blobs,
     /// Where time comes from.
     pub clock: Clock,
     /// Where ids come from.
@@ -60,6 +62,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file store.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
     /// The clients.
     #[error("HTTP client: {0}")]
     Transport(#[from] TransportError),
@@ -104,6 +109,7 @@ impl Gateway {
             directory,
             keys,
             transport: Transport::new(&config.outgoing.allow)?,
+            blobs: open_blobs(&config)?,
             clock,
             ids,
             intake_room: Arc::new(Semaphore::new(config.intake.queue_bytes)),
@@ -153,6 +159,23 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         let _ = make_file(&file);
     }
     Ok(Store::open(&store_options(config)).await?)
+}
+
+/// Where files are kept by the settings. The folder is made if it does not exist.
+fn open_blobs(config: &Config) -> Result<Blobs, StartError> {
+    let media = &config.media;
+    if media.s3_bucket.trim().is_empty() {
+        let folder = config.data.dir.join("media");
+        make_folder(&folder).map_err(StartError::DataFolder)?;
+        return Ok(Blobs::folder(&folder)?);
+    }
+    Ok(Blobs::s3(&S3 {
+        bucket: media.s3_bucket.trim().to_owned(),
+        endpoint: media.s3_endpoint.trim().to_owned(),
+        region: media.s3_region.trim().to_owned(),
+        access_key: media.s3_access_key.clone(),
+        secret_key: media.s3_secret_key.clone(),
+    })?)
 }
 
 fn make_folder(path: &Path) -> std::io::Result<()> {

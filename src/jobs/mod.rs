@@ -1,5 +1,6 @@
 //! What the gateway does by the clock. Each job is idempotent and may run in several processes at once.
 
+mod lines;
 mod senders;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::flow::access::{self, KeyMemory};
-use crate::flow::sweep;
+use crate::flow::{media, sweep};
 use crate::gateway::Gateway;
 use crate::store::StoreError;
 
@@ -17,6 +18,9 @@ const DIRECTORY: Duration = Duration::from_secs(1);
 const KEY_USES: Duration = Duration::from_secs(30);
 const MEASURE: Duration = Duration::from_secs(15);
 const SWEEP: Duration = Duration::from_hours(1);
+/// Files are looked for when there is news, at most that often, and else that seldom: another process may have the news.
+const MEDIA_PAUSE: Duration = Duration::from_millis(250);
+const MEDIA: Duration = Duration::from_secs(5);
 
 /// The jobs at work.
 #[derive(Debug)]
@@ -47,7 +51,10 @@ impl Jobs {
         if gateway.config.sending.enabled {
             jobs.tasks.spawn(senders::run(Arc::clone(gateway), stopped.clone()));
             jobs.tasks.spawn(senders::recover(Arc::clone(gateway), stopped.clone()));
+            jobs.tasks.spawn(lines::supervise(Arc::clone(gateway), stopped.clone()));
+            jobs.tasks.spawn(lines::templates(Arc::clone(gateway), stopped.clone()));
         }
+        every(&mut jobs, "media", MEDIA, Job::Media);
         jobs
     }
 
@@ -68,9 +75,22 @@ enum Job {
     Measure,
     /// Deletes what was kept long enough.
     Sweep,
+    /// Fetches the files that came with messages.
+    Media,
 }
 
 impl Job {
+    /// Waits until it is time again.
+    async fn rest(self, gateway: &Gateway, period: Duration) {
+        let mut news = gateway.news.subscribe();
+        if !matches!(self, Job::Media) {
+            return tokio::time::sleep(period).await;
+        }
+        tokio::time::sleep(MEDIA_PAUSE).await;
+        // An error would mean that the gateway is gone, and with it this task.
+        let _ = tokio::time::timeout(period, news.changed()).await;
+    }
+
     async fn run(self, gateway: &Gateway, keys: &KeyMemory) -> Result<(), StoreError> {
         match self {
             Job::Directory => {
@@ -79,6 +99,7 @@ impl Job {
                 Ok(())
             }
             Job::KeyUses => access::flush_uses(gateway, keys).await,
+            Job::Media => media::fetch_due(gateway).await.map(drop),
             Job::Measure => sweep::measure(gateway).await,
             Job::Sweep => {
                 let swept = sweep::run(gateway).await?;
@@ -99,7 +120,12 @@ async fn run(
 ) {
     let mut failing = false;
     loop {
-        match job.run(&gateway, &keys).await {
+        let worked = tokio::select! {
+            worked = job.run(&gateway, &keys) => worked,
+            // A download may take minutes. What is not finished is claimed anew when its claim is over.
+            _ = stopped.wait_for(|stop| *stop), if matches!(job, Job::Media) => break,
+        };
+        match worked {
             Ok(()) if failing => {
                 tracing::info!(job = name, "the job works again");
                 failing = false;
@@ -112,7 +138,7 @@ async fn run(
             Ok(()) | Err(_) => {}
         }
         tokio::select! {
-            () = tokio::time::sleep(period) => {}
+            () = job.rest(&gateway, period) => {}
             _ = stopped.wait_for(|stop| *stop) => break,
         }
     }

@@ -40,21 +40,6 @@ pub struct Communication {
     pub processed_at: Timestamp,
 }
 
-/// A file of a message, as it is shown.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttachmentView {
-    /// Its place among the message's files, from 0.
-    pub position: i64,
-    /// `image`, `audio`, `voice`, `video`, `document` or `sticker`.
-    pub kind: String,
-    /// Its media type.
-    pub mime_type: Option<String>,
-    /// Its name. Untrusted.
-    pub filename: Option<String>,
-    /// Its size in bytes.
-    pub size: Option<i64>,
-}
-
 /// Which communications to list. Everything that is set must hold.
 #[derive(Debug, Clone, Default)]
 pub struct CommunicationFilter {

@@ -48,6 +48,8 @@ ids! {
     LeadId,
     /// A message.
     MessageId,
+    /// A file: one that came with a message, or one that was handed to us to be sent.
+    MediaId,
     /// A call.
     CallId,
     /// A webhook request that was kept.

@@ -6,19 +6,23 @@ mod communication;
 mod ids;
 mod intake;
 mod lead;
+mod line;
+mod media;
 mod organization;
 mod sending;
 
 pub use access::{ApiKey, Member, Principal, PrincipalKind, Role, Scope};
 pub use account::{Account, Route, RouteState};
 pub use communication::{
-    AttachmentView, Communication, CommunicationFilter, CommunicationPage, Cursor, NewCommunication,
+    Communication, CommunicationFilter, CommunicationPage, Cursor, NewCommunication,
 };
 pub use ids::{
-    AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MergeId, MessageId,
-    OrganizationId, QuarantineId, RouteId, UserId,
+    AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MediaId, MergeId,
+    MessageId, OrganizationId, QuarantineId, RouteId, UserId,
 };
 pub use intake::{Item, KeptRequest, QuarantineReason, QuarantinedItem, Receipt, Submission};
 pub use lead::{Contact, Identity, Lead, LeadChange, NewLead};
+pub use line::{Device, DeviceState, Template, Wish};
+pub use media::{FetchedFile, MediaFile, MediaState, WantedFile};
 pub use organization::{NewOrganization, Organization};
 pub use sending::{ClaimId, Claimed, Lane, NewOutbound, Outcome, QueueState, Settled};

@@ -171,6 +171,14 @@ pub(super) fn is_e164(text: &str) -> bool {
         && !digits.starts_with('0')
 }
 
+/// Whether `text` is a name that an SMS may come from: 1 to 11 letters, digits and a few signs, at least one a letter.
+pub(super) fn is_sender_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b" &-_+".contains(&byte);
+    (1..=11).contains(&text.len())
+        && text.bytes().all(fits)
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
 /// The accounts of the fixtures. Their webhooks go to the shared URLs below `webhooks`.
 pub(super) fn recorded(webhooks: Option<&str>) -> Vec<SandboxAccount> {
     let mut accounts = Vec::new();

@@ -1,6 +1,6 @@
 //! `messages` and what hangs on them: how a provider's id becomes a reference, and what a message's id leads to.
 
-use providers::{Channel, Direction};
+use providers::{Channel, DeliveryStatus, Direction};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::types::Json;
@@ -10,7 +10,7 @@ use super::bulk::{Column, Rows};
 use super::session::on;
 use super::{Session, StoreError, timeline};
 use crate::clock::Timestamp;
-use crate::model::{Communication, MessageId, OrganizationId};
+use crate::model::{AccountId, Communication, IdentityId, MessageId, OrganizationId};
 
 /// Which messages to list.
 #[derive(Debug, Clone, Default)]
@@ -125,12 +125,46 @@ pub async fn get(
         received_at,
     };
     let edit = |(what, content_before, at): Edit| EditEntry { what, content_before, at };
+    let mut statuses: Vec<StatusEntry> = statuses.into_iter().map(status).collect();
+    // Some providers tell the time in seconds: within one, the order of news is the order of ranks.
+    let rank = |status: &str| DeliveryStatus::from_word(status).map_or(-1, DeliveryStatus::rank);
+    statuses.sort_by_key(|status| (status.at.timestamp(), rank(&status.status)));
     Ok(Some(MessageDetail {
         communication,
         provider_message_ids,
-        statuses: statuses.into_iter().map(status).collect(),
+        statuses,
         edits: edits.into_iter().map(edit).collect(),
     }))
+}
+
+/// How a message came to us.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct Passage {
+    /// `inbound` or `outbound`.
+    pub direction: String,
+    /// On which channel.
+    pub channel: String,
+    /// Through which account, if any.
+    pub account_id: Option<AccountId>,
+    /// The provider's id of it, if any.
+    pub provider_message_id: Option<String>,
+    /// Our line.
+    pub our_address: Option<String>,
+    /// The person at the other end, if known.
+    pub identity_id: Option<IdentityId>,
+}
+
+/// How a message came to us.
+pub async fn passage(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: MessageId,
+) -> Result<Option<Passage>, StoreError> {
+    let sql = "select direction, channel, account_id, provider_message_id, our_address, identity_id
+               from messages where organization_id = $1 and id = $2";
+    Ok(on!(session, |c| {
+        sqlx::query_as(sql).bind(organization).bind(id).fetch_optional(c).await
+    })?)
 }
 
 /// What a message (or call) is found by: the first 16 bytes of SHA-256 of the provider's word, a zero byte and the
@@ -192,7 +226,7 @@ pub(super) const RANK_OF_STATUS: &str = "(case messages.status
 
 #[cfg(test)]
 mod tests {
-    use providers::DeliveryStatus;
+    use super::DeliveryStatus;
 
     #[test]
     fn the_rank_in_sql_is_the_rank_in_code() {

@@ -15,6 +15,8 @@ pub mod events;
 pub mod inbox;
 pub mod intake;
 pub mod leads;
+pub mod lines;
+pub mod media;
 pub mod members;
 pub mod merges;
 pub mod messages;

@@ -49,6 +49,28 @@ pub async fn insert(
     Ok(written > 0)
 }
 
+/// Writes what the gateway itself has found out about an account. `key` tells it from all other notices of the account.
+pub async fn insert_ours(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    key: &str,
+    notice: &Notice,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "insert into account_notices
+               (organization_id, account_id, key, topic, title, severity, data, at, received_at)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict do nothing";
+    let data = Json(clean_json(notice.data.clone()));
+    let (topic, title) = (clean(&notice.topic), clean(&notice.title));
+    on!(session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(account).bind(key);
+        let query = query.bind(topic.as_ref()).bind(title.as_ref()).bind(notice.severity.word());
+        query.bind(data).bind(now).execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
+
 /// What the outbox says of a notice.
 pub fn summary(notice: &Notice) -> Value {
     json!({

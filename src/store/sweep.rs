@@ -78,7 +78,7 @@ pub async fn delete_waiting(
     let sql =
         "delete from waiting_changes where received_at < $1 /* every organization: a sweep */";
     let lock = dialect!(session,
-        sqlite: "select organization_id from event_heads where waiting",
+        sqlite: "select organization_id from event_heads where waiting /* every organization: a sweep */",
         postgres: "select organization_id from event_heads where waiting
                    order by organization_id for update /* every organization: a sweep */",
     );

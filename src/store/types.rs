@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::model::{
-    AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MergeId, MessageId,
-    OrganizationId, QuarantineId, QueueState, Role, RouteId, RouteState, UserId,
+    AccountId, ApiKeyId, CallId, ContactId, DeviceState, IdentityId, InboxId, LeadId, MediaId,
+    MediaState, MergeId, MessageId, OrganizationId, QuarantineId, QueueState, Role, RouteId,
+    RouteState, UserId, Wish,
 };
 
 macro_rules! ids {
@@ -69,6 +70,7 @@ ids!(
     MergeId,
     LeadId,
     MessageId,
+    MediaId,
     CallId,
     InboxId,
     QuarantineId,
@@ -91,6 +93,9 @@ words!(
     route_state -> RouteState,
     queue_state -> QueueState,
     role -> Role,
+    device_state -> DeviceState,
+    wish -> Wish,
+    media_state -> MediaState,
 );
 
 /// A text without the one character that PostgreSQL cannot keep.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::client::explain;
-use super::exchange::read;
+use super::exchange::{read, read_url};
 use super::{Lost, Transport};
 use crate::clock::Clock;
 
@@ -32,6 +32,9 @@ pub struct Limits {
 /// Why a file did not come.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
+    /// It is not a place where files are fetched from, or a redirect led to one that is not.
+    #[error("{0}")]
+    Forbidden(String),
     /// It was not answered, not to its end, or not in time.
     #[error("{0}")]
     Lost(Lost),
@@ -68,6 +71,8 @@ impl Transport {
         let deadline = Instant::now() + limits.timeout;
         let mut request = request.http.clone();
         for _ in 0..=REDIRECTS {
+            let url = read_url(request.uri()).map_err(DownloadError::Forbidden)?;
+            self.guard.admit(&url).map_err(DownloadError::Forbidden)?;
             let response = within(deadline, limits.idle, self.send(&request)).await??;
             let status = response.status();
             if status.is_success() {

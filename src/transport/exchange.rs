@@ -49,9 +49,7 @@ impl Transport {
         request: &http::Request<Bytes>,
     ) -> Result<reqwest::Response, Lost> {
         let refused = |reason: String| Lost::NeverLeft(reason);
-        // A malformed address may hold anything, so it is not quoted.
-        let url = Url::parse(&request.uri().to_string())
-            .map_err(|error| refused(format!("the address cannot be read: {error}")))?;
+        let url = read_url(request.uri()).map_err(refused)?;
         let client = self.client(self.guard.admit(&url).map_err(refused)?);
         let sent = client
             .request(request.method().clone(), url)
@@ -64,6 +62,11 @@ impl Transport {
             false => Lost::Unanswered(explain(error)),
         })
     }
+}
+
+/// A request's address. One that cannot be read may hold anything, so it is not quoted.
+pub(super) fn read_url(uri: &http::Uri) -> Result<Url, String> {
+    Url::parse(&uri.to_string()).map_err(|error| format!("the address cannot be read: {error}"))
 }
 
 /// The whole answer, within its bound.

@@ -4,6 +4,7 @@
 //! wrapped by a master key, which comes from the environment or a file and never enters the database. Rotating the
 //! master key re-wraps the data keys and touches nothing that is sealed.
 
+pub mod file;
 mod master;
 mod seal;
 

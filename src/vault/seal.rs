@@ -2,10 +2,16 @@
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
 use secrecy::zeroize::Zeroizing;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
 
 const KEY_LENGTH: usize = 32;
 const NONCE_LENGTH: usize = 24;
+
+/// How long a tag is, in bytes.
+const TAG_LENGTH: usize = 16;
 
 /// The first byte of everything sealed, so that the form can change.
 const FORM: u8 = 1;
@@ -75,6 +81,23 @@ impl DataKey {
         let plain = cipher.decrypt(&XNonce::from(nonce), payload);
         plain.map(Zeroizing::new).map_err(|_| SealError::Refused)
     }
+
+    /// A tag that proves that `data` comes from a holder of this key, who made it for `purpose`.
+    pub fn tag(&self, purpose: &str, data: &[u8]) -> [u8; TAG_LENGTH] {
+        let mut tag = [0; TAG_LENGTH];
+        let derived = Hkdf::<Sha256>::new(None, self.bytes());
+        // It fails for outputs of many kilobytes only; then the tag is one that is never accepted.
+        if derived.expand(&[purpose.as_bytes(), &[0], data].concat(), &mut tag).is_err() {
+            return [0; TAG_LENGTH];
+        }
+        tag
+    }
+
+    /// Whether the tag is the one for this purpose and data, in constant time.
+    pub fn has_tag(&self, purpose: &str, data: &[u8], tag: &[u8]) -> bool {
+        let expected = self.tag(purpose, data);
+        expected != [0; TAG_LENGTH] && bool::from(expected.ct_eq(tag))
+    }
 }
 
 impl std::fmt::Debug for DataKey {
@@ -95,6 +118,17 @@ mod tests {
         assert_eq!(key.open("accounts/2", &sealed), Err(SealError::Refused));
         assert_eq!(DataKey::random().unwrap().open("accounts/1", &sealed), Err(SealError::Refused));
         assert_ne!(key.seal("accounts/1", b"token").unwrap(), sealed, "nonces repeat");
+    }
+
+    #[test]
+    fn a_tag_is_good_for_one_key_one_purpose_and_one_text() {
+        let key = DataKey::random().unwrap();
+        let tag = key.tag("links", b"text");
+        assert!(key.has_tag("links", b"text", &tag));
+        assert!(!key.has_tag("letters", b"text", &tag));
+        assert!(!key.has_tag("links", b"texts", &tag));
+        assert!(!key.has_tag("links", b"text", &tag[..8]));
+        assert!(!DataKey::random().unwrap().has_tag("links", b"text", &tag));
     }
 
     #[test]

@@ -30,6 +30,7 @@ use super::App;
     tags(
         (name = "communications", description = "Messages and calls in one order."),
         (name = "messages", description = "Messages, and how far each has come."),
+        (name = "media", description = "Files: those that came, and those to be sent."),
         (name = "calls", description = "Calls, and what became known of each."),
         (name = "contacts", description = "People, every way to reach them, and merging them."),
         (name = "leads", description = "The CRM's view of a contact."),
@@ -136,6 +137,8 @@ fn meaning(status: &str) -> &'static str {
         "413" => "The body is too large",
         "415" => "The body is not `application/json`",
         "422" => "A field is wrong; `errors` names it",
+        "502" => "The provider refused; `provider_code` is its code",
+        "504" => "The provider did not answer",
         "503" => "It cannot be done now; try again",
         _ => "See the status",
     }

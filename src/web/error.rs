@@ -31,6 +31,9 @@ pub struct Problem {
     /// The fields that are wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// The code by which the provider refused, if it was a provider that refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_code: Option<String>,
     #[serde(skip)]
     retry_after: Option<u32>,
     #[serde(skip)]
@@ -56,6 +59,7 @@ impl Problem {
             error_code,
             timestamp: Clock::System.now().into(),
             errors: Vec::new(),
+            provider_code: None,
             retry_after: None,
             challenge: None,
         }
@@ -146,6 +150,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail)
     }
 
+    /// The part that was asked for lies beyond the end.
+    pub fn range_beyond(size: u64) -> Self {
+        let detail = format!("the file has {size} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail)
+    }
+
     /// The body is of another type.
     pub fn unsupported_media_type() -> Self {
         let detail = "send `Content-Type: application/json`";
@@ -163,6 +173,19 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(2)
     }
 
+    /// The provider was asked, and refused.
+    pub fn provider_refused(code: Option<&str>, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::BAD_GATEWAY, "provider_refused", detail);
+        problem.provider_code = code.map(ToOwned::to_owned);
+        problem
+    }
+
+    /// The provider was asked, and no answer came: it may have done what it was asked for.
+    pub fn provider_unanswered(detail: &str) -> Self {
+        let detail = format!("the provider did not answer: {detail}");
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "provider_unanswered", detail)
+    }
+
     /// It is our fault. What happened is in the log, and not in the answer.
     pub fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a request failed");
@@ -178,7 +201,14 @@ impl Problem {
             FlowError::Conflict(detail) => Self::conflict(detail.as_str()),
             FlowError::Refused { code, detail } => Self::refused(code, detail.as_str()),
             FlowError::LacksScope(scope) => Self::lacks_scope(*scope),
-            FlowError::Store(_) | FlowError::Keyring(_) => Self::internal(error),
+            FlowError::ProviderRefused { code, detail } => {
+                Self::provider_refused(code.as_deref(), detail.as_str())
+            }
+            FlowError::ProviderUnanswered(detail) => Self::provider_unanswered(detail),
+            FlowError::Store(_)
+            | FlowError::Keyring(_)
+            | FlowError::DamagedFile(_)
+            | FlowError::FileStore(_) => Self::internal(error),
         }
     }
 
@@ -212,7 +242,12 @@ impl From<FlowError> for Problem {
             FlowError::Store(error) | FlowError::Keyring(KeyringError::Store(error)) => {
                 error.into()
             }
-            FlowError::Keyring(error) => Self::internal(&error),
+            FlowError::Keyring(ref error) => Self::internal(error),
+            FlowError::DamagedFile(_) => Self::internal(&error),
+            FlowError::FileStore(_) => {
+                tracing::warn!(%error, "the file store is not available");
+                Self::unavailable("the file store is not available now")
+            }
             other => Self::of(&other),
         }
     }

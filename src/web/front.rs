@@ -20,8 +20,11 @@ use tower::ServiceExt;
 use tracing::Instrument;
 use tracing::field::display;
 
-use super::{App, Problem, hooks, public_url, router};
+use super::{App, Problem, hooks, media, public_url, router};
 use crate::metrics;
+
+/// How long handing in a file may take: it may be large, and the line slow.
+const UPLOAD: Duration = Duration::from_mins(10);
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -48,7 +51,10 @@ impl Front {
         let started = Instant::now();
         let id = self.request_id(&request);
         let peer_ip = peer.map(|peer| peer.ip());
-        let limit = Duration::from_millis(self.app.gateway.config.server.request_timeout_ms);
+        let limit = match media::is_upload(request.method(), request.uri().path()) {
+            true => UPLOAD,
+            false => Duration::from_millis(self.app.gateway.config.server.request_timeout_ms),
+        };
         if let Some(target) = hooks::target(request.uri().path()) {
             let response = {
                 let answer = pin!(hooks::receive(&self.app, target, request, peer_ip, &id));
@@ -71,6 +77,7 @@ impl Front {
         metrics::request(status, took);
         let took_ms = took.as_secs_f64() * 1e3;
         span.in_scope(|| {
+            let path = media::loggable(&path);
             tracing::info!(%method, path, status, took_ms, client, "request");
         });
         with_id(response, id)

@@ -9,10 +9,12 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::communications::{CommunicationView, channel, direction};
 use super::extract::{Access, Id, Query, cursor, limit};
+use super::sending::queue::AttemptView;
 use super::times::At;
 use super::{App, Problem};
 use crate::model::{MessageId, Scope};
 use crate::store::messages::{self, MessageFilter};
+use crate::store::sending::{journal, outbound};
 
 /// A message with its history.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,6 +28,12 @@ pub(super) struct MessageView {
     statuses: Vec<StatusView>,
     /// Every change its author made to it.
     edits: Vec<EditView>,
+    /// Where a message of ours stands in the queue: `due`, `claimed`, `unknown`, `sent`, `dead` or `canceled`.
+    queue_state: Option<&'static str>,
+    /// When it is due.
+    due_at: Option<At>,
+    /// Everything that was tried to send it, without credentials.
+    journal: Vec<AttemptView>,
 }
 
 /// A status a message went through.
@@ -121,6 +129,11 @@ pub(super) async fn get(
     let mut session = app.gateway.store.read(organization).await?;
     let found = messages::get(&mut session, organization, id).await?;
     let found = found.ok_or_else(|| Problem::not_found("message"))?;
+    let queued = outbound::get(&mut session, organization, id).await?;
+    let journal = match queued {
+        Some(_) => journal::list(&mut session, organization, id).await?,
+        None => Vec::new(),
+    };
     let status = |status: messages::StatusEntry| StatusView {
         status: status.status,
         recipient: Some(status.recipient).filter(|recipient| !recipient.is_empty()),
@@ -138,5 +151,8 @@ pub(super) async fn get(
         provider_message_ids: found.provider_message_ids,
         statuses: found.statuses.into_iter().map(status).collect(),
         edits: found.edits.into_iter().map(edit).collect(),
+        queue_state: queued.as_ref().map(|queued| queued.state.word()),
+        due_at: queued.map(|queued| queued.due_at.into()),
+        journal: journal.into_iter().map(AttemptView::from).collect(),
     }))
 }

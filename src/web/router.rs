@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{
     App, Problem, accounts, audit, calls, communications, contacts, docs, events, health, inbox,
-    keys, leads, members, messages, routes as line_routes, sending, voip,
+    keys, leads, lines, media, members, messages, routes as line_routes, sending, voip,
 };
 
 /// Everything but webhooks, which [`super::Front`] takes a short way.
@@ -20,6 +20,7 @@ pub(super) fn build(app: App) -> Router {
     Router::new()
         .merge(api.layer(DefaultBodyLimit::max(limit)))
         .merge(docs::router(description))
+        .route("/media/{token}", get(media::linked))
         .route("/", get(|| async { Redirect::temporary("/docs") }))
         .fallback(|| async { Problem::not_found("page").into_response() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed().into_response() })
@@ -50,6 +51,12 @@ fn api() -> OpenApiRouter<App> {
             sending::suppressions::create,
             sending::suppressions::delete
         ))
+        .routes(routes!(lines::receipts::mark_read))
+        .routes(routes!(lines::templates::list))
+        // Files
+        .routes(routes!(media::upload))
+        .routes(routes!(media::get))
+        .routes(routes!(media::fetch))
         // People
         .routes(routes!(contacts::list, contacts::create))
         .routes(routes!(contacts::get, contacts::rename))
@@ -63,6 +70,13 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(accounts::get, accounts::update, accounts::delete))
         .routes(routes!(accounts::rotate))
         .routes(routes!(accounts::notices))
+        .routes(routes!(lines::probe::probe))
+        .routes(routes!(lines::templates::sync_templates))
+        .routes(routes!(lines::sessions::get))
+        .routes(routes!(lines::sessions::start_session))
+        .routes(routes!(lines::sessions::stop_session))
+        .routes(routes!(lines::sessions::log_out_session))
+        .routes(routes!(lines::sessions::pair_session))
         .routes(routes!(line_routes::list, line_routes::create))
         .routes(routes!(line_routes::update, line_routes::delete))
         // What came in, and what changed

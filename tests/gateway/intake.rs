@@ -1,7 +1,7 @@
 //! Webhooks come in: believed or refused, written once, answered after the commit.
 
 use futures_util::future::join_all;
-use providers::{PROVIDERS, meta as meta_provider, telnyx, twilio};
+use providers::{PROVIDERS, meta as meta_provider, telnyx, twilio, waha};
 
 use crate::support::meta::{self, AURORA};
 use crate::support::{Kind, TestGateway, on_both_engines};
@@ -114,6 +114,20 @@ on_both_engines! {
         gateway.deliver(request).await.expect(401);
         assert!(gateway.communications(&aurora).await.is_empty());
         assert_eq!(gateway.count("webhook_inbox").await, 0);
+    }
+
+    a_bridge_session_finds_its_organization(gateway) {
+        let (aurora, borealis) = gateway.two_organizations().await;
+        for name in ["message-any-text", "message-text", "message-to-borealis", "unknown-number-message"] {
+            gateway.deliver_recorded(&waha::PROVIDER, name).await.expect(200);
+        }
+        let ours = gateway.communications(&aurora).await;
+        assert_eq!(ours.len(), 1, "two subscriptions bring one message once");
+        assert_eq!((&ours[0]["provider"], &ours[0]["channel"]), (&"waha".into(), &"whatsapp".into()));
+        assert_eq!(ours[0]["metadata"]["our_address"], "+5511955510001");
+        let theirs = gateway.communications(&borealis).await;
+        assert_eq!(theirs.len(), 1);
+        assert_eq!(theirs[0]["metadata"]["our_address"], "+5491155510002");
     }
 
     a_telnyx_webhook_replayed_too_late_is_refused(gateway) {

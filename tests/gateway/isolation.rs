@@ -58,7 +58,7 @@ on_both_engines! {
     }
 }
 
-const TABLES: [&str; 22] = [
+const TABLES: [&str; 23] = [
     "organization_keys",
     "memberships",
     "api_keys",
@@ -74,6 +74,7 @@ const TABLES: [&str; 22] = [
     "message_statuses",
     "message_edits",
     "message_attachments",
+    "media_files",
     "waiting_changes",
     "call_logs",
     "call_events",

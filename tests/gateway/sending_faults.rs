@@ -235,17 +235,38 @@ on_both_engines! {
         assert_eq!(graph.received().len(), 2);
     }
 
+    throttling_that_is_told_later_is_no_failure(gateway) {
+        let graph = Graph::connect(&gateway, vec![]).await;
+        let id = graph.send(&gateway, "one").await;
+        gateway.drain().await;
+        for round in 1..=2 {
+            graph.fails(&gateway, &format!("wamid.SENT{round}"), 131_056).await;
+            assert_eq!(graph.status(&gateway, &id).await, "queued");
+            graph.later(&gateway, TimeDelta::seconds(30)).await;
+            assert_eq!(graph.received().len(), round + 1);
+            assert_eq!(graph.status(&gateway, &id).await, "sent");
+        }
+        graph.reports(&gateway, "wamid.SENT3", "delivered", None).await;
+        let found = gateway.message(&graph.org, &id).await;
+        assert_eq!(found["status"], "delivered");
+        assert_eq!(found["provider_message_ids"].as_array().unwrap().len(), 3);
+        assert_eq!(found["journal"].as_array().unwrap().len(), 3);
+    }
+
     a_failure_that_is_told_later_is_a_dead_letter_too(gateway) {
         let graph = Graph::connect(&gateway, vec![]).await;
         let id = graph.send(&gateway, "one").await;
         gateway.drain().await;
-        graph.reports(&gateway, "wamid.SENT1", "failed", Some(&id)).await;
+        graph.fails(&gateway, "wamid.SENT1", 131_009).await;
+        assert_eq!(graph.status(&gateway, &id).await, "failed");
         let dead = gateway.get(&graph.org, "/api/v1/dead-letters").await.expect(200);
         assert_eq!(dead["items"][0]["id"], id.as_str());
         gateway.post(&graph.org, &format!("/api/v1/messages/{id}/retry"), json!({})).await.expect(200);
         gateway.drain().await;
         assert_eq!(graph.received().len(), 2);
         assert_eq!(graph.status(&gateway, &id).await, "sent");
+        graph.fails(&gateway, "wamid.SENT2", 131_009).await;
+        assert_eq!(graph.status(&gateway, &id).await, "failed", "a second failure is news");
     }
 
     what_a_dead_process_had_not_sent_is_sent_by_another(gateway) {

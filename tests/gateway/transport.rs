@@ -139,7 +139,7 @@ async fn an_answer_without_an_end_is_cut_off() {
     let endless = server(|mut stream| async move {
         read_head(&mut stream).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-        while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+        while stream.write_all(&[b'x'; 4_096]).await.is_ok() {}
     });
     let url = format!("http://{}/", endless.await);
     assert!(is_unanswered(&exchange(&transport(&["127.0.0.1"]), &url).await));
@@ -231,8 +231,7 @@ async fn a_redirect_to_a_private_or_metadata_address_is_not_followed() {
         let peer = Peer::start(vec![PeerAnswer::new(302).header("location", place)]).await;
         let allow = format!("127.0.0.1:{}", peer.port());
         let error = download(&transport(&[&allow]), &peer.url("/"), LIMITS).await.unwrap_err();
-        let refused =
-            matches!(error, DownloadError::Lost(Lost::NeverLeft(_)) | DownloadError::Redirect(_));
+        let refused = matches!(error, DownloadError::Forbidden(_) | DownloadError::Redirect(_));
         assert!(refused, "{place}: {error:?}");
     }
 }
@@ -248,7 +247,7 @@ async fn redirects_in_a_circle_end() {
 
 #[tokio::test]
 async fn a_file_that_is_too_large_is_not_read() {
-    let announced = Peer::start(vec![PeerAnswer::new(200).body(&"x".repeat(1_001))]).await;
+    let announced = Peer::start(vec![PeerAnswer::new(200).body("x".repeat(1_001))]).await;
     let transport = transport(&["127.0.0.1"]);
     let error = download(&transport, &announced.url("/"), LIMITS).await.unwrap_err();
     assert!(matches!(error, DownloadError::TooLarge(1_000)), "{error:?}");

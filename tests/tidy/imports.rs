@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
         &["clock", "config", "gateway", "ids", "metrics", "model", "store", "transport", "vault"],
     ),
     ("web", &["clock", "config", "flow", "gateway", "ids", "metrics", "model", "store"]),
-    ("jobs", &["flow", "gateway", "store"]),
+    ("jobs", &["clock", "flow", "gateway", "model", "store"]),
     ("sandbox", &["clock", "ids", "model", "transport"]),
     (
         "cli",
@@ -30,7 +30,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
 ];
 
 /// Outside libraries that have a room of their own. (`cli` uses `reqwest` to be the providers in the demonstration.)
-const LIBRARIES: [(&str, &[&str]); 10] = [
+const LIBRARIES: [(&str, &[&str]); 11] = [
     ("axum", &["web"]),
     ("hyper", &["web", "sandbox"]),
     ("utoipa", &["web"]),
@@ -39,6 +39,7 @@ const LIBRARIES: [(&str, &[&str]); 10] = [
     ("reqwest", &["transport", "cli"]),
     ("chacha20poly1305", &["vault"]),
     ("hkdf", &["vault"]),
+    ("object_store", &["transport"]),
     ("figment", &["config"]),
     ("clap", &["cli"]),
 ];

@@ -39,6 +39,9 @@ fn functions_are_small() {
         for (start, line) in lines.iter().enumerate() {
             let code = line.trim_start();
             let Some(name) = function_name(code).filter(|_| !code.ends_with('}')) else { continue };
+            if is_declaration(&lines[start..]) {
+                continue;
+            }
             let closing = format!("{}}}", &line[..line.len() - code.len()]);
             let length =
                 lines[start..].iter().position(|line| *line == closing).map_or(0, |end| end + 1);
@@ -52,6 +55,12 @@ fn functions_are_small() {
         }
     }
     none(&complaints);
+}
+
+/// A trait's function without a body: a semicolon comes before any brace.
+fn is_declaration(lines: &[&str]) -> bool {
+    let ends = lines.iter().find(|line| line.ends_with([';', '{', '}']));
+    ends.is_some_and(|line| line.ends_with(';'))
 }
 
 fn function_name(line: &str) -> Option<&str> {

@@ -44,19 +44,16 @@ pub(super) fn of_sending(response: &ProviderResponse) -> Failure {
     let words = words(&body);
     let code = match status.as_u16() {
         422 => body["status"].as_str().map(ToOwned::to_owned),
-        400 | 500 => spoken(&words).map(ToOwned::to_owned),
+        400 | 500 => spoken(words.as_deref()).map(ToOwned::to_owned),
         _ => None,
     };
     let code = code.unwrap_or_else(|| status.as_u16().to_string());
     let known = Failure::of_status(status);
-    let class = match class_of(&code) {
-        // Everything that is not said otherwise, status by status.
-        FailureClass::Permanent(Cause::Message) if status.is_server_error() => known.class,
-        class => class,
-    };
-    let class = match class {
-        FailureClass::Transient if status.as_u16() == 500 => FailureClass::Indeterminate,
-        class => class,
+    let class = match (status.as_u16(), class_of(&code)) {
+        // An engine that cannot do it never will.
+        (501, class) => class,
+        (500..=599, FailureClass::Permanent(Cause::Message)) => known.class,
+        (_, class) => class,
     };
     let session = body["status"].as_str().map(|state| format!(" (the session is {state})"));
     let told = words.unwrap_or(known.detail);
@@ -84,8 +81,8 @@ fn words(body: &Value) -> Option<String> {
 }
 
 /// The code that an engine's words stand for. The engines have no others.
-fn spoken(words: &Option<String>) -> Option<&'static str> {
-    let words = words.as_ref()?.to_lowercase();
+fn spoken(words: Option<&str>) -> Option<&'static str> {
+    let words = words?.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
     if says(&["error 463"]) {
         Some("463")

@@ -25,12 +25,12 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
     if raw.is_of_no_concern() {
         return Ok(());
     }
-    let content = content::read(&wire, &raw, envelope.id)?;
+    let says = content::read(&wire, &raw, envelope.id)?;
     let mut context = envelope.context();
     (context.forwarded, context.frequently_forwarded) = raw.forwarded();
     context.reply_to = wire.reply_to.as_ref().and_then(|reply| quoted(scope, &envelope, reply));
     let key = format!("{}:message", envelope.reference.0);
-    push(scope, key, &wire, envelope, content, context);
+    push(scope, key, &wire, envelope, says, context);
     Ok(())
 }
 
@@ -69,10 +69,10 @@ pub(super) fn read_reaction(scope: &mut Scope<'_>, payload: &str) -> Result<(), 
     let reaction = wire.reaction.as_ref().ok_or_else(missing)?;
     // A bare id is most likely the other side's: people react to what they were written.
     let target = reference(&reaction.message_id, !envelope.ours, "reaction.messageId")?;
-    let content = Content::Reaction { target, emoji: reaction.text.0.clone() };
+    let says = Content::Reaction { target, emoji: reaction.text.0.clone() };
     let key = format!("{}:message", envelope.reference.0);
     let context = envelope.context();
-    push(scope, key, &wire, envelope, content, context);
+    push(scope, key, &wire, envelope, says, context);
     Ok(())
 }
 
@@ -192,7 +192,7 @@ fn push(
     key: String,
     wire: &WireMessage<'_>,
     envelope: Envelope<'_>,
-    content: Content,
+    says: Content,
     context: Context,
 ) {
     let status = envelope.ours.then(|| outbound_status(wire).unwrap_or(DeliveryStatus::Sent));
@@ -201,7 +201,7 @@ fn push(
         channel: Channel::Whatsapp,
         direction: if envelope.ours { Direction::Outbound } else { Direction::Inbound },
         party: envelope.party,
-        content,
+        content: says,
         context,
         status,
         historical: false,

@@ -126,9 +126,8 @@ fn fill(body: &mut Map<String, Value>, message: &OutboundMessage) -> Result<&'st
             Ok("sendContactVcard")
         }
         OutboundContent::Media { files, caption } => {
-            let (file, loaded) = match (files.first(), message.files.first()) {
-                (Some(file), Some(loaded)) => (file, loaded),
-                _ => return Err(Unfit::new("content.files", "the file is not loaded")),
+            let (Some(file), Some(loaded)) = (files.first(), message.files.first()) else {
+                return Err(Unfit::new("content.files", "the file is not loaded"));
             };
             let mime_type = mime_type(file);
             put("file", whole(file, loaded, mime_type)?);
@@ -183,8 +182,8 @@ fn mime_type(file: &OutboundFile) -> &str {
 fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Failure> {
     let body: Value = answer.json().unwrap_or_default();
     let places = ["/id", "/id/_serialized", "/_data/id/_serialized", "/key/id", "/_data/key/id"];
-    let named = places.iter().filter_map(|at| body.pointer(at).and_then(Value::as_str));
-    let named = named.filter_map(Id::read).next();
+    let mut named = places.iter().filter_map(|at| body.pointer(at).and_then(Value::as_str));
+    let named = named.find_map(Id::read);
     let reference = match named {
         Some(id) => id.reference(true),
         None => unnamed(message)?,

@@ -1,5 +1,6 @@
 //! What an account is made of, and how it is read.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::{Field, HumanPace, Misconfigured, Pace, Settings};
 const SESSION_BYTES: usize = 100;
 
 /// What a messages-per-second setting may be. Numbers that send more than three are banned soon.
-const RATES: (f64, f64) = (0.01, 10.0);
+const RATES: RangeInclusive<f64> = 0.01..=10.0;
 
 /// The longest pause before a message, in milliseconds.
 const PAUSE_MS: u64 = 600_000;
@@ -103,16 +104,16 @@ fn base_url(text: &str) -> Result<Url, &'static str> {
 
 /// How fast this account sends.
 pub(super) fn pace(settings: &Settings) -> Result<Pace, Misconfigured> {
-    let per_second = number(settings, "messages_per_second", 1.0, RATES.0, RATES.1)?;
-    let least = number(settings, "pause_least_ms", 1_000, 0, PAUSE_MS)?;
-    let most = number(settings, "pause_most_ms", 6_000.max(least), 0, PAUSE_MS)?;
+    let per_second = number(settings, "messages_per_second", 1.0, RATES)?;
+    let least = number(settings, "pause_least_ms", 1_000, 0..=PAUSE_MS)?;
+    let most = number(settings, "pause_most_ms", 6_000.max(least), 0..=PAUSE_MS)?;
     if least > most {
         return Err(Misconfigured::new("pause_least_ms", "must not be above pause_most_ms"));
     }
     let human = HumanPace {
         least: Duration::from_millis(least),
         most: Duration::from_millis(most),
-        first_contacts_per_day: number(settings, "first_contacts_per_day", 20, 0, FIRST_CONTACTS)?,
+        first_contacts_per_day: number(settings, "first_contacts_per_day", 20, 0..=FIRST_CONTACTS)?,
     };
     Ok(Pace { per_second, burst: 1.0, pair: None, human: Some(human) })
 }
@@ -121,15 +122,12 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(
     settings: &Settings,
     name: &str,
     default: T,
-    least: T,
-    most: T,
+    range: RangeInclusive<T>,
 ) -> Result<T, Misconfigured> {
     let Some(text) = settings.text(name) else {
         return Ok(default);
     };
-    // What is no number compares with nothing, so it is outside the range too.
-    let in_range = |value: &T| (&least..=&most).contains(&value);
-    let value = text.parse().ok().filter(in_range);
-    value
-        .ok_or_else(|| Misconfigured::new(name, format!("must be a number from {least} to {most}")))
+    let value = text.parse().ok().filter(|value| range.contains(value));
+    let reason = || format!("must be a number from {} to {}", range.start(), range.end());
+    value.ok_or_else(|| Misconfigured::new(name, reason()))
 }

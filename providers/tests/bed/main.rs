@@ -15,3 +15,5 @@ mod twilio;
 mod twilio_asking;
 mod twilio_sending;
 mod vectors;
+mod waha;
+mod waha_sending;

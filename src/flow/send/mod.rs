@@ -6,6 +6,7 @@
 
 pub mod accept;
 mod accounts;
+mod desk;
 mod dispatch;
 mod exchanges;
 mod files;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::errors::{fail, title};
 use super::profiles;
-use crate::sandbox::accounts::{SandboxAccount, is_e164, person};
+use crate::sandbox::accounts::{SandboxAccount, is_e164, is_sender_name, person};
 use crate::sandbox::emulator::Status;
 use crate::sandbox::exchange::{Answer, Handled, Request};
 use crate::sandbox::faults::{FaultKind, On};
@@ -86,9 +86,10 @@ fn sender(
         profile.is_none_or(|profile| profiles(account).contains(&profile))
     };
     if let Some(from) = body["from"].as_str() {
-        let account = accounts.iter().filter(in_profile);
-        let owner = account.into_iter().find(|account| account.line("sms", from).is_some());
-        let owner = owner.filter(|_| is_e164(from)).ok_or_else(|| {
+        // A name is no number of anybody's: the profile says who sends.
+        let named = is_sender_name(from) && profile.is_some();
+        let owns = |account: &&Arc<SandboxAccount>| named || account.line("sms", from).is_some();
+        let owner = accounts.iter().filter(in_profile).find(owns).ok_or_else(|| {
             let detail = "The 'from' address is not a number of the messaging profile.";
             fail("40305", Some("/from"), detail)
         })?;

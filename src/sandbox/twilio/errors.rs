@@ -27,6 +27,10 @@ fn message(code: u32) -> (&'static str, u16) {
         21_609 => ("The 'StatusCallback' URL is not a valid URL.", 400),
         21_610 => ("Attempt to send to unsubscribed recipient", 400),
         21_611 => ("This 'From' number has exceeded the maximum number of queued messages", 429),
+        21_612 => (
+            "Message cannot be sent with the current combination of 'To' and 'From' parameters",
+            400,
+        ),
         21_614 => ("'To' number is not a valid mobile number", 400),
         21_617 => ("The concatenated message body exceeds the 1600 character limit", 400),
         21_619 => ("A text message body or media urls must be specified.", 400),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::errors::fail;
 use super::{is_sid, read};
-use crate::sandbox::accounts::{SandboxAccount, is_e164, person};
+use crate::sandbox::accounts::{SandboxAccount, is_e164, is_sender_name, person};
 use crate::sandbox::emulator::Status;
 use crate::sandbox::exchange::{Answer, Form, Handled, Request};
 use crate::sandbox::faults::{FaultKind, On};
@@ -123,7 +123,12 @@ fn sender(account: &SandboxAccount, form: &Form, to: &str) -> Result<String, Ans
     if is_whatsapp(from) != whatsapp {
         return Err(fail(21_910));
     }
-    if !is_address(from) {
+    if !whatsapp && is_sender_name(from) {
+        // North America takes no names.
+        return if to.starts_with("+1") { Err(fail(21_612)) } else { Ok(from.to_owned()) };
+    }
+    let is_short_code = (3..=8).contains(&from.len()) && from.bytes().all(|b| b.is_ascii_digit());
+    if !is_address(from) && !is_short_code {
         return Err(fail(if whatsapp { 63_007 } else { 21_212 }));
     }
     let (channel, unknown) = if whatsapp { ("whatsapp", 63_007) } else { ("sms", 21_606) };

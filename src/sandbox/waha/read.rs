@@ -28,7 +28,16 @@ pub(super) fn ack(status: &str) -> i8 {
 /// A message of ours as the API shows it.
 pub(super) fn view(session: &str, seen: &SeenMessage) -> Value {
     let file = &seen.body["file"];
-    let words = ["text", "caption", "title"].iter().find_map(|name| seen.body[*name].as_str());
+    let words = ["text", "caption"].iter().find_map(|name| seen.body[*name].as_str());
+    let location = seen.body["latitude"].is_number().then(|| {
+        json!({
+            "latitude": seen.body["latitude"],
+            "longitude": seen.body["longitude"],
+            "description": seen.body["title"],
+        })
+    });
+    let cards: Vec<&Value> =
+        seen.body["contacts"].as_array().into_iter().flatten().map(|card| &card["vcard"]).collect();
     let media = file.is_object().then(
         || json!({ "url": null, "mimetype": file["mimetype"], "filename": file["filename"] }),
     );
@@ -47,8 +56,8 @@ pub(super) fn view(session: &str, seen: &SeenMessage) -> Value {
         "ack": ack(&seen.status),
         "ackName": seen.status,
         "replyTo": null,
-        "location": null,
-        "vCards": [],
+        "location": location,
+        "vCards": cards,
         "_data": { "session": session },
     })
 }

@@ -366,29 +366,16 @@ async fn advance(
         }
         writer.outbox.push(organization, "message.status", message, Some(Value::Object(data)));
     }
-    tell_queue(writer, &rows).await
-}
-
-/// The queue hears of every message of ours that got further, and whom it could not reach is left alone.
-async fn tell_queue(
-    writer: &mut Writer<'_>,
-    rows: &[(&(OrganizationId, Uuid), &Furthest<'_>)],
-) -> Result<(), StoreError> {
-    let failed = |furthest: &Furthest<'_>| furthest.status == DeliveryStatus::Failed;
-    let news: Vec<(OrganizationId, Uuid, bool)> = rows
+    let news: Vec<outgoing::News<'_>> = rows
         .iter()
-        .filter(|(_, furthest)| furthest.status >= DeliveryStatus::Sent)
-        .map(|((organization, id), furthest)| (*organization, *id, failed(furthest)))
+        .map(|((organization, message), furthest)| outgoing::News {
+            organization: *organization,
+            message: *message,
+            status: furthest.status,
+            detail: furthest.detail,
+        })
         .collect();
-    outgoing::tell_queue(writer, &news).await?;
-    let unreachable = |furthest: &Furthest<'_>| {
-        failed(furthest)
-            && furthest.detail.is_some_and(|detail| detail["failure"]["cause"] == "recipient")
-    };
-    let unreachable: Vec<(OrganizationId, Uuid)> =
-        rows.iter().filter(|(_, f)| unreachable(f)).map(|(key, _)| **key).collect();
-    let until = writer.now + chrono::TimeDelta::days(1);
-    outgoing::suppress_unreachable(writer, &unreachable, until).await
+    outgoing::tell(writer, &news).await
 }
 
 impl Writer<'_> {

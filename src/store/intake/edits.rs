@@ -72,7 +72,9 @@ async fn replace_content(
         query.execute(c).await.map(|done| done.rows_affected())
     })?;
     if replaced > 0 && !edit.files.is_empty() {
-        attachments::replace(&mut writer.session, organization, message, edit.files).await?;
+        let (ids, now) = (writer.ids, writer.now);
+        let place = (organization, message);
+        attachments::replace(&mut writer.session, ids, now, place, edit.files).await?;
     }
     Ok(())
 }

@@ -181,7 +181,7 @@ async fn write_attachments(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result
             (0_i64..).zip(row.message.content.attachments()).map(move |(n, file)| (owner, n, file))
         })
         .collect();
-    attachments::insert(&mut writer.session, &files).await
+    attachments::insert(&mut writer.session, writer.ids, writer.now, &files).await
 }
 
 /// A number's history announces media before it brings them: a message that is known only as a placeholder is

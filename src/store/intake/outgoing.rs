@@ -5,7 +5,9 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
 use lru::LruCache;
-use providers::Direction;
+use providers::{DeliveryStatus, Direction};
+use serde_json::Value;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::changes::{self, Change, Pending};
@@ -17,6 +19,7 @@ use crate::ids::Ids;
 use crate::model::OrganizationId;
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
+use crate::store::session::on;
 use crate::store::{Session, StoreError};
 
 /// A transaction in which messages of ours got the ids by which their provider calls them.
@@ -74,9 +77,99 @@ pub(super) async fn name(writer: &mut Writer<'_>, found: &[&Pending]) -> Result<
         .await
 }
 
-/// Tells the queue what providers say of messages of ours: those nobody knew of have arrived, those that failed can be
-/// sent again by a person.
-pub(super) async fn tell_queue(
+/// How far a provider says that a message has come.
+pub(super) struct News<'a> {
+    pub(super) organization: OrganizationId,
+    pub(super) message: Uuid,
+    pub(super) status: DeliveryStatus,
+    pub(super) detail: Option<&'a Value>,
+}
+
+/// The queue hears of every message of ours that got further, and whoever could not be reached is left alone for a day.
+pub(super) async fn tell(writer: &mut Writer<'_>, news: &[News<'_>]) -> Result<(), StoreError> {
+    let (again, news): (Vec<&News<'_>>, Vec<&News<'_>>) =
+        news.iter().partition(|news| news.may_pass());
+    send_again(writer, &again).await?;
+    let failed = |news: &News<'_>| news.status == DeliveryStatus::Failed;
+    let further: Vec<(OrganizationId, Uuid, bool)> = news
+        .iter()
+        .filter(|news| news.status >= DeliveryStatus::Sent)
+        .map(|news| (news.organization, news.message, failed(news)))
+        .collect();
+    tell_queue(writer, &further).await?;
+    let unreachable = |news: &&&News<'_>| {
+        failed(news) && news.detail.is_some_and(|detail| detail["failure"]["cause"] == "recipient")
+    };
+    let unreachable: Vec<(OrganizationId, Uuid)> =
+        news.iter().filter(unreachable).map(|news| (news.organization, news.message)).collect();
+    let until = writer.now + chrono::TimeDelta::days(1);
+    suppress_unreachable(writer, &unreachable, until).await
+}
+
+impl News<'_> {
+    /// Whether it failed for a reason that passes: too fast, out of order for now.
+    fn may_pass(&self) -> bool {
+        let failure = self.detail.map(|detail| &detail["failure"]);
+        self.status == DeliveryStatus::Failed
+            && failure.is_some_and(|f| f["code"].is_string() && f["cause"].is_null())
+    }
+}
+
+/// What failed after the provider had taken it, for a reason that passes, is due again, while there is time; each time four
+/// times later. What has no time left is given up.
+async fn send_again(writer: &mut Writer<'_>, news: &[&News<'_>]) -> Result<(), StoreError> {
+    let now = writer.now;
+    for news in news {
+        let (organization, message) = (news.organization, news.message);
+        let sql = session_sql(&writer.session);
+        let found: Option<(String, i64, Timestamp)> = on!(writer.session, |c| {
+            sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
+                .bind(organization)
+                .bind(message)
+                .fetch_optional(c)
+                .await
+        })?;
+        let Some((channel, throttled, expires_at)) = found else { continue };
+        let exponent = u32::try_from(throttled.clamp(0, 6)).unwrap_or(6);
+        let at = now + chrono::TimeDelta::seconds(5 * 4_i64.pow(exponent));
+        if at >= expires_at {
+            tell_queue(writer, &[(organization, message, true)]).await?;
+            continue;
+        }
+        let failure = news.detail.map(|detail| Json(&detail["failure"]));
+        let statements = [
+            "update outbound set state = 'due', due_at = $3, throttled = throttled + 1, last_failure = $4
+             where organization_id = $1 and message_id = $2",
+            "update messages set status = 'queued' where organization_id = $1 and id = $2",
+            "delete from message_statuses where organization_id = $1 and message_id = $2 and status = 'failed'",
+        ];
+        on!(writer.session, |c| {
+            let query = sqlx::query(statements[0]).bind(organization).bind(message);
+            query.bind(at).bind(failure).execute(&mut *c).await?;
+            for sql in statements.into_iter().skip(1) {
+                sqlx::query(sql).bind(organization).bind(message).execute(&mut *c).await?;
+            }
+            let query = sqlx::query(LANE_IS_DUE).bind(organization).bind(&channel).bind(at);
+            query.execute(c).await.map(drop)
+        })?;
+        let data = serde_json::json!({ "status": "queued", "next_attempt_at": at });
+        writer.outbox.push(organization, "message.status", message, Some(data));
+    }
+    Ok(())
+}
+
+const LANE_IS_DUE: &str = "update lanes set due_at = $3 where organization_id = $1 and channel = $2
+    and (due_at is null or due_at > $3)";
+
+fn session_sql(session: &Session) -> String {
+    session.locking(
+        "select channel, throttled, expires_at from outbound
+         where organization_id = $1 and message_id = $2 and state in ('sent', 'unknown')",
+    )
+}
+
+/// Those nobody knew of have arrived, those that failed can be sent again by a person.
+async fn tell_queue(
     writer: &mut Writer<'_>,
     news: &[(OrganizationId, Uuid, bool)],
 ) -> Result<(), StoreError> {
@@ -99,8 +192,8 @@ pub(super) async fn tell_queue(
         .await
 }
 
-/// Whoever a provider says cannot be reached is not written to for a day.
-pub(super) async fn suppress_unreachable(
+/// Whoever a provider says cannot be reached is not written to for a while.
+async fn suppress_unreachable(
     writer: &mut Writer<'_>,
     messages: &[(OrganizationId, Uuid)],
     until: Timestamp,

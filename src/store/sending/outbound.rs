@@ -219,6 +219,8 @@ pub async fn change(
                  where organization_id = $1 and message_id = $2";
     let message = "update messages set status = $3, kind = $4, content = $5, processed_at = $6
                    where organization_id = $1 and id = $2";
+    let forget = "delete from message_statuses where organization_id = $1 and message_id = $2
+                  and status in ('failed', 'unknown')";
     let (state, status) = (change.state.word(), change.status.word());
     let words = change.content.text().map(clean);
     on!(session, |c| {
@@ -226,7 +228,13 @@ pub async fn change(
         let query = query.bind(change.due_at).bind(change.expires_at).bind(Json(change.content));
         query.bind(now).execute(&mut *c).await?;
         let query = sqlx::query(message).bind(organization).bind(id).bind(status);
-        query.bind(change.content.kind()).bind(words).bind(now).execute(c).await.map(drop)
+        query.bind(change.content.kind()).bind(words).bind(now).execute(&mut *c).await?;
+        if change.state == QueueState::Due {
+            // If it fails again, that is news.
+            sqlx::query(forget).bind(organization).bind(id).execute(c).await.map(drop)
+        } else {
+            Ok(())
+        }
     })?;
     outbox.push(organization, "message.status", id.0, Some(json!({ "status": status })));
     Ok(())

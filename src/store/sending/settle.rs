@@ -303,6 +303,7 @@ async fn name(
     let refs: Vec<Uuid> =
         sent.iter().zip(&firsts).map(|((s, _), id)| provider_ref(s.provider, id)).collect();
     forget_echoes(session, organization, sent, &refs).await?;
+    keep_older_names(session, organization, sent, &refs).await?;
     Rows::new()
         .column("o", Column::Uuid(vec![organization.0; sent.len()]))
         .column("i", Column::Uuid(sent.iter().map(|(s, _)| s.id.0).collect()))
@@ -342,6 +343,30 @@ async fn name(
         sent.iter().map(|(s, what)| (s.id, what.status, s.at.max(now))).collect();
     advance(session, outbox, organization, &moves, None).await?;
     Ok(keys)
+}
+
+/// A message that is sent again keeps the id of the time before: something may still be told of it.
+async fn keep_older_names(
+    session: &mut Session,
+    organization: OrganizationId,
+    sent: &[(&Settled, &Sent)],
+    refs: &[Uuid],
+) -> Result<(), StoreError> {
+    if sent.iter().all(|(settled, _)| settled.attempt.is_none_or(|attempt| attempt <= 1)) {
+        return Ok(());
+    }
+    Rows::new()
+        .column("o", Column::Uuid(vec![organization.0; sent.len()]))
+        .column("i", Column::Uuid(sent.iter().map(|(s, _)| s.id.0).collect()))
+        .column("r", Column::Uuid(refs.to_vec()))
+        .execute(
+            session,
+            "insert into message_refs (organization_id, provider_ref, message_id, provider_message_id)
+             select m.organization_id, m.provider_ref, m.id, m.provider_message_id
+             from k join messages m on m.organization_id = k.o and m.id = k.i
+             where m.provider_ref is not null and m.provider_ref <> k.r on conflict do nothing",
+        )
+        .await
 }
 
 /// A bridge may echo a message before it answers: the echo was stored as a message of its own, and gives way.

@@ -85,8 +85,9 @@ impl Row {
             Some(Json(Value::Object(call))) if self.is_call => {
                 describe_call(&mut metadata, call, &self.status, direction)?;
             }
-            Some(Json(files @ Value::Array(_))) => {
-                metadata.insert("attachments".to_owned(), files);
+            Some(Json(Value::Array(files))) => {
+                let files = files.into_iter().map(describe_file).collect();
+                metadata.insert("attachments".to_owned(), Value::Array(files));
             }
             _ => {}
         }
@@ -107,6 +108,18 @@ impl Row {
             processed_at: self.processed_at,
         })
     }
+}
+
+/// A file as it is shown: with the one form of its id, and where it can be had.
+fn describe_file(file: Value) -> Value {
+    let Value::Object(mut members) = file else { return file };
+    members.retain(|_, value| !value.is_null());
+    let id = members.get("id").and_then(Value::as_str).and_then(|id| Uuid::parse_str(id).ok());
+    if let Some(id) = id {
+        members.insert("id".to_owned(), json!(id));
+        members.insert("url".to_owned(), json!(format!("/api/v1/media/{id}")));
+    }
+    Value::Object(members)
 }
 
 /// Adds what a CRM wants to know of a call: duration, outcome, recordings, cost, and whatever else is known.

@@ -214,13 +214,15 @@ struct Shown {
 }
 
 fn shown(engine: Engine, lead: &str, total: &str) -> Shown {
-    let (object, strip, array, json) = match engine {
-        Engine::Postgres => ("jsonb_build_object", "jsonb_strip_nulls", "jsonb_agg", ""),
-        Engine::Sqlite => ("json_object", "", "json_group_array", "json"),
+    let (object, strip, array, json, id) = match engine {
+        Engine::Postgres => ("jsonb_build_object", "jsonb_strip_nulls", "jsonb_agg", "", "a.id"),
+        Engine::Sqlite => ("json_object", "", "json_group_array", "json", "lower(hex(a.id))"),
     };
     let files = format!(
-        "(select {array}({strip}({object}('position', a.position, 'kind', a.kind, 'mime_type', a.mime_type,
-             'filename', a.filename, 'size', a.size)) order by a.position)
+        "(select {array}({strip}({object}('position', a.position, 'id', {id}, 'kind', a.kind,
+             'mime_type', coalesce(a.stored_mime_type, a.mime_type), 'filename', a.filename,
+             'size', coalesce(a.stored_size, a.size), 'state', a.state, 'warning', a.warning,
+             'error', case when a.state <> 'stored' then a.last_error end)) order by a.position)
           from message_attachments a
           where a.organization_id = page.organization_id and a.message_id = page.id)"
     );

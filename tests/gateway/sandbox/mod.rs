@@ -3,6 +3,7 @@
 
 mod faults;
 mod meta;
+mod ours;
 mod telnyx;
 mod twilio;
 mod waha;

@@ -66,6 +66,13 @@ impl Graph {
         gateway.meta(&[meta::change(AURORA, &[], &[status])]).await.expect(200);
     }
 
+    /// Meta reports that a message failed.
+    pub async fn fails(&self, gateway: &TestGateway, id: &str, code: i64) {
+        let mut status = meta::status(id, "failed", gateway.clock.now().timestamp());
+        status["errors"] = json!([{ "code": code, "title": "failed" }]);
+        gateway.meta(&[meta::change(AURORA, &[], &[status])]).await.expect(200);
+    }
+
     /// Accepts a text to the person; returns its id.
     pub async fn send(&self, gateway: &TestGateway, body: &str) -> String {
         self.send_to(gateway, PERSON, body).await

@@ -119,6 +119,7 @@ impl TestGateway {
             format!("server.public_url={PUBLIC_URL}"),
             format!("data.dir={}", database.folder.display()),
             format!("database.url={}", database.url),
+            "outgoing.allow=127.0.0.1".to_owned(),
             "log.level=off".to_owned(),
             "outgoing.allow=127.0.0.1/32".to_owned(),
             "database.sqlite_synchronous=normal".to_owned(),

@@ -2,6 +2,7 @@
 //! asked. What it has no answer for is answered the usual way, which is 404 unless said otherwise.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -132,9 +133,9 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         }
         let mut head = format!("HTTP/1.1 {} Scripted\r\n", answer.status);
         for (name, value) in &answer.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(head, "{name}: {value}\r\n");
         }
-        head.push_str(&format!("content-length: {}\r\n\r\n", answer.body.len()));
+        let _ = write!(head, "content-length: {}\r\n\r\n", answer.body.len());
         let bytes = [head.as_bytes(), &answer.body].concat();
         if stream.write_all(&bytes).await.is_err() {
             return;

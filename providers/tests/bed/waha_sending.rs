@@ -1,0 +1,358 @@
+//! Sending through WAHA: the requests, what is refused, what answers mean, and how a message is found again.
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use providers::{
+    Address, Button, Cause, Channel, ContactCard, DeliveryStatus, Failure, FailureClass,
+    FileSource, LimitScope, ListSection, LoadedFile, MediaKind, MessageRef, OutboundContent,
+    OutboundFile, OutboundMessage, ProviderRequest, ProviderResponse, Sender, Sent, Step, Template,
+    Told,
+};
+use serde_json::{Value, json};
+
+use crate::fixtures::now;
+use crate::waha::{account, answer, shown};
+
+const BASE: &str = "http://waha.aurora.example:3000/api";
+const CHOSEN: &str = "3EB0429F108A6B5C4D3E2F";
+
+fn text(body: &str) -> OutboundContent {
+    OutboundContent::Text { body: body.to_owned(), preview_url: false }
+}
+
+fn message(content: OutboundContent) -> OutboundMessage {
+    OutboundMessage {
+        id: "019aa5b1-7c3e-7d42-9f10-8a6b5c4d3e2f".to_owned(),
+        channel: Channel::Whatsapp,
+        from: Sender { address: "+5511955510001".to_owned(), handle: None },
+        to: Address::Phone("+5511987654321".parse().unwrap()),
+        content,
+        files: Vec::new(),
+        reply_to: None,
+        status_url: None,
+    }
+}
+
+fn media(kind: MediaKind, mime_type: Option<&str>, caption: Option<&str>) -> OutboundMessage {
+    let file = OutboundFile {
+        media: kind,
+        source: FileSource::Stored("f".to_owned()),
+        mime_type: mime_type.map(ToOwned::to_owned),
+        filename: Some("a.bin".to_owned()),
+        size: Some(3),
+    };
+    let caption = caption.map(ToOwned::to_owned);
+    let mut message = message(OutboundContent::Media { files: vec![file], caption });
+    message.files = vec![LoadedFile {
+        bytes: Some(Bytes::from_static(b"abc")),
+        link: Some("https://l".to_owned()),
+    }];
+    message
+}
+
+fn reaction() -> OutboundContent {
+    let target = MessageRef("false_3A1F0C2D4E6B8A901122".to_owned());
+    OutboundContent::Reaction { target, emoji: Some("👍".to_owned()) }
+}
+
+fn first(message: &OutboundMessage) -> ProviderRequest {
+    let account = account();
+    match account.messages().unwrap().step(message, &[]).unwrap() {
+        Step::Next(request) => *request,
+        Step::Done(sent) => panic!("nothing was sent: {sent:?}"),
+    }
+}
+
+fn settled(message: &OutboundMessage, answer: ProviderResponse) -> Result<Sent, Failure> {
+    let account = account();
+    match account.messages().unwrap().step(message, &[answer])? {
+        Step::Done(sent) => Ok(sent),
+        Step::Next(request) => panic!("more is asked: {request:?}"),
+    }
+}
+
+#[test]
+fn a_text_is_sent_once_under_an_id_of_ours() {
+    let request = first(&message(text("Olá")));
+    assert!(!request.repeatable);
+    let (line, body) = shown(&request.http);
+    assert_eq!(line, format!("POST {BASE}/sendText"));
+    assert_eq!(
+        body,
+        json!({ "session": "aurora-reception", "chatId": "5511987654321@c.us", "text": "Olá",
+                "linkPreview": false, "id": CHOSEN })
+    );
+    let key = &request.http.headers()["x-api-key"];
+    assert!(key.is_sensitive() && key == "7c1e5b9a0d2f4836a1b5c9d3e7f10246");
+}
+
+#[test]
+fn a_reply_and_a_lid_are_named_as_waha_names_them() {
+    let mut reply = message(text("Sim"));
+    reply.to = Address::WaLid("198273645500112".to_owned());
+    reply.reply_to = Some(MessageRef("false_3A1F".to_owned()));
+    let (_, body) = shown(&first(&reply).http);
+    assert_eq!(body["chatId"], "198273645500112@lid");
+    assert_eq!(body["reply_to"], "false_198273645500112@lid_3A1F");
+}
+
+#[test]
+fn files_go_along_as_their_bytes_or_as_a_link() {
+    let cases = [
+        (MediaKind::Image, None, "sendImage", "image/jpeg", Value::Null),
+        (MediaKind::Document, Some("application/pdf"), "sendFile", "application/pdf", Value::Null),
+        (MediaKind::Audio, None, "sendFile", "audio/mpeg", Value::Null),
+        (MediaKind::Voice, Some("audio/mpeg"), "sendVoice", "audio/mpeg", json!(true)),
+        (MediaKind::Voice, None, "sendVoice", "audio/ogg; codecs=opus", json!(false)),
+        (MediaKind::Video, None, "sendVideo", "video/mp4", json!(false)),
+        (MediaKind::Video, Some("video/webm"), "sendVideo", "video/webm", json!(true)),
+    ];
+    for (kind, given, endpoint, mime_type, convert) in cases {
+        let (line, body) = shown(&first(&media(kind, given, None)).http);
+        assert_eq!(line, format!("POST {BASE}/{endpoint}"));
+        let file = json!({ "mimetype": mime_type, "filename": "a.bin", "data": "YWJj" });
+        assert_eq!((&body["file"], &body["convert"]), (&file, &convert), "{kind:?}");
+        assert!(body.get("id").is_none() && body.get("caption").is_none());
+    }
+    let mut linked = media(MediaKind::Image, None, Some("Veja"));
+    linked.files[0].bytes = None;
+    let (_, body) = shown(&first(&linked).http);
+    assert_eq!((&body["file"]["url"], &body["caption"]), (&json!("https://l"), &json!("Veja")));
+}
+
+#[test]
+fn places_cards_and_reactions_have_endpoints_of_their_own() {
+    let place = OutboundContent::Location {
+        latitude: -23.5,
+        longitude: -46.6,
+        name: Some("Aurora".to_owned()),
+        address: Some("Rua A, 1".to_owned()),
+    };
+    let (line, body) = shown(&first(&message(place)).http);
+    assert_eq!(line, format!("POST {BASE}/sendLocation"));
+    assert_eq!((&body["latitude"], &body["title"]), (&json!(-23.5), &json!("Aurora\nRua A, 1")));
+    let card = ContactCard {
+        name: "Bia".to_owned(),
+        phones: vec!["+5511955510009".to_owned()],
+        ..ContactCard::default()
+    };
+    let (line, body) =
+        shown(&first(&message(OutboundContent::Contacts { cards: vec![card] })).http);
+    assert_eq!(line, format!("POST {BASE}/sendContactVcard"));
+    let vcard = body["contacts"][0]["vcard"].as_str().unwrap();
+    assert!(vcard.contains("FN:Bia\n") && vcard.contains("waid=5511955510009:+5511955510009\n"));
+    let request = first(&message(reaction()));
+    assert!(request.repeatable, "the same reaction again changes nothing");
+    let (line, body) = shown(&request.http);
+    assert_eq!(line, format!("PUT {BASE}/reaction"));
+    assert_eq!(body["messageId"], "false_5511987654321@c.us_3A1F0C2D4E6B8A901122");
+}
+
+#[test]
+fn what_whatsapp_web_cannot_do_is_refused_by_its_member() {
+    let button = Button { id: "1".to_owned(), title: "Sim".to_owned() };
+    let (header, footer) = (None, None);
+    let body = "?".to_owned();
+    let buttons = OutboundContent::Buttons { header, body, footer, buttons: vec![button] };
+    let list = OutboundContent::List {
+        header: None,
+        body: "?".to_owned(),
+        footer: None,
+        button: "Abrir".to_owned(),
+        sections: vec![ListSection { title: None, rows: Vec::new() }],
+    };
+    let template = OutboundContent::Template(Template {
+        name: "hello".to_owned(),
+        language: None,
+        variables: std::collections::BTreeMap::new(),
+        components: None,
+    });
+    let mut mail = message(text("x"));
+    mail.to = Address::Email("a@example.com".to_owned());
+    let mut foreign = message(text("x"));
+    foreign.reply_to = Some(MessageRef("wamid.HBgN".to_owned()));
+    let mut sms = message(text("x"));
+    sms.channel = Channel::Sms;
+    let mut two = media(MediaKind::Image, None, None);
+    if let OutboundContent::Media { files, .. } = &mut two.content {
+        files.push(files[0].clone());
+    }
+    let cases = [
+        (message(buttons), "content.buttons"),
+        (message(list), "content.sections"),
+        (message(template), "content.name"),
+        (message(text(" ")), "content.body"),
+        (message(text(&"x".repeat(65_537))), "content.body"),
+        (media(MediaKind::Sticker, None, None), "content.files"),
+        (media(MediaKind::Voice, None, Some("x")), "content.caption"),
+        (media(MediaKind::Image, None, Some(&"x".repeat(1_025))), "content.caption"),
+        (two, "content.files"),
+        (mail, "to"),
+        (foreign, "reply_to"),
+        (sms, "channel"),
+        (message(OutboundContent::Contacts { cards: Vec::new() }), "content.cards"),
+    ];
+    let account = account();
+    let messages = account.messages().unwrap();
+    for (message, field) in cases {
+        let refused = messages.check(&message).map_err(|unfit| unfit.field);
+        assert_eq!(refused, Err(field.to_owned()));
+        let failure = messages.step(&message, &[]).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Permanent(Cause::Message), "{field}");
+    }
+    assert_eq!(messages.check(&message(text(&"x".repeat(65_536)))), Ok(()));
+    assert_eq!(messages.window_hours(Channel::Whatsapp), None);
+}
+
+#[test]
+fn every_engines_answer_names_the_message() {
+    let whole = "true_5511987654321@c.us_3EB0AA";
+    let cases = [
+        (json!({ "id": whole, "ack": 0 }), DeliveryStatus::Sending),
+        (json!({ "id": whole, "ack": 1 }), DeliveryStatus::Sent),
+        (json!({ "id": { "_serialized": whole, "id": "3EB0AA" }, "ack": 2 }), DeliveryStatus::Sent),
+        (
+            json!({ "key": { "remoteJid": "5511987654321@s.whatsapp.net", "id": "3EB0AA" } }),
+            DeliveryStatus::Sending,
+        ),
+        (json!({ "id": "true_198273645500112@lid_3EB0AA" }), DeliveryStatus::Sending),
+    ];
+    for (body, status) in cases {
+        let sent = settled(&message(text("x")), answer(201, &body)).unwrap();
+        assert_eq!(sent.references, [MessageRef("true_3EB0AA".to_owned())], "{body}");
+        assert_eq!(sent.status, status, "{body}");
+        let lid = Address::WaLid("198273645500112".to_owned());
+        let expected =
+            if body["id"] == "true_198273645500112@lid_3EB0AA" { vec![lid] } else { vec![] };
+        assert_eq!(sent.recipient, expected, "{body}");
+    }
+    let nameless = || answer(201, &Value::Null);
+    let sent = settled(&message(text("x")), nameless()).unwrap();
+    assert_eq!(sent.references[0].0, format!("true_{CHOSEN}"));
+    let failure = settled(&media(MediaKind::Image, None, None), nameless()).unwrap_err();
+    assert_eq!(failure.class, FailureClass::Indeterminate);
+}
+
+#[test]
+fn answers_say_what_to_do_and_whose_fault_it_is() {
+    use FailureClass::{Indeterminate, Permanent, RateLimited, Transient};
+    let thrown = |words: &str| json!({ "statusCode": 500, "exception": { "message": words } });
+    let state =
+        |word: &str| json!({ "error": "Session status is not as expected", "status": word });
+    let cases = [
+        (401, json!({ "message": "Unauthorized" }), Permanent(Cause::Account)),
+        (403, json!({}), Permanent(Cause::Account)),
+        (404, json!({ "message": "Session not found" }), Permanent(Cause::Account)),
+        (400, json!({ "message": ["chatId must be a string"] }), Permanent(Cause::Message)),
+        (400, json!({ "message": "the number is not on WhatsApp" }), Permanent(Cause::Recipient)),
+        (422, state("STARTING"), Transient),
+        (422, state("FAILED"), Transient),
+        (422, state("SCAN_QR_CODE"), Permanent(Cause::Account)),
+        (422, json!({}), Transient),
+        (429, json!({}), RateLimited(LimitScope::Account)),
+        (500, json!({}), Indeterminate),
+        (500, thrown("Timed Out"), Indeterminate),
+        (500, thrown("2 UNKNOWN: server returned error 463"), Permanent(Cause::Account)),
+        (500, thrown("No LID for user"), Permanent(Cause::Recipient)),
+        (501, json!({}), Permanent(Cause::Message)),
+        (502, json!({}), Indeterminate),
+        (503, json!({}), Transient),
+        (504, json!({}), Indeterminate),
+    ];
+    for (status, body, class) in cases {
+        let failure = settled(&message(text("x")), answer(status, &body)).unwrap_err();
+        assert_eq!(failure.class, class, "{status} {body}: {failure:?}");
+    }
+    let mut waiting = answer(429, &json!({}));
+    waiting.http.headers_mut().insert("retry-after", http::HeaderValue::from_static("7"));
+    let failure = settled(&message(text("x")), waiting).unwrap_err();
+    assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(7)));
+}
+
+fn told(message: &OutboundMessage, after: TimeDelta, listed: &Value) -> Told {
+    let account = account();
+    let response = ProviderResponse { at: now() + after, ..answer(200, listed) };
+    account.tracking().unwrap().told(message, now(), &response).unwrap()
+}
+
+fn listed(id: &str, body: &str, after: i64) -> Value {
+    let id = format!("true_5511987654321@c.us_{id}");
+    let at = now().timestamp() + after;
+    json!({ "id": id, "timestamp": at, "fromMe": true, "body": body, "hasMedia": false, "ack": 2 })
+}
+
+fn reference(told: &Told) -> Option<&str> {
+    match told {
+        Told::Sent(sent) => Some(sent.references[0].0.as_str()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_message_is_found_again_only_when_there_is_no_doubt() {
+    let late = TimeDelta::minutes(5);
+    let message = message(text("Olá"));
+    let one = listed("3EB0AA", "Olá", 2);
+    assert_eq!(reference(&told(&message, late, &json!([one]))), Some("true_3EB0AA"));
+    let two = json!([one, listed("3EB0AB", "Olá", 9)]);
+    assert_eq!(told(&message, late, &two), Told::Unclear);
+    let with_ours = json!([one, listed(CHOSEN, "Olá", 9)]);
+    let expected = format!("true_{CHOSEN}");
+    assert_eq!(reference(&told(&message, late, &with_ours)), Some(expected.as_str()));
+    let others = json!([
+        listed("3EB0AC", "Oi", 1),
+        listed("3EB0AD", "Olá", -31),
+        listed("3EB0AE", "Olá", 601)
+    ]);
+    assert_eq!(told(&message, late, &others), Told::NeverArrived);
+    assert_eq!(
+        told(&message, TimeDelta::seconds(119), &others),
+        Told::Unclear,
+        "it may be on its way"
+    );
+    let full: Vec<Value> = (0..100).map(|n| listed(&format!("3EB{n}"), "Oi", 1)).collect();
+    assert_eq!(told(&message, late, &json!(full)), Told::Unclear, "there may be more");
+    assert_eq!(told(&message, late, &json!({ "no": "list" })), Told::Unclear);
+    assert_eq!(told(&self::message(reaction()), late, &json!([])), Told::Unclear);
+    let mut picture = listed("3EB0AF", "", 1);
+    picture["hasMedia"] = json!(true);
+    let file = media(MediaKind::Image, None, None);
+    assert_eq!(reference(&told(&file, late, &json!([picture, one]))), Some("true_3EB0AF"));
+}
+
+#[test]
+fn the_chat_is_asked_without_its_files() {
+    let account = account();
+    let tracking = account.tracking().unwrap();
+    let message = message(text("x"));
+    let request = tracking.ask(&message, now());
+    assert!(request.repeatable);
+    let since = now().timestamp() - 30;
+    let expected = format!(
+        "GET {BASE}/aurora-reception/chats/5511987654321@c.us/messages?limit=100&downloadMedia=false\
+         &sortBy=timestamp&sortOrder=desc&filter.fromMe=true&filter.timestamp.gte={since}"
+    );
+    assert_eq!(shown(&request.http).0, expected);
+    let without_store = answer(400, &json!({ "message": "Enable the store" }));
+    assert_eq!(tracking.told(&message, now(), &without_store), Ok(Told::Unclear));
+    let away = tracking.told(&message, now(), &answer(502, &json!({}))).unwrap_err();
+    assert_eq!(away.class, FailureClass::Transient, "a question may be asked again");
+}
+
+#[test]
+fn receipts_mark_what_was_read_or_show_typing() {
+    let account = account();
+    let receipts = account.receipts().unwrap();
+    let from = message(text("x")).from;
+    let person = Address::Phone("+5511987654321".parse().unwrap());
+    let read = MessageRef("false_3A1F".to_owned());
+    let (line, body) = shown(&receipts.read(&from, &person, &read, false).unwrap().http);
+    assert_eq!(line, format!("POST {BASE}/sendSeen"));
+    assert_eq!(body["messageIds"], json!(["false_5511987654321@c.us_3A1F"]));
+    let (line, _) = shown(&receipts.read(&from, &person, &read, true).unwrap().http);
+    assert_eq!(line, format!("POST {BASE}/startTyping"));
+    let nobody = Address::Handle("x".to_owned());
+    assert!(receipts.read(&from, &nobody, &read, true).is_none());
+    assert!(receipts.done(&answer(201, &json!({}))).is_ok());
+    assert!(receipts.done(&answer(401, &json!({}))).is_err());
+}

@@ -1,0 +1,193 @@
+//! `templates`, `template_syncs`: what the providers have approved, and when they were last asked.
+
+use providers::ListedTemplate;
+use serde_json::Value;
+use sqlx::types::Json;
+
+use crate::clock::Timestamp;
+use crate::model::{AccountId, OrganizationId, Template};
+use crate::store::bulk::{Column, Rows};
+use crate::store::session::on;
+use crate::store::types::{clean, clean_json};
+use crate::store::{Session, StoreError};
+
+/// Which templates to list.
+#[derive(Debug, Clone, Default)]
+pub struct TemplateFilter {
+    /// Of this account.
+    pub account_id: Option<AccountId>,
+    /// Of this name.
+    pub name: Option<String>,
+}
+
+#[derive(Debug, sqlx::FromRow)]
+struct Row {
+    account_id: AccountId,
+    id: String,
+    name: String,
+    language: String,
+    status: String,
+    category: Option<String>,
+    components: Json<Value>,
+    synced_at: Timestamp,
+}
+
+impl From<Row> for Template {
+    fn from(row: Row) -> Self {
+        let Json(components) = row.components;
+        let listed = ListedTemplate {
+            id: row.id,
+            name: row.name,
+            language: row.language,
+            status: row.status,
+            category: row.category,
+            components,
+        };
+        Template { account_id: row.account_id, listed, synced_at: row.synced_at }
+    }
+}
+
+/// A template as both engines can keep it.
+pub fn cleaned(template: ListedTemplate) -> ListedTemplate {
+    let text = |text: String| clean(&text).into_owned();
+    ListedTemplate {
+        id: text(template.id),
+        name: text(template.name),
+        language: text(template.language),
+        status: text(template.status),
+        category: template.category.map(text),
+        components: clean_json(template.components),
+    }
+}
+
+/// Templates by name, language and account, at most `limit`.
+pub async fn list(
+    session: &mut Session,
+    organization: OrganizationId,
+    filter: &TemplateFilter,
+    limit: i64,
+) -> Result<Vec<Template>, StoreError> {
+    let sql = "select account_id, id, name, language, status, category, components, synced_at from templates
+               where organization_id = $1 and ($2 is null or account_id = $2) and ($3 is null or name = $3)
+               order by name, language, account_id, id limit $4";
+    let rows: Vec<Row> = on!(session, |c| {
+        let query = sqlx::query_as(sql).bind(organization).bind(filter.account_id);
+        query.bind(&filter.name).bind(limit).fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(Template::from).collect())
+}
+
+/// Puts these templates in the place of all that were known of an account. Ids must differ, and texts be cleaned.
+pub async fn replace(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    templates: &[ListedTemplate],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    delete(session, organization, account).await?;
+    let count = templates.len();
+    let text = |of: fn(&ListedTemplate) -> &str| Column::Text(templates.iter().map(of).collect());
+    let categories = templates.iter().map(|template| template.category.as_deref()).collect();
+    let components = templates.iter().map(|template| Some(Json(&template.components))).collect();
+    Rows::new()
+        .column("organization_id", Column::Uuid(vec![organization.0; count]))
+        .column("account_id", Column::Uuid(vec![account.0; count]))
+        .column("id", text(|template| &template.id))
+        .column("name", text(|template| &template.name))
+        .column("language", text(|template| &template.language))
+        .column("status", text(|template| &template.status))
+        .column("category", Column::MaybeText(categories))
+        .column("components", Column::Json(components))
+        .column("synced_at", Column::Time(vec![now; count]))
+        .insert(session, "templates", "")
+        .await
+}
+
+/// Says that an account's templates are still what they were.
+pub async fn confirm(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "update templates set synced_at = $3 where organization_id = $1 and account_id = $2";
+    on!(session, |c| {
+        sqlx::query(sql).bind(organization).bind(account).bind(now).execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
+
+/// Forgets the templates of an account.
+pub async fn delete(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let sql = "delete from templates where organization_id = $1 and account_id = $2";
+    on!(session, |c| sqlx::query(sql).bind(organization).bind(account).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Forgets when an account's templates are to be listed.
+pub async fn delete_sync(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let sql = "delete from template_syncs where organization_id = $1 and account_id = $2";
+    on!(session, |c| sqlx::query(sql).bind(organization).bind(account).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Takes it upon us to list an account's templates, if that is due; it is due again at `next`. `false` if it is not due.
+pub async fn take_sync(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    next: Timestamp,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let sql = "insert into template_syncs (organization_id, account_id, due_at) values ($1, $2, $3)
+               on conflict (organization_id, account_id) do update set due_at = excluded.due_at
+               where template_syncs.due_at <= $4";
+    let taken = on!(session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(account).bind(next).bind(now);
+        query.execute(c).await.map(|done| done.rows_affected())
+    })?;
+    Ok(taken > 0)
+}
+
+/// Writes how listing went; it is due again at `next`. Returns why the try before had failed, if it had.
+pub async fn put_sync(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    failure: Option<&str>,
+    next: Timestamp,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let before =
+        "select failure from template_syncs where organization_id = $1 and account_id = $2";
+    let sql = "insert into template_syncs (organization_id, account_id, due_at, synced_at, failure)
+               values ($1, $2, $3, $4, $5)
+               on conflict (organization_id, account_id) do update set due_at = excluded.due_at,
+               failure = excluded.failure, synced_at = coalesce(excluded.synced_at, template_syncs.synced_at)";
+    let synced_at = failure.is_none().then_some(now);
+    let failure = failure.map(clean);
+    let before: Option<Option<String>> = on!(session, |c| {
+        let query = sqlx::query_scalar(before).bind(organization).bind(account);
+        let before = query.fetch_optional(&mut *c).await?;
+        let query = sqlx::query(sql).bind(organization).bind(account).bind(next).bind(synced_at);
+        query.bind(failure.as_deref()).execute(c).await?;
+        before
+    });
+    Ok(before.flatten())
+}
+
+/// The accounts of all organizations whose templates need not be listed now.
+pub async fn fresh(session: &mut Session, now: Timestamp) -> Result<Vec<AccountId>, StoreError> {
+    let sql = "select account_id from template_syncs where due_at > $1
+               /* every organization: what is listed by the clock */";
+    Ok(on!(session, |c| sqlx::query_scalar(sql).bind(now).fetch_all(c).await)?)
+}

@@ -1,0 +1,6 @@
+//! What accounts can do besides carrying messages.
+
+pub(super) mod probe;
+pub(super) mod receipts;
+pub(super) mod sessions;
+pub(super) mod templates;
