@@ -6,66 +6,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::client::Client;
 use crate::support::meta::{self, AURORA};
 use crate::support::program::{Program, must, run};
 use crate::support::restarted::Restarted;
 use crate::support::{Database, Kind, recorded_account};
 
-/// A CRM's client of a running program.
-#[derive(Clone)]
-struct Client {
-    base: String,
-    organization: String,
-    key: String,
-    http: reqwest::Client,
-}
-
-impl Client {
-    async fn call(&self, method: reqwest::Method, path: &str, body: Option<Value>) -> Value {
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.key)
-            .header("x-org-id", &self.organization);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.unwrap();
-        let status = response.status();
-        let text = response.text().await.unwrap();
-        assert!(status.is_success(), "{path}: {status}: {text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    async fn get(&self, path: &str) -> Value {
-        self.call(reqwest::Method::GET, path, None).await
-    }
-
-    /// Everything on the timeline, by content.
-    async fn contents(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let page = self.get(&format!("/api/v1/crm/communications?limit=200{cursor}")).await;
-            let items = page["items"].as_array().unwrap();
-            found.extend(items.iter().map(|item| item["content"].as_str().unwrap().to_owned()));
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return found,
-            }
-        }
-    }
-}
-
 /// An organization on the command line, as the README has it, and aurora's Meta account.
 async fn prepare(database: &Database, program: &Program) -> Client {
-    let organization = must(database, &["org", "create", "--name", "Aurora"]);
-    let key = must(
-        database,
-        &["key", "create", "--org", &organization, "--name", "test", "--role", "owner"],
-    );
-    let client =
-        Client { base: program.base.clone(), organization, key, http: reqwest::Client::new() };
+    let client = Client::aurora(database, program);
     let account = recorded_account(&providers::meta::PROVIDER, "aurora");
     let body = json!({
         "provider": "meta", "name": "Meta", "settings": account.settings, "credentials": account.secrets,
@@ -78,6 +27,12 @@ async fn prepare(database: &Database, program: &Program) -> Client {
         client.call(reqwest::Method::POST, "/api/v1/routes", Some(body)).await;
     }
     client
+}
+
+/// Everything on the timeline, by content.
+async fn contents(client: &Client) -> Vec<String> {
+    let content = |item: Value| item["content"].as_str().unwrap().to_owned();
+    client.communications().await.into_iter().map(content).collect()
 }
 
 fn webhook(base: &str, id: &str) -> reqwest::Request {
@@ -133,7 +88,7 @@ async fn everything_answered_survives_a_kill(kind: Kind) {
         answered.extend(sent);
         program = Program::serve_at(&database, port, &[]).await;
     }
-    let mut stored = client.contents().await;
+    let mut stored = contents(&client).await;
     let total = stored.len();
     stored.sort_unstable();
     stored.dedup();
@@ -174,14 +129,14 @@ async fn a_polite_stop_finishes_what_was_accepted() {
     };
     let (answered, ()) = tokio::join!(load(&client, stop.clone(), "polite"), stopping);
     let program = Program::serve_at(&database, program.port(), &[]).await;
-    let stored = client.contents().await;
+    let stored = contents(&client).await;
     assert!(answered.iter().all(|id| stored.contains(id)));
     drop(program);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_may_go_away_and_come_back_under_load() {
-    let restarted = Restarted::create("intake").await;
+    let restarted = Restarted::create().await;
     let program = Program::serve(&restarted.database, &[]).await;
     let client = prepare(&restarted.database, &program).await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -212,7 +167,7 @@ async fn postgres_may_go_away_and_come_back_under_load() {
         client.http.get(format!("{}/health/crm", client.base)).send().await.unwrap().status(),
         200
     );
-    let mut stored = client.contents().await;
+    let mut stored = contents(&client).await;
     let total = stored.len();
     stored.sort_unstable();
     stored.dedup();

@@ -11,7 +11,7 @@ use switchboard::store::sending::claim::{self, Claim};
 
 use crate::support::graph::{Graph, PERSON, refused, text};
 use crate::support::peer::PeerAnswer;
-use crate::support::{TestGateway, on_both_engines};
+use crate::support::{Kind, TestGateway, on_both_engines};
 
 /// Writes to that many different people, whose windows are open.
 async fn campaign(gateway: &TestGateway, graph: &Graph, people: usize) -> Vec<String> {
@@ -95,6 +95,20 @@ on_both_engines! {
         assert_eq!(found["provider_message_ids"], json!(["wamid.REAL"]));
         graph.reports(&gateway, "wamid.REAL", "read", None).await;
         assert_eq!(graph.status(&gateway, &id).await, "read", "its id is known from then on");
+        let queue = gateway.get(&graph.org, "/api/v1/queue").await.expect(200);
+        assert_eq!(queue["items"][0]["unknown"]["count"], 0);
+    }
+
+    statuses_that_race_for_a_message_in_doubt_agree(gateway) {
+        let graph = Graph::connect(&gateway, vec![PeerAnswer::hang_up()]).await;
+        let id = graph.send(&gateway, "one").await;
+        gateway.drain().await;
+        assert_eq!(graph.status(&gateway, &id).await, "unknown");
+        let report = |status: &'static str| graph.reports(&gateway, "wamid.REAL", status, Some(&id));
+        let races = ["read", "sent", "delivered", "delivered", "sent", "read"].map(report);
+        futures_util::future::join_all(races).await;
+        assert_eq!(graph.status(&gateway, &id).await, "read");
+        assert_eq!(gateway.count("message_statuses where status in ('sent', 'delivered', 'read')").await, 3);
         let queue = gateway.get(&graph.org, "/api/v1/queue").await.expect(200);
         assert_eq!(queue["items"][0]["unknown"]["count"], 0);
     }
@@ -293,6 +307,29 @@ on_both_engines! {
         let mut session = gateway.gateway.store.write(graph.org.id).await.unwrap();
         let opened = switchboard::store::sending::journal::open(&mut session, graph.org.id, &opening, &ids, now).await;
         assert!(opened.unwrap().is_empty());
+    }
+
+    what_the_database_did_not_take_down_is_given_back(gateway) {
+        let graph = Graph::connect(&gateway, vec![]).await;
+        let id = graph.send(&gateway, "one").await;
+        let (fail, work) = match gateway.database.kind {
+            Kind::Sqlite => (
+                "create trigger away before insert on send_attempts begin select raise(abort, 'away'); end",
+                "drop trigger away",
+            ),
+            Kind::Postgres => (
+                "alter table send_attempts add constraint away check (attempt < 0)",
+                "alter table send_attempts drop constraint away",
+            ),
+        };
+        gateway.database.execute(fail).await;
+        let lane = Lane { organization_id: graph.org.id, channel: Channel::Whatsapp };
+        assert!(lane::run(&gateway.gateway, lane, &tokio::sync::Notify::new(), &|| false).await.is_err());
+        gateway.database.execute(work).await;
+        assert!(graph.received().is_empty(), "nothing leaves without a journal");
+        gateway.drain().await;
+        assert_eq!(graph.received().len(), 1);
+        assert_eq!(graph.status(&gateway, &id).await, "sent");
     }
 
     two_senders_at_once_send_each_message_once(gateway) {

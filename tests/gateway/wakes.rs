@@ -309,7 +309,7 @@ mod cases {
 /// Every connection of the job queue dies with the server: its worker, and what listens.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_are_taken_again_after_the_database_was_restarted() {
-    let restarted = Restarted::create("wakes").await;
+    let restarted = Restarted::create().await;
     let database = &restarted.database;
     let (web, sender) = (
         instance(database, false, Clock::System).await,

@@ -21,6 +21,9 @@ use crate::store::sending::{claim, journal, lanes, settle};
 /// How many messages of one lane are on their way at once.
 const SIDE_BY_SIDE: usize = 64;
 
+/// How often a lane looks for what became due while it waits for answers.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// The pauses between tries to write down what became of messages, while the database is away.
 const WRITE_AGAIN: [Duration; 4] = [
     Duration::from_millis(100),
@@ -45,6 +48,7 @@ pub async fn run(
     let mut underway: JoinSet<Shipped> = JoinSet::new();
     let mut result = Ok(None);
     let mut held_back = false;
+    let mut broken = false;
     loop {
         let mut shipped = Vec::new();
         if result.is_ok() && underway.len() < SIDE_BY_SIDE && !stopping() {
@@ -64,21 +68,33 @@ pub async fn run(
             }
         }
         if shipped.is_empty() {
-            let one = tokio::select! {
-                one = underway.join_next() => one,
-                () = nudged.notified(), if !underway.is_empty() => continue,
-            };
-            match one {
-                Some(one) => shipped.extend(one.ok()),
-                None if result.is_err() || stopping() => return result,
-                None => continue,
+            if underway.is_empty() {
+                match result.is_err() || stopping() {
+                    true => break,
+                    false => continue,
+                }
+            }
+            tokio::select! {
+                Some(one) = underway.join_next() => {
+                    broken |= one.is_err();
+                    shipped.extend(one.ok());
+                }
+                () = nudged.notified() => continue,
+                // One slow answer must not hold up what becomes due meanwhile.
+                () = tokio::time::sleep(LOOK) => continue,
             }
         }
         while let Some(one) = underway.try_join_next() {
+            broken |= one.is_err();
             shipped.extend(one.ok());
         }
         conclude(gateway, lane, claim, shipped, held_back).await;
     }
+    // What is still held was claimed and has not left, unless a task broke: of its message nobody knows.
+    if result.is_err() && !broken {
+        let_go(gateway, lane, claim, stopping).await;
+    }
+    result
 }
 
 enum Begun {
@@ -203,6 +219,32 @@ async fn conclude(
     if held_back && let Err(error) = step_up(gateway, lane, &settled).await {
         // They step up by themselves, a little later.
         tracing::debug!(%error, "messages that waited for earlier ones go on later");
+    }
+}
+
+/// Gives back what was claimed and never left because the database went away: nobody else may take it while this process
+/// lives.
+async fn let_go(
+    gateway: &Gateway,
+    lane: Lane,
+    claim: ClaimId,
+    stopping: &(dyn Fn() -> bool + Send + Sync),
+) {
+    for count in 0_usize.. {
+        let given_back = async {
+            let mut session = gateway.store.write(lane.organization_id).await?;
+            claim::let_go(&mut session, lane, claim, gateway.clock.now()).await?;
+            session.commit().await
+        };
+        match given_back.await {
+            Ok(()) => break,
+            // Others take it over once this process has ended.
+            Err(_) if stopping() => break,
+            Err(error) => {
+                tracing::debug!(%error, "claimed messages are not yet given back");
+                tokio::time::sleep(WRITE_AGAIN[count.min(WRITE_AGAIN.len() - 1)]).await;
+            }
+        }
     }
 }
 

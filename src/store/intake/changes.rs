@@ -373,6 +373,7 @@ async fn advance(
             message: *message,
             status: furthest.status,
             detail: furthest.detail,
+            at: furthest.at,
         })
         .collect();
     outgoing::tell(writer, &news).await

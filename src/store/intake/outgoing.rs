@@ -83,6 +83,8 @@ pub(super) struct News<'a> {
     pub(super) message: Uuid,
     pub(super) status: DeliveryStatus,
     pub(super) detail: Option<&'a Value>,
+    /// When it happened.
+    pub(super) at: Timestamp,
 }
 
 /// The queue hears of every message of ours that got further, and whoever could not be reached is left alone for a day.
@@ -91,10 +93,10 @@ pub(super) async fn tell(writer: &mut Writer<'_>, news: &[News<'_>]) -> Result<(
         news.iter().partition(|news| news.may_pass());
     send_again(writer, &again).await?;
     let failed = |news: &News<'_>| news.status == DeliveryStatus::Failed;
-    let further: Vec<(OrganizationId, Uuid, bool)> = news
+    let further: Vec<(OrganizationId, Uuid, &'static str)> = news
         .iter()
         .filter(|news| news.status >= DeliveryStatus::Sent)
-        .map(|news| (news.organization, news.message, failed(news)))
+        .map(|news| (news.organization, news.message, told(news.status)))
         .collect();
     tell_queue(writer, &further).await?;
     let unreachable = |news: &&&News<'_>| {
@@ -126,14 +128,16 @@ async fn send_again(writer: &mut Writer<'_>, news: &[&News<'_>]) -> Result<(), S
             sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
                 .bind(organization)
                 .bind(message)
+                .bind(news.at + chrono::TimeDelta::seconds(1))
                 .fetch_optional(c)
                 .await
         })?;
+        // A failure of an earlier try, told again: a later one is what counts.
         let Some((channel, throttled, expires_at)) = found else { continue };
         let exponent = u32::try_from(throttled.clamp(0, 6)).unwrap_or(6);
         let at = now + chrono::TimeDelta::seconds(5 * 4_i64.pow(exponent));
         if at >= expires_at {
-            tell_queue(writer, &[(organization, message, true)]).await?;
+            tell_queue(writer, &[(organization, message, "failed")]).await?;
             continue;
         }
         let failure = news.detail.map(|detail| Json(&detail["failure"]));
@@ -164,30 +168,42 @@ const LANE_IS_DUE: &str = "update lanes set due_at = $3 where organization_id = 
 fn session_sql(session: &Session) -> String {
     session.locking(
         "select channel, throttled, expires_at from outbound
-         where organization_id = $1 and message_id = $2 and state in ('sent', 'unknown')",
+         where organization_id = $1 and message_id = $2 and state in ('sent', 'unknown')
+         and not exists (select 1 from send_attempts later where later.organization_id = $1
+                         and later.message_id = $2 and later.started_at > $3)",
     )
 }
 
-/// Those nobody knew of have arrived, those that failed can be sent again by a person.
+/// What the queue makes of a status. Bare `sent` may still belong to an earlier try of what is tried again.
+fn told(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Failed => "failed",
+        DeliveryStatus::Delivered | DeliveryStatus::Read | DeliveryStatus::Played => "arrived",
+        _ => "sent",
+    }
+}
+
+/// Those nobody knew of have arrived, and so have those that are to be tried again although an earlier try arrived; those
+/// that failed can be sent again by a person.
 async fn tell_queue(
     writer: &mut Writer<'_>,
-    news: &[(OrganizationId, Uuid, bool)],
+    news: &[(OrganizationId, Uuid, &'static str)],
 ) -> Result<(), StoreError> {
     Rows::new()
         .column("o", Column::Uuid(news.iter().map(|(o, ..)| o.0).collect()))
         .column("i", Column::Uuid(news.iter().map(|(_, id, _)| *id).collect()))
         .column(
             "st",
-            Column::Text(
-                news.iter().map(|(.., failed)| if *failed { "dead" } else { "sent" }).collect(),
-            ),
+            Column::Text(news.iter().map(|(.., told)| *told).collect()),
         )
         .column("now", Column::Time(vec![writer.now; news.len()]))
         .execute(
             &mut writer.session,
-            "update outbound set state = k.st, updated_at = k.now, worker_id = null, claim_id = null from k
+            "update outbound set state = case k.st when 'failed' then 'dead' else 'sent' end, updated_at = k.now,
+                 worker_id = null, claim_id = null from k
              where outbound.organization_id = k.o and outbound.message_id = k.i
-             and (outbound.state = 'unknown' or (outbound.state = 'sent' and k.st = 'dead'))",
+             and (outbound.state = 'unknown' or (outbound.state = 'sent' and k.st = 'failed')
+                  or (outbound.state = 'due' and outbound.attempts > 0 and k.st = 'arrived'))",
         )
         .await
 }

@@ -3,6 +3,7 @@
 use providers::{MessageRef, OutboundContent, Template};
 use sqlx::types::Json;
 
+use super::lanes;
 use crate::clock::Timestamp;
 use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId};
 use crate::store::bulk::{Column, Rows};
@@ -189,6 +190,43 @@ pub async fn give_back(
              and outbound.state = 'claimed' and outbound.claim_id = k.cl",
         )
         .await
+}
+
+/// Gives back everything that is still held under a claim, of which nothing has left, and closes the attempts that were
+/// opened for it.
+pub async fn let_go(
+    session: &mut Session,
+    lane: Lane,
+    claim: ClaimId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // A claim of which nobody heard whether it was written may be at it still: it holds the lane.
+    if lanes::lock(session, lane).await?.is_none() {
+        return Ok(());
+    }
+    let sql = "update outbound set state = 'due', worker_id = null, claim_id = null
+               where organization_id = $1 and channel = $2 and state = 'claimed' and claim_id = $3
+               returning message_id";
+    let ids: Vec<MessageId> = on!(session, |c| {
+        let query = sqlx::query_scalar(sql).bind(lane.organization_id).bind(lane.channel.word());
+        query.bind(claim.claim).fetch_all(c).await
+    })?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Rows::new()
+        .column("o", Column::Uuid(vec![lane.organization_id.0; ids.len()]))
+        .column("i", Column::Uuid(ids.iter().map(|id| id.0).collect()))
+        .column("at", Column::Time(vec![now; ids.len()]))
+        .execute(
+            session,
+            "update send_attempts set finished_at = k.at, outcome = 'transient',
+             detail = 'the database went away before the request left' from k
+             where send_attempts.organization_id = k.o and send_attempts.message_id = k.i
+             and send_attempts.finished_at is null",
+        )
+        .await?;
+    lanes::wake(session, lane, now).await
 }
 
 /// When the next message of a lane is due.

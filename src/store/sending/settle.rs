@@ -51,9 +51,9 @@ pub async fn settle(
             Outcome::Again { .. } | Outcome::Dead(_) | Outcome::Unknown(_) => {}
         }
     }
-    let unknown: Vec<MessageId> =
-        settled.iter().filter(|s| matches!(s.outcome, Outcome::Unknown(_))).map(|s| s.id).collect();
-    known_after_all(&mut session, organization, &unknown).await?;
+    let told: Vec<MessageId> =
+        settled.iter().filter(|s| !matches!(s.outcome, Outcome::Dead(_))).map(|s| s.id).collect();
+    known_after_all(&mut session, organization, &told).await?;
     let keys = name(&mut session, &mut outbox, organization, &sent, now).await?;
     let (mut session, outbox) =
         Joining { session, outbox, ids, now }.join(organization, &keys).await?;
@@ -161,7 +161,8 @@ async fn move_on(
     Ok(held.into_iter().map(|(id,)| id).collect())
 }
 
-/// A status may have come before anybody noticed that the answer was lost: then it is known that the message arrived.
+/// A status that carries our id may have come before the answer was there or given up: then it is known whether the message
+/// arrived, and one that arrived is not tried again.
 pub(super) async fn known_after_all(
     session: &mut Session,
     organization: OrganizationId,
@@ -172,10 +173,11 @@ pub(super) async fn known_after_all(
         .column("i", Column::Uuid(messages.iter().map(|id| id.0).collect()))
         .execute(
             session,
-            "update outbound set state = 'sent' from k
-             where outbound.organization_id = k.o and outbound.message_id = k.i and outbound.state = 'unknown'
-             and exists (select 1 from messages m where m.organization_id = k.o and m.id = k.i
-                         and m.status in ('sent', 'delivered', 'read', 'played'))",
+            "update outbound set state = case when m.status = 'failed' then 'dead' else 'sent' end
+             from k join messages m on m.organization_id = k.o and m.id = k.i
+             where outbound.organization_id = k.o and outbound.message_id = k.i
+             and ((m.status = 'failed' and outbound.state in ('unknown', 'sent'))
+                  or (m.status in ('sent', 'delivered', 'read', 'played') and outbound.state in ('unknown', 'due')))",
         )
         .await
 }

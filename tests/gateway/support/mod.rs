@@ -1,11 +1,13 @@
 //! A gateway for one test: a database of its own, a clock that stands still, and HTTP without a socket.
 
+pub mod client;
 mod database;
 pub mod graph;
 pub mod meta;
 pub mod peer;
 pub mod program;
 pub mod restarted;
+pub mod site;
 
 use std::sync::Arc;
 

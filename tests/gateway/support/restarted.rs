@@ -1,4 +1,4 @@
-//! The second cluster of `tests/run`, which may be stopped and started: by one test at a time.
+//! The second cluster of `tests/run`, which may be stopped and started, by one test at a time.
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{Mutex, MutexGuard};
@@ -7,33 +7,31 @@ use super::{Database, Kind};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// The cluster, and a database in it.
+/// A database in it.
 pub struct Restarted {
-    control: String,
     pub database: Database,
-    _alone: MutexGuard<'static, ()>,
+    control: String,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Restarted {
-    pub async fn create(name: &str) -> Self {
-        let alone = ONE_AT_A_TIME.lock().await;
+    pub async fn create() -> Self {
+        let turn = ONE_AT_A_TIME.lock().await;
         let missing = "TEST_POSTGRES_CTL and …_RESTARTED are not set: run ./tests/run";
         let control = std::env::var("TEST_POSTGRES_CTL").expect(missing);
         let cluster = std::env::var("TEST_POSTGRES_RESTARTED").expect(missing);
         let mut database = Database::create(Kind::Sqlite).await;
-        let mut connection = PgConnection::connect(&format!("{cluster}/postgres")).await.unwrap();
-        for sql in [
-            format!("drop database if exists restarted_{name} with (force)"),
-            format!("create database restarted_{name}"),
-        ] {
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-        }
-        connection.close().await.unwrap();
+        let name = database.folder.file_name().unwrap().to_string_lossy().into_owned();
+        let mut admin = PgConnection::connect(&format!("{cluster}/postgres")).await.unwrap();
+        let create = AssertSqlSafe(format!("create database {name}"));
+        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
         database.kind = Kind::Postgres;
-        database.url = format!("{cluster}/restarted_{name}");
-        Self { control, database, _alone: alone }
+        database.url = format!("{cluster}/{name}");
+        Self { database, control, _turn: turn }
     }
 
+    /// `stop` or `start`.
     pub async fn control(&self, what: &'static str) {
         let control = self.control.clone();
         let done = tokio::task::spawn_blocking(move || {
