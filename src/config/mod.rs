@@ -1,19 +1,21 @@
 //! Every setting: its name, default and meaning in one table, its type in one struct, parsed once at the start.
 
 mod given;
+mod sections;
 mod settings;
 mod targets;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Format, Toml};
-use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+pub use sections::{
+    Auth, Data, Database, Intake, Keys, Log, Media, Metrics, Outgoing, Retention, Sending, Server,
+};
 pub use settings::{SETTINGS, Setting};
 pub use targets::Target;
 
@@ -49,109 +51,6 @@ pub struct Config {
     /// Metrics.
     pub metrics: Metrics,
 }
-
-macro_rules! section {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        #[expect(missing_docs, reason = "SETTINGS documents every field")]
-        pub struct $name { $(pub $field: $type),+ }
-    };
-}
-
-section!(
-    /// `[server]`
-    Server {
-        listen: SocketAddr,
-        public_url: String,
-        trusted_proxies: Vec<IpNet>,
-        request_timeout_ms: u64,
-        max_connections: usize,
-        api_body_bytes: usize,
-        webhook_body_bytes: usize,
-        shutdown_ms: u64,
-    }
-);
-section!(
-    /// `[data]`
-    Data { dir: PathBuf }
-);
-section!(
-    /// `[database]`
-    Database {
-        url: SecretString,
-        intake_url: SecretString,
-        api_url: SecretString,
-        connections: u32,
-        statement_timeout_ms: u64,
-        sqlite_synchronous: String,
-    }
-);
-section!(
-    /// `[keys]`
-    Keys { master_key: SecretString, master_key_file: PathBuf }
-);
-section!(
-    /// `[auth]`
-    Auth {
-        jwt_secret: SecretString,
-        jwks_url: String,
-        jwt_issuer: String,
-        jwt_audience: String,
-        jwt_user_claim: String,
-        jwt_organization_claim: String,
-    }
-);
-section!(
-    /// `[intake]`
-    Intake { queue_requests: usize, queue_bytes: usize, batch_requests: usize, writers: usize, share_public_keys: bool }
-);
-section!(
-    /// `[sending]`
-    Sending {
-        max_age_hours: i64,
-        request_timeout_ms: u64,
-        conversation_wait_ms: u64,
-        worker_timeout_ms: u64,
-        enabled: bool,
-    }
-);
-section!(
-    /// `[outgoing]`
-    Outgoing { allow: Vec<Target> }
-);
-section!(
-    /// `[media]`
-    Media {
-        upload_bytes: u64,
-        fetch_bytes: u64,
-        link_hours: i64,
-        s3_bucket: String,
-        s3_endpoint: String,
-        s3_region: String,
-        s3_access_key: SecretString,
-        s3_secret_key: SecretString,
-    }
-);
-section!(
-    /// `[retention]`
-    Retention {
-        inbox_days: i64,
-        quarantine_days: i64,
-        events_days: i64,
-        waiting_days: i64,
-        media_days: i64,
-    }
-);
-section!(
-    /// `[log]`
-    Log { level: String, format: String }
-);
-section!(
-    /// `[metrics]`
-    Metrics { token: SecretString }
-);
 
 /// Why the settings cannot be used: which one, and what is wrong with it.
 #[derive(Debug, thiserror::Error)]

@@ -37,22 +37,7 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(messages::get))
         .routes(routes!(calls::list))
         .routes(routes!(calls::get))
-        // Sending
-        .routes(routes!(sending::messages::cancel))
-        .routes(routes!(sending::messages::retry))
-        .routes(routes!(sending::messages::edit))
-        .routes(routes!(sending::messages::resolve))
-        .routes(routes!(sending::messages::discard))
-        .routes(routes!(sending::queue::overview))
-        .routes(routes!(sending::queue::resume))
-        .routes(routes!(sending::queue::dead_letters, sending::queue::decide_all))
-        .routes(routes!(
-            sending::suppressions::list,
-            sending::suppressions::create,
-            sending::suppressions::delete
-        ))
-        .routes(routes!(lines::receipts::mark_read))
-        .routes(routes!(lines::templates::list))
+        .merge(outgoing())
         // Files
         .routes(routes!(media::upload))
         .routes(routes!(media::get))
@@ -98,4 +83,24 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(health::alive))
         .routes(routes!(health::crm))
         .routes(routes!(health::prometheus))
+}
+
+/// Sending, and what belongs to it.
+fn outgoing() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(sending::messages::cancel))
+        .routes(routes!(sending::messages::retry))
+        .routes(routes!(sending::messages::edit))
+        .routes(routes!(sending::messages::resolve))
+        .routes(routes!(sending::messages::discard))
+        .routes(routes!(sending::queue::overview))
+        .routes(routes!(sending::queue::resume))
+        .routes(routes!(sending::queue::dead_letters, sending::queue::decide_all))
+        .routes(routes!(
+            sending::suppressions::list,
+            sending::suppressions::create,
+            sending::suppressions::delete
+        ))
+        .routes(routes!(lines::receipts::mark_read))
+        .routes(routes!(lines::templates::list))
 }
