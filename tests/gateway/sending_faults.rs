@@ -221,6 +221,26 @@ on_both_engines! {
         assert_eq!(bodies, [json!("first"), json!("first"), json!("second")]);
     }
 
+    a_clock_that_is_set_back_or_ahead_stops_nothing(gateway) {
+        let graph = Graph::connect(&gateway, vec![]).await;
+        let before = campaign(&gateway, &graph, 81).await;
+        gateway.drain().await;
+        assert_eq!(graph.received().len(), 80, "a second's worth at once");
+        gateway.advance(TimeDelta::minutes(-50));
+        for _ in 0..3 {
+            graph.later(&gateway, TimeDelta::seconds(1)).await;
+        }
+        let after = campaign_of_one(&gateway, &graph).await;
+        graph.later(&gateway, TimeDelta::seconds(1)).await;
+        assert_eq!(graph.status(&gateway, &after).await, "sent", "the bucket is filled by the new time");
+        graph.later(&gateway, TimeDelta::hours(9)).await;
+        assert_eq!(recover::take_over(&gateway.gateway).await.unwrap(), 0);
+        assert_eq!(graph.received().len(), 82);
+        for id in before {
+            assert_eq!(graph.status(&gateway, &id).await, "sent");
+        }
+    }
+
     who_cannot_be_reached_is_left_alone_for_a_day(gateway) {
         let graph = Graph::connect(&gateway, vec![refused(400, 131_026)]).await;
         let id = graph.send(&gateway, "one").await;

@@ -164,12 +164,8 @@ fn refill(row: &mut LaneRow, pace: &Pace, now: Timestamp) {
     }
     let gained = seconds(now - row.refilled_at) * pace.per_second * row.factor;
     row.tokens = (row.tokens + gained).min((pace.burst * row.factor).max(1.0));
-    // A bucket that was filled ahead, for an account that is tried again, stays as it is until then.
-    row.refilled_at = row.refilled_at.max(now);
-    if now - row.refilled_at < -TimeDelta::hours(2) {
-        // The clock was set back.
-        row.refilled_at = now;
-    }
+    // A lane that rests is not taken from before its rest is over, so a time ahead of now means that the clock was set back.
+    row.refilled_at = now;
 }
 
 /// People pause before they write again.
