@@ -20,7 +20,7 @@ use crate::prepare::{self, Bench, Org, Running};
 use crate::process;
 
 /// How many messages the throughput is measured with.
-const MESSAGES: usize = 20_000;
+const MESSAGES: usize = 10_000;
 /// How many messages are sent one by one on an idle system.
 const SINGLE: usize = 300;
 /// How many messages wait while the memory is measured.
@@ -119,6 +119,8 @@ async fn organizations_at(emulators: &Emulators, name: &str, url: &str, pace: &s
     let gateway = Gateway::start(config, Clock::System).await.unwrap();
     let (mut made, mut keys) = (Vec::new(), Vec::new());
     for recorded in sandbox::accounts(providers::provider("meta").unwrap()) {
+        // Only the first has this pace.
+        let pace = if made.is_empty() { pace } else { "1000" };
         let id = organization(&gateway, emulators, recorded, pace).await;
         let actor = Actor::operator(id);
         let key = access::create_key(&gateway, &actor, "bench", Scope::ALL.to_vec(), None).await;

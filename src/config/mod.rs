@@ -143,6 +143,7 @@ impl Config {
             ("retention.quarantine_days", retention.quarantine_days),
             ("retention.events_days", retention.events_days),
             ("retention.waiting_days", retention.waiting_days),
+            ("retention.queue_days", retention.queue_days),
         ];
         for (name, value) in days {
             if !(1..=36_500).contains(&value) {

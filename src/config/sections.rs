@@ -99,6 +99,7 @@ section!(
         inbox_days: i64,
         quarantine_days: i64,
         events_days: i64,
+        queue_days: i64,
         waiting_days: i64,
         media_days: i64,
     }

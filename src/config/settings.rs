@@ -233,6 +233,11 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("retention.events_days", "30", "How long events are kept for readers, in days."),
     setting("retention.waiting_days", "7", "How long a status waits for its message, in days."),
+    setting(
+        "retention.queue_days",
+        "30",
+        "How long the journal of what was sent, and the answers to requests with an Idempotency-Key, are kept, in days.",
+    ),
     setting("retention.media_days", "0", "How long files are kept, in days; 0: for ever."),
     setting(
         "log.level",

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use crate::gateway::Gateway;
 use crate::model::OrganizationId;
-use crate::store::sending::backlog;
+use crate::store::sending::{backlog, recovery};
 use crate::store::{StoreError, inbox, organizations, sweep};
 
 /// How much one sweep deleted.
@@ -20,6 +20,8 @@ pub struct Swept {
     pub waiting: u64,
     /// Files.
     pub files: u64,
+    /// Queue rows, journal entries and kept answers of what was sent.
+    pub sent: u64,
 }
 
 /// Deletes what is older than the settings allow, in every organization. Each transaction is small, so that nothing else
@@ -43,11 +45,14 @@ pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
                 sweep::delete_quarantine(&mut session, organization, open_from).await?;
             let events =
                 sweep::delete_events(&mut session, organization, days(keep.events_days)).await?;
+            let sent =
+                recovery::delete_served(&mut session, organization, days(keep.queue_days)).await?;
             session.commit().await?;
+            swept.sent += sent;
             swept.webhooks += webhooks;
             swept.quarantined += quarantined;
             swept.events += events;
-            if webhooks + quarantined + events == 0 {
+            if webhooks + quarantined + events + sent == 0 {
                 break;
             }
         }

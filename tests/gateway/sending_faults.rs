@@ -231,6 +231,7 @@ on_both_engines! {
             graph.later(&gateway, TimeDelta::seconds(1)).await;
         }
         let after = campaign_of_one(&gateway, &graph).await;
+        gateway.drain().await;
         graph.later(&gateway, TimeDelta::seconds(1)).await;
         assert_eq!(graph.status(&gateway, &after).await, "sent", "the bucket is filled by the new time");
         graph.later(&gateway, TimeDelta::hours(9)).await;

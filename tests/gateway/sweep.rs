@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use switchboard::flow::sweep;
 
+use crate::support::graph::{Graph, PERSON, refused, text};
 use crate::support::meta::{self, AURORA, NOBODYS};
 use crate::support::on_both_engines;
 
@@ -45,5 +46,26 @@ on_both_engines! {
         sweep::run(&gateway.gateway).await.unwrap();
         assert_eq!(gateway.count("webhook_inbox").await, 0);
         assert_eq!(gateway.count("webhook_quarantine").await, 0);
+    }
+
+    what_was_sent_leaves_the_queue_and_what_waits_stays(gateway) {
+        let graph = Graph::connect(&gateway, vec![refused(400, 131_009)]).await;
+        let dead = graph.send(&gateway, "given up").await;
+        gateway.drain().await;
+        let sent = graph.send(&gateway, "sent").await;
+        gateway.drain().await;
+        gateway.advance(TimeDelta::days(29));
+        assert_eq!(sweep::run(&gateway.gateway).await.unwrap().sent, 0);
+        gateway.advance(TimeDelta::days(2));
+        let mut late = text(PERSON, "later");
+        late["content"] = json!({ "kind": "template", "name": "hello", "language": "pt_BR" });
+        late["send_at"] = json!(gateway.clock.now() + TimeDelta::days(60));
+        gateway.post(&graph.org, "/api/v1/messages", late).await.expect(202);
+        assert_eq!(sweep::run(&gateway.gateway).await.unwrap().sent, 3, "the row, its journal, and the pair's bucket");
+        assert_eq!(gateway.count("outbound").await, 2);
+        assert_eq!(graph.status(&gateway, &sent).await, "sent", "messages are kept for ever");
+        let letters = gateway.get(&graph.org, "/api/v1/dead-letters").await.expect(200);
+        assert_eq!(letters["items"][0]["id"], dead.as_str());
+        assert_eq!(letters["items"][0]["journal"].as_array().unwrap().len(), 1);
     }
 }

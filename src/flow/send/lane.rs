@@ -21,6 +21,9 @@ use crate::store::sending::{claim, journal, lanes, settle};
 /// How many messages of one lane are on their way at once.
 const SIDE_BY_SIDE: usize = 64;
 
+/// A lane that sends at full speed takes more once so many have come back: each look costs transactions.
+const BATCH: usize = 16;
+
 /// How often a lane looks for what became due while it waits for answers.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -51,7 +54,7 @@ pub async fn run(
     let mut broken = false;
     loop {
         let mut shipped = Vec::new();
-        if result.is_ok() && underway.len() < SIDE_BY_SIDE && !stopping() {
+        if result.is_ok() && underway.len() <= SIDE_BY_SIDE - BATCH && !stopping() {
             let most = SIDE_BY_SIDE - underway.len();
             match begin(gateway, Taker { lane, claim, most }, &mut underway).await {
                 Ok(Begun::Started(settled, held)) => {

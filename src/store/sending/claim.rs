@@ -10,9 +10,11 @@ use crate::store::bulk::{Column, Rows};
 use crate::store::session::{dialect, on};
 use crate::store::{Session, StoreError};
 
-/// How many due messages are looked at for one claim. Those among them that must wait for an earlier message of their
-/// conversation step back, so that they are not looked at again at once.
-const LOOKED_AT: i64 = 400;
+/// How many due messages are looked at for a claim of `limit`: those among them that must wait for an earlier message of
+/// their conversation step back, so that they are not looked at again at once.
+fn looked_at(limit: i64) -> i64 {
+    limit.saturating_mul(2).saturating_add(32)
+}
 
 /// What limits a claim.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +76,7 @@ pub async fn claim(
     let taken = sqlx::AssertSqlSafe(taken);
     let ids: Vec<MessageId> = on!(session, |c| {
         let query = sqlx::query_scalar(taken).bind(lane.organization_id).bind(lane.channel.word());
-        let query = query.bind(claim.now).bind(claim.held_back_since).bind(LOOKED_AT);
+        let query = query.bind(claim.now).bind(claim.held_back_since).bind(looked_at(claim.limit));
         let query = query.bind(claim.limit).bind(claim.id.worker).bind(claim.id.claim);
         query.fetch_all(c).await
     })?;
@@ -137,7 +139,7 @@ async fn step_back(session: &mut Session, lane: Lane, claim: &Claim) -> Result<b
     let sql = sqlx::AssertSqlSafe(sql);
     let moved = on!(session, |c| {
         let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());
-        let query = query.bind(claim.now).bind(claim.held_back_since).bind(LOOKED_AT);
+        let query = query.bind(claim.now).bind(claim.held_back_since).bind(looked_at(claim.limit));
         query.bind(claim.step_back_to).execute(c).await.map(|done| done.rows_affected())
     })?;
     Ok(moved > 0)

@@ -9,6 +9,9 @@ use crate::store::bulk::{Column, Rows};
 use crate::store::session::{dialect, on};
 use crate::store::{Session, StoreError, types};
 
+/// How far ahead of ours another process's clock may be. What lies further ahead was written before the clock was set back.
+const SKEW: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+
 /// A lane as it stands. Whoever changes it has locked it.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
 pub struct LaneRow {
@@ -116,10 +119,10 @@ pub async fn asleep(
 ) -> Result<Vec<Asleep>, StoreError> {
     let sql = "select organization_id, channel, awake_at is not null from lanes
                where due_at <= $1 and (paused_until is null or paused_until <= $1)
-               and (awake_at is null or awake_at <= $2)
+               and (awake_at is null or awake_at <= $2 or awake_at > $4)
                order by due_at limit $3 /* every organization: whoever sends */";
     let found: Vec<(OrganizationId, String, bool)> = on!(session, |c| {
-        sqlx::query_as(sql).bind(now).bind(stale).bind(limit).fetch_all(c).await
+        sqlx::query_as(sql).bind(now).bind(stale).bind(limit).bind(now + SKEW).fetch_all(c).await
     })?;
     let asleep = |(organization_id, channel, abandoned): (OrganizationId, String, bool)| {
         let lane = Lane { organization_id, channel: types::channel(&channel)? };
@@ -140,16 +143,16 @@ pub async fn rouse(
         sqlite: "update lanes set awake_at = $1 where (organization_id, channel) in (
                      select organization_id, channel from lanes
                      where due_at <= $1 and (paused_until is null or paused_until <= $1)
-                     and (awake_at is null or awake_at <= $2) order by due_at limit $3)
+                     and (awake_at is null or awake_at <= $2 or awake_at > $4) order by due_at limit $3)
                  returning organization_id, channel /* every organization: whoever is called */",
         postgres: "update lanes set awake_at = $1 where (organization_id, channel) in (
                      select organization_id, channel from lanes
                      where due_at <= $1 and (paused_until is null or paused_until <= $1)
-                     and (awake_at is null or awake_at <= $2) order by due_at limit $3 for update skip locked)
+                     and (awake_at is null or awake_at <= $2 or awake_at > $4) order by due_at limit $3 for update skip locked)
                  returning organization_id, channel /* every organization: whoever is called */",
     );
     let found: Vec<(OrganizationId, String)> = on!(session, |c| {
-        sqlx::query_as(sql).bind(now).bind(stale).bind(limit).fetch_all(c).await
+        sqlx::query_as(sql).bind(now).bind(stale).bind(limit).bind(now + SKEW).fetch_all(c).await
     })?;
     let lane = |(organization_id, channel): (OrganizationId, String)| {
         Ok(Lane { organization_id, channel: types::channel(&channel)? })

@@ -142,21 +142,33 @@ pub async fn mend_lanes(session: &mut Session, now: Timestamp) -> Result<u64, St
     })?)
 }
 
-/// Deletes what has served: messages that were sent or canceled, with their journal, and answers, all from before `before`.
-pub async fn delete_served(session: &mut Session, before: Timestamp) -> Result<u64, StoreError> {
-    let statements = [
-        "delete from send_attempts where exists (select 1 from outbound o
-             where o.organization_id = send_attempts.organization_id and o.message_id = send_attempts.message_id
-             and o.state in ('sent', 'canceled') and o.updated_at < $1)",
-        "delete from outbound where state in ('sent', 'canceled') and updated_at < $1 /* every organization: a sweep */",
-        "delete from lane_pairs where refilled_at < $1 /* every organization: a sweep */",
-        "delete from idempotency_keys where created_at < $1 /* every organization: a sweep */",
-    ];
-    let mut deleted = 0;
-    for sql in statements {
-        deleted += on!(session, |c| {
-            sqlx::query(sql).bind(before).execute(c).await.map(|done| done.rows_affected())
-        })?;
-    }
-    Ok(deleted)
+/// Deletes an organization's queue rows of messages from before `before` that were sent or canceled, their journal, and the
+/// answers to its requests. Returns how many; call again while it returns many.
+pub async fn delete_served(
+    session: &mut Session,
+    organization: OrganizationId,
+    before: Timestamp,
+) -> Result<u64, StoreError> {
+    let messages = "delete from outbound where organization_id = $1 and message_id in (
+                        select message_id from outbound where organization_id = $1 and message_id < $2
+                        and state in ('sent', 'canceled') order by message_id limit $3)";
+    let journal = "delete from send_attempts where organization_id = $1 and message_id in (
+                       select a.message_id from send_attempts a where a.organization_id = $1 and a.message_id < $2
+                       and not exists (select 1 from outbound o where o.organization_id = $1
+                                       and o.message_id = a.message_id) order by a.message_id limit $3)";
+    let answers = "delete from idempotency_keys where organization_id = $1 and created_at < $2";
+    let pairs = "delete from lane_pairs where organization_id = $1 and refilled_at < $2";
+    let old = crate::ids::first_at(before);
+    Ok(on!(session, |c| {
+        let mut deleted = 0;
+        for sql in [messages, journal] {
+            let query = sqlx::query(sql).bind(organization).bind(old).bind(CHUNK);
+            deleted += query.execute(&mut *c).await?.rows_affected();
+        }
+        for sql in [answers, pairs] {
+            let query = sqlx::query(sql).bind(organization).bind(before);
+            deleted += query.execute(&mut *c).await?.rows_affected();
+        }
+        deleted
+    }))
 }
