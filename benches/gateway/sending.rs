@@ -182,13 +182,13 @@ pub async fn measure() {
     println!("| what | figure |\n| --- | --- |");
     let emulators = Emulators::start();
     throughput(&emulators, "PostgreSQL", &prepare::database("sending").await).await;
-    let file = prepare::folder("sending-db").join("switchboard.db");
-    throughput(&emulators, "SQLite", &format!("sqlite:{}", file.display())).await;
     latency(&emulators, "PostgreSQL", &prepare::database("sending").await).await;
     let file = prepare::folder("latency-db").join("switchboard.db");
     latency(&emulators, "SQLite", &format!("sqlite:{}", file.display())).await;
-    memory(&emulators, &prepare::database("sending").await).await;
     claiming(&emulators).await;
+    memory(&emulators, &prepare::database("sending").await).await;
+    let file = prepare::folder("sending-db").join("switchboard.db");
+    throughput(&emulators, "SQLite", &format!("sqlite:{}", file.display())).await;
 }
 
 /// From accepted to `sent` in the store, over one number and over two.

@@ -126,7 +126,7 @@ async fn begin(
     };
     let organization = taker.lane.organization_id;
     if !ids.is_empty() {
-        let mut session = gateway.store.write(organization).await?;
+        let mut session = gateway.store.write_by_key(organization).await?;
         let now = gateway.clock.now();
         let held = journal::open(&mut session, organization, &opening, &ids, now).await?;
         session.commit().await?;
@@ -235,7 +235,7 @@ async fn let_go(
 ) {
     for count in 0_usize.. {
         let given_back = async {
-            let mut session = gateway.store.write(lane.organization_id).await?;
+            let mut session = gateway.store.write_by_key(lane.organization_id).await?;
             claim::let_go(&mut session, lane, claim, gateway.clock.now()).await?;
             session.commit().await
         };
@@ -257,7 +257,7 @@ async fn step_up(gateway: &Gateway, lane: Lane, settled: &[Settled]) -> Result<(
     people.sort_unstable();
     people.dedup();
     let now = gateway.clock.now();
-    let mut session = gateway.store.write(lane.organization_id).await?;
+    let mut session = gateway.store.write_by_key(lane.organization_id).await?;
     claim::step_up(&mut session, lane, &people, now, now + take::STEP_BACK).await?;
     lanes::wake(&mut session, lane, now).await?;
     session.commit().await
@@ -271,7 +271,7 @@ async fn write(
     shipped: &[Shipped],
 ) -> Result<(), StoreError> {
     let now = gateway.clock.now();
-    let session = gateway.store.write(lane.organization_id).await?;
+    let session = gateway.store.write_by_key(lane.organization_id).await?;
     settle::settle(session, &gateway.ids, lane, claim, settled, now).await?;
     super::accounts::affect(gateway, lane, shipped, now).await
 }

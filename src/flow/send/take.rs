@@ -63,7 +63,7 @@ pub(super) struct Taker {
 pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, StoreError> {
     let lane = taker.lane;
     let now = gateway.clock.now();
-    let mut session = gateway.store.write(lane.organization_id).await?;
+    let mut session = gateway.store.write_by_key(lane.organization_id).await?;
     let Some(mut row) = lanes::lock(&mut session, lane).await? else {
         return Ok(Taken::Nothing(None));
     };
