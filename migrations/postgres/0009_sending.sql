@@ -161,3 +161,4 @@ grant select, insert, update, delete on suppressions to switchboard_intake;
 grant select, delete on outbound, lane_pairs, send_attempts, idempotency_keys to switchboard_intake;
 grant select, insert, update, delete on senders to switchboard_intake;
 grant delete on message_statuses to switchboard_intake;
+grant insert on lanes to switchboard_intake;

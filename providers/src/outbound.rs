@@ -225,6 +225,19 @@ pub enum PairingCode {
     Code(String),
 }
 
+impl OutboundMessage {
+    /// A message that answers nothing, with no files loaded and nowhere to report to: enough for [`crate::Messages::check`].
+    pub fn new(
+        id: String,
+        channel: Channel,
+        from: Sender,
+        to: Address,
+        content: OutboundContent,
+    ) -> Self {
+        Self { id, channel, from, to, content, files: Vec::new(), reply_to: None, status_url: None }
+    }
+}
+
 impl ProviderRequest {
     /// A request whose repetition is harmless.
     pub fn repeatable(http: http::Request<Bytes>) -> Self {

@@ -77,7 +77,7 @@ pub(super) async fn run(gateway: &Gateway, args: QueueArgs) -> anyhow::Result<()
     match args.command {
         None => overview(gateway, args.org).await?,
         Some(QueueCommand::Resume { org, channel }) => {
-            manage::resume(gateway, org, channel).await?;
+            manage::resume(gateway, &Actor::operator(org), channel).await?;
             say!("resumed");
         }
         Some(QueueCommand::Dead { org }) => dead(gateway, org).await?,

@@ -134,6 +134,9 @@ impl Config {
         if !(1_000..=120_000).contains(&sending.request_timeout_ms) {
             return fail("sending.request_timeout_ms", "must be 1000 to 120000");
         }
+        if sending.conversation_wait_ms > 86_400_000 {
+            return fail("sending.conversation_wait_ms", "must be at most 86400000 (a day)");
+        }
         if !(3_000..=600_000).contains(&sending.worker_timeout_ms) {
             return fail("sending.worker_timeout_ms", "must be 3000 to 600000");
         }

@@ -186,7 +186,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "sending.conversation_wait_ms",
         "600000",
-        "How long a message waits for an earlier one to the same person that is still to be sent, in milliseconds.",
+        "How long a message waits for an earlier one to the same person that is still to be sent, in milliseconds, at most a day.",
     ),
     setting(
         "sending.worker_timeout_ms",

@@ -177,22 +177,6 @@ impl Store {
         }))
     }
 
-    /// A transaction that writes a few rows of one organization by their keys, over and over, as sending does: on PostgreSQL
-    /// always by index, whatever the statistics of a table say that was empty a moment ago.
-    pub async fn write_by_key(&self, organization: OrganizationId) -> Result<Session, StoreError> {
-        Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
-            Database::Postgres { api, .. } => {
-                let scope = format!(
-                    "begin; set local switchboard.organization_id = '{organization}'; \
-                     set local enable_seqscan = off; set local enable_hashjoin = off; \
-                     set local enable_mergejoin = off; set local jit = off"
-                );
-                Held::PostgresWrite(begin_with(api, &scope).await?)
-            }
-        }))
-    }
-
     /// A session that reads across organizations, with the rights of intake.
     pub async fn read_all(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {

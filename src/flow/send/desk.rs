@@ -224,16 +224,10 @@ impl<'a> Desk<'a> {
             );
             return Err(FlowError::refused("account_cannot_send", detail));
         };
-        let message = OutboundMessage {
-            id: id.to_string(),
-            channel: draft.channel,
-            from: way.from.clone(),
-            to: found.address.clone(),
-            content: content.clone(),
-            files: Vec::new(),
-            reply_to: reply_to.cloned(),
-            status_url: None,
-        };
+        let (from, to) = (way.from.clone(), found.address.clone());
+        let message =
+            OutboundMessage::new(id.to_string(), draft.channel, from, to, content.clone());
+        let message = OutboundMessage { reply_to: reply_to.cloned(), ..message };
         messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))
     }
 

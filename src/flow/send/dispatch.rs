@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use providers::{
     Account, Address, Failure, FailureClass, LoadedFile, MessageRef, Messages, OutboundMessage,
-    ProviderRequest, ProviderResponse, Sender, Sent, Step,
+    ProviderRequest, ProviderResponse, Sent, Step,
 };
 use serde_json::{Value, json};
 
 use super::exchanges;
 use super::retry::{self, LaneEffect, Verdict};
+use super::take::Batch;
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::metrics;
-use crate::model::{Claimed, Outcome, Settled};
+use crate::model::{Claimed, Lane, Outcome, Settled};
 use crate::transport::Lost;
 
 /// How many requests one message may take.
@@ -66,22 +67,18 @@ fn messages(account: &dyn Account) -> Result<&dyn Messages, Failure> {
 /// The message as the provider's translator wants it.
 pub(super) fn compose(
     gateway: &Gateway,
-    account: &DirectoryAccount,
-    from: &Sender,
+    lane: Lane,
+    batch: &Batch,
     claimed: &Claimed,
     to: Address,
-    channel: providers::Channel,
     files: Vec<LoadedFile>,
 ) -> OutboundMessage {
+    let (account, id) = (&batch.account, claimed.id.to_string());
     OutboundMessage {
-        id: claimed.id.to_string(),
-        channel,
-        from: from.clone(),
-        to,
-        content: claimed.content.clone(),
         files,
         reply_to: reply_to(claimed, account.provider.name),
         status_url: gateway.hook_url(account.provider.name, account.id),
+        ..OutboundMessage::new(id, lane.channel, batch.from.clone(), to, claimed.content.clone())
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use providers::{Address, LoadedFile};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -126,7 +125,7 @@ async fn begin(
     };
     let organization = taker.lane.organization_id;
     if !ids.is_empty() {
-        let mut session = gateway.store.write_by_key(organization).await?;
+        let mut session = gateway.store.write(organization).await?;
         let now = gateway.clock.now();
         let held = journal::open(&mut session, organization, &opening, &ids, now).await?;
         session.commit().await?;
@@ -154,7 +153,7 @@ async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>
     for (claimed, address) in &batch.messages {
         let loaded = files::load(gateway, lane.organization_id, &claimed.content).await;
         let made = loaded.and_then(|files| {
-            let message = compose(gateway, lane, batch, claimed, address.clone(), files);
+            let message = dispatch::compose(gateway, lane, batch, claimed, address.clone(), files);
             dispatch::prepare(&batch.account, &message).map(|first| (message, first))
         });
         match made {
@@ -180,17 +179,6 @@ async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>
         }
     }
     (prepared, unsent)
-}
-
-fn compose(
-    gateway: &Gateway,
-    lane: Lane,
-    batch: &Batch,
-    claimed: &Claimed,
-    to: Address,
-    files: Vec<LoadedFile>,
-) -> providers::OutboundMessage {
-    dispatch::compose(gateway, &batch.account, &batch.from, claimed, to, lane.channel, files)
 }
 
 /// Writes down what became of messages, however long that takes: what the provider has taken must not be forgotten.
@@ -235,7 +223,7 @@ async fn let_go(
 ) {
     for count in 0_usize.. {
         let given_back = async {
-            let mut session = gateway.store.write_by_key(lane.organization_id).await?;
+            let mut session = gateway.store.write(lane.organization_id).await?;
             claim::let_go(&mut session, lane, claim, gateway.clock.now()).await?;
             session.commit().await
         };
@@ -257,7 +245,7 @@ async fn step_up(gateway: &Gateway, lane: Lane, settled: &[Settled]) -> Result<(
     people.sort_unstable();
     people.dedup();
     let now = gateway.clock.now();
-    let mut session = gateway.store.write_by_key(lane.organization_id).await?;
+    let mut session = gateway.store.write(lane.organization_id).await?;
     claim::step_up(&mut session, lane, &people, now, now + take::STEP_BACK).await?;
     lanes::wake(&mut session, lane, now).await?;
     session.commit().await
@@ -271,7 +259,7 @@ async fn write(
     shipped: &[Shipped],
 ) -> Result<(), StoreError> {
     let now = gateway.clock.now();
-    let session = gateway.store.write_by_key(lane.organization_id).await?;
+    let session = gateway.store.write(lane.organization_id).await?;
     settle::settle(session, &gateway.ids, lane, claim, settled, now).await?;
     super::accounts::affect(gateway, lane, shipped, now).await
 }

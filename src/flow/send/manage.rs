@@ -165,16 +165,9 @@ async fn check(
     let (Some(route), Some(messages), Some(to)) = (route, messages, to) else {
         return Err(FlowError::refused("no_active_route", "no active route can send it"));
     };
-    let message = OutboundMessage {
-        id: queued.id.to_string(),
-        channel: queued.lane.channel,
-        from: Sender { address: route.address, handle: route.handle },
-        to,
-        content: content.clone(),
-        files: Vec::new(),
-        reply_to: None,
-        status_url: None,
-    };
+    let from = Sender { address: route.address, handle: route.handle };
+    let (id, channel) = (queued.id.to_string(), queued.lane.channel);
+    let message = OutboundMessage::new(id, channel, from, to, content.clone());
     messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))
 }
 
@@ -201,12 +194,8 @@ pub async fn overview(
 }
 
 /// Lets a paused lane go on at once, at its full pace.
-pub async fn resume(
-    gateway: &Gateway,
-    organization: OrganizationId,
-    channel: Channel,
-) -> Result<(), FlowError> {
-    let now = gateway.clock.now();
+pub async fn resume(gateway: &Gateway, actor: &Actor, channel: Channel) -> Result<(), FlowError> {
+    let (organization, now) = (actor.organization_id, gateway.clock.now());
     let lane = Lane { organization_id: organization, channel };
     let mut session = gateway.store.write(organization).await?;
     let Some(row) = lanes::lock(&mut session, lane).await? else {
@@ -214,6 +203,9 @@ pub async fn resume(
     };
     lanes::put(&mut session, lane, &resumed(row, now)).await?;
     hasten(&mut session, lane, now).await?;
+    let subject = channel.word().to_owned();
+    let deed = Deed { action: "queue.resume", subject, detail: json!({}) };
+    audit::note(gateway, &mut session, actor, deed).await?;
     session.commit().await?;
     gateway.due.notify_one();
     Ok(())

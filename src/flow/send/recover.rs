@@ -1,14 +1,11 @@
 //! What dead processes left behind, and messages of which nobody knows whether they were sent.
 
 use chrono::TimeDelta;
-use providers::{Address, Sender, Sent, Told};
+use providers::{OutboundMessage, Sender, Sent, Told};
 
-use super::dispatch;
 use crate::clock::Timestamp;
 use crate::gateway::{DirectoryAccount, Gateway};
-use crate::model::{
-    ClaimId, Claimed, Lane, MessageId, OrganizationId, Outcome, QueueState, Settled,
-};
+use crate::model::{ClaimId, Lane, MessageId, OrganizationId, Outcome, QueueState, Settled};
 use crate::store::events::Outbox;
 use crate::store::sending::outbound::{self, Change};
 use crate::store::sending::recovery::{self, Orphan};
@@ -116,10 +113,8 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
     let snapshot = gateway.directory.snapshot();
     let Some(account) = snapshot.account(attempt.account_id) else { return Ok(()) };
     let (Some(tracking), Some(to)) = (account.account.tracking(), address) else { return Ok(()) };
-    let claimed = claimed(&queued, &to, attempt.attempt);
     let from = Sender { address: attempt.our_address.clone(), handle: None };
-    let message =
-        dispatch::compose(gateway, account, &from, &claimed, to, lane.channel, Vec::new());
+    let message = OutboundMessage::new(id.to_string(), lane.channel, from, to, queued.content);
     let request = tracking.ask(&message, attempt.started_at);
     let timeout = std::time::Duration::from_millis(gateway.config.sending.request_timeout_ms);
     let told = match gateway.transport.exchange(&request, &gateway.clock, timeout).await {
@@ -199,20 +194,4 @@ async fn send_again(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), 
     session.commit().await?;
     gateway.due.notify_one();
     Ok(())
-}
-
-fn claimed(queued: &outbound::Queued, to: &Address, attempts: i64) -> Claimed {
-    Claimed {
-        id: queued.id,
-        identity: queued.identity,
-        address: (to.kind().to_owned(), to.value().to_owned()),
-        content: queued.content.clone(),
-        fallback: queued.fallback.clone(),
-        reply_to: queued.reply_to.clone(),
-        attempts,
-        throttled: 0,
-        due_at: queued.due_at,
-        expires_at: queued.expires_at,
-        created_at: queued.updated_at,
-    }
 }

@@ -63,29 +63,31 @@ pub(super) struct Taker {
 pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, StoreError> {
     let lane = taker.lane;
     let now = gateway.clock.now();
-    let mut session = gateway.store.write_by_key(lane.organization_id).await?;
+    let mut session = gateway.store.write(lane.organization_id).await?;
     let Some(mut row) = lanes::lock(&mut session, lane).await? else {
         return Ok(Taken::Nothing(None));
     };
     if let Some(until) = row.paused_until.filter(|until| *until > now) {
         return Ok(Taken::Nothing(Some(until)));
     }
-    let Some((from, account)) = way(gateway, &mut session, lane).await? else {
+    let way = way(gateway, &mut session, lane).await?;
+    let able =
+        way.as_ref().and_then(|(from, account)| Some((from, account, account.account.messages()?)));
+    let Some((from, account, messages)) = able else {
         row.paused_until = Some(now + NO_WAY);
         row.pause_reason = Some("no active route whose account can send".to_owned());
         lanes::put(&mut session, lane, &row).await?;
         session.commit().await?;
         return Ok(Taken::Nothing(row.paused_until));
     };
-    let Some(messages) = account.account.messages() else {
-        return Ok(Taken::Nothing(Some(now + NO_WAY)));
-    };
     let pace = messages.pace(lane.channel);
     let window = messages.window_hours(lane.channel);
     let probing = row.unwell;
     refill(&mut row, &pace, now);
     let allowed = if row.tokens >= 1.0 { row.tokens } else { 0.0 };
-    let most = whole(allowed).min(taker.most);
+    // People write one message at a time: the pause comes after each.
+    let most =
+        whole(allowed).min(taker.most).min(if pace.human.is_some() { 1 } else { usize::MAX });
     let claim = Claim {
         id: taker.claim,
         now,
@@ -97,7 +99,7 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
         0 => (Vec::new(), false),
         _ => claim::claim(&mut session, lane, &claim).await?,
     };
-    let sorting = Sorting { taker, account: &account, from: &from, window, pace, now };
+    let sorting = Sorting { taker, account, from, window, pace, now };
     let (messages, settled) = sorting.sort(&mut session, &mut row, claimed).await?;
     row.tokens -= f64::from(u32::try_from(messages.len()).unwrap_or(u32::MAX));
     rest(&mut row, pace.human.filter(|_| !messages.is_empty()), gateway, now);
@@ -115,7 +117,7 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
         let until = row.due_at.map(|due| row.paused_until.map_or(due, |paused| due.max(paused)));
         return Ok(Taken::Nothing(until));
     }
-    let factor = row.factor;
+    let (from, account, factor) = (from.clone(), Arc::clone(account), row.factor);
     Ok(Taken::Batch(Batch { from, account, messages, settled, factor, probing, held_back }))
 }
 
@@ -145,7 +147,6 @@ async fn way(
         gateway.refresh_directory().await?;
         account = gateway.directory.snapshot().account(route.account_id).cloned();
     }
-    let account = account.filter(|account| account.account.messages().is_some());
     Ok(account.map(|account| (Sender { address: route.address, handle: route.handle }, account)))
 }
 
@@ -201,12 +202,8 @@ impl Sorting<'_> {
         }
         let lane = self.taker.lane;
         let identities: Vec<IdentityId> = claimed.iter().map(|message| message.identity).collect();
-        let suppressed: HashSet<IdentityId> =
-            recipients::who_is_suppressed(session, lane, &identities, self.now)
-                .await?
-                .into_iter()
-                .map(|(identity, _)| identity)
-                .collect();
+        let suppressed =
+            recipients::who_is_suppressed(session, lane, &identities, self.now).await?;
         let open = self.open_windows(session, &identities).await?;
         let (mut ready, mut settled) = (Vec::new(), Vec::new());
         for message in claimed {
@@ -219,9 +216,7 @@ impl Sorting<'_> {
             }
         }
         let mut later = Vec::new();
-        if self.pace.human.is_some() {
-            self.hold_strangers(session, row, &mut ready, &mut later).await?;
-        }
+        self.hold_strangers(session, row, &mut ready, &mut later).await?;
         self.hold_pairs(session, &mut ready, &mut later).await?;
         claim::give_back(session, lane, self.taker.claim, &later).await?;
         Ok((ready, settled))
@@ -289,10 +284,6 @@ impl Sorting<'_> {
         later: &mut Vec<(MessageId, Timestamp)>,
     ) -> Result<(), StoreError> {
         let Some(human) = self.pace.human else { return Ok(()) };
-        // One at a time: the pause comes after each.
-        for (message, _) in ready.drain(1.min(ready.len())..) {
-            later.push((message.id, self.now));
-        }
         let identities: Vec<IdentityId> =
             ready.iter().map(|(message, _)| message.identity).collect();
         let known = recipients::who_is_known(session, self.taker.lane, &identities).await?;

@@ -16,11 +16,12 @@ use super::messages::{Row, Stored};
 use super::writer::Writer;
 use crate::clock::Timestamp;
 use crate::ids::Ids;
-use crate::model::OrganizationId;
+use crate::model::{Lane, OrganizationId};
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
+use crate::store::sending::{lanes, suppressions};
 use crate::store::session::on;
-use crate::store::{Session, StoreError};
+use crate::store::{Session, StoreError, types};
 
 /// A transaction in which messages of ours got the ids by which their provider calls them.
 pub(in crate::store) struct Joining<'a> {
@@ -59,14 +60,11 @@ pub(super) async fn name(writer: &mut Writer<'_>, found: &[&Pending]) -> Result<
             _ => None,
         })
         .collect();
-    let rows = || {
-        Rows::new()
-            .column("o", Column::Uuid(named.iter().map(|(p, ..)| p.organization_id.0).collect()))
-            .column("i", Column::Uuid(named.iter().map(|(_, id, _)| *id).collect()))
-            .column("r", Column::Uuid(named.iter().map(|(p, ..)| p.reference).collect()))
-            .column("p", Column::Text(named.iter().map(|(.., id)| *id).collect()))
-    };
-    rows()
+    Rows::new()
+        .column("o", Column::Uuid(named.iter().map(|(p, ..)| p.organization_id.0).collect()))
+        .column("i", Column::Uuid(named.iter().map(|(_, id, _)| *id).collect()))
+        .column("r", Column::Uuid(named.iter().map(|(p, ..)| p.reference).collect()))
+        .column("p", Column::Text(named.iter().map(|(.., id)| *id).collect()))
         .execute(
             &mut writer.session,
             "update messages set provider_ref = k.r, provider_message_id = k.p from k
@@ -123,7 +121,7 @@ async fn send_again(writer: &mut Writer<'_>, news: &[&News<'_>]) -> Result<(), S
     let now = writer.now;
     for news in news {
         let (organization, message) = (news.organization, news.message);
-        let sql = session_sql(&writer.session);
+        let sql = last_try(&writer.session);
         let found: Option<(String, i64, Timestamp)> = on!(writer.session, |c| {
             sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
                 .bind(organization)
@@ -141,31 +139,27 @@ async fn send_again(writer: &mut Writer<'_>, news: &[&News<'_>]) -> Result<(), S
             continue;
         }
         let failure = news.detail.map(|detail| Json(&detail["failure"]));
-        let statements = [
-            "update outbound set state = 'due', due_at = $3, throttled = throttled + 1, last_failure = $4
-             where organization_id = $1 and message_id = $2",
-            "update messages set status = 'queued' where organization_id = $1 and id = $2",
-            "delete from message_statuses where organization_id = $1 and message_id = $2 and status = 'failed'",
-        ];
+        let queue = "update outbound set state = 'due', due_at = $3, throttled = throttled + 1, last_failure = $4
+                     where organization_id = $1 and message_id = $2";
+        let status = "update messages set status = 'queued' where organization_id = $1 and id = $2";
+        let history = "delete from message_statuses
+                       where organization_id = $1 and message_id = $2 and status = 'failed'";
         on!(writer.session, |c| {
-            let query = sqlx::query(statements[0]).bind(organization).bind(message);
+            let query = sqlx::query(queue).bind(organization).bind(message);
             query.bind(at).bind(failure).execute(&mut *c).await?;
-            for sql in statements.into_iter().skip(1) {
-                sqlx::query(sql).bind(organization).bind(message).execute(&mut *c).await?;
-            }
-            let query = sqlx::query(LANE_IS_DUE).bind(organization).bind(&channel).bind(at);
-            query.execute(c).await.map(drop)
+            sqlx::query(status).bind(organization).bind(message).execute(&mut *c).await?;
+            sqlx::query(history).bind(organization).bind(message).execute(c).await.map(drop)
         })?;
+        let lane = Lane { organization_id: organization, channel: types::channel(&channel)? };
+        lanes::wake(&mut writer.session, lane, at).await?;
         let data = serde_json::json!({ "status": "queued", "next_attempt_at": at });
         writer.outbox.push(organization, "message.status", message, Some(data));
     }
     Ok(())
 }
 
-const LANE_IS_DUE: &str = "update lanes set due_at = $3 where organization_id = $1 and channel = $2
-    and (due_at is null or due_at > $3)";
-
-fn session_sql(session: &Session) -> String {
+/// Finds and locks a message that the provider has taken, unless a later try has begun since the failure.
+fn last_try(session: &Session) -> String {
     session.locking(
         "select channel, throttled, expires_at from outbound
          where organization_id = $1 and message_id = $2 and state in ('sent', 'unknown')
@@ -245,29 +239,12 @@ pub(super) async fn opt_outs(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Resu
         let (session, channel) = (&mut writer.session, row.message.channel);
         match wish {
             Some("stop") => {
-                let cause = crate::store::sending::suppressions::Cause {
-                    reason: "opted_out",
-                    detail: None,
-                    until: None,
-                };
-                crate::store::sending::suppressions::put(
-                    session,
-                    organization,
-                    channel,
-                    address,
-                    &cause,
-                    writer.now,
-                )
-                .await?;
+                let cause = suppressions::Cause { reason: "opted_out", detail: None, until: None };
+                suppressions::put(session, organization, channel, address, &cause, writer.now)
+                    .await?;
             }
             Some("start") => {
-                crate::store::sending::suppressions::delete(
-                    session,
-                    organization,
-                    channel,
-                    address,
-                )
-                .await?;
+                suppressions::delete(session, organization, channel, address).await?;
             }
             _ => {}
         }

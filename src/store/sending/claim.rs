@@ -49,10 +49,11 @@ struct Row {
 }
 
 /// Whether an earlier message to the same person is still to be sent: one that is due, one that is tried again, one that is
-/// being sent.
+/// being sent. `is true` keeps PostgreSQL from looking among all earlier messages by the primary key, which it takes for as
+/// good as the conversation's own index while the table has no statistics.
 const HELD_BACK: &str = "exists (select 1 from outbound e
     where e.organization_id = o.organization_id and e.channel = o.channel
-    and e.identity_id = o.identity_id and e.message_id < o.message_id
+    and e.identity_id = o.identity_id and (e.message_id < o.message_id) is true
     and e.state in ('due', 'claimed') and (e.state = 'claimed' or e.due_at <= $3 or e.attempts + e.throttled > 0)
     and e.created_at > $4)";
 

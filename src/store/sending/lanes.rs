@@ -64,7 +64,8 @@ pub async fn wake(session: &mut Session, lane: Lane, at: Timestamp) -> Result<()
 
 /// A lane, locked. `None` if nothing was ever sent on it.
 pub async fn lock(session: &mut Session, lane: Lane) -> Result<Option<LaneRow>, StoreError> {
-    let sql = session.locking(SELECT);
+    let sql = format!("select {COLUMNS} from lanes where organization_id = $1 and channel = $2");
+    let sql = session.locking(&sql);
     let sql = sqlx::AssertSqlSafe(sql);
     Ok(on!(session, |c| {
         let query = sqlx::query_as(sql).bind(lane.organization_id).bind(lane.channel.word());
@@ -72,9 +73,9 @@ pub async fn lock(session: &mut Session, lane: Lane) -> Result<Option<LaneRow>, 
     })?)
 }
 
-const SELECT: &str =
-    "select due_at, awake_at, tokens, refilled_at, factor, slowed_at, paused_until, pause_reason,
-    unwell, first_contacts, first_contacts_day from lanes where organization_id = $1 and channel = $2";
+/// What [`LaneRow`] is read from.
+const COLUMNS: &str = "due_at, awake_at, tokens, refilled_at, factor, slowed_at,
+     paused_until, pause_reason, unwell, first_contacts, first_contacts_day";
 
 /// Writes a lane that was locked.
 pub async fn put(session: &mut Session, lane: Lane, row: &LaneRow) -> Result<(), StoreError> {
@@ -98,16 +99,17 @@ pub async fn list(
     session: &mut Session,
     organization: OrganizationId,
 ) -> Result<Vec<(Channel, LaneRow)>, StoreError> {
-    let mut found = Vec::new();
-    for channel in Channel::ALL {
-        let lane = Lane { organization_id: organization, channel };
-        let row: Option<LaneRow> = on!(session, |c| {
-            let query = sqlx::query_as(SELECT).bind(lane.organization_id).bind(channel.word());
-            query.fetch_optional(c).await
-        })?;
-        found.extend(row.map(|row| (channel, row)));
+    #[derive(sqlx::FromRow)]
+    struct Found {
+        channel: String,
+        #[sqlx(flatten)]
+        row: LaneRow,
     }
-    Ok(found)
+    let sql = format!("select channel, {COLUMNS} from lanes where organization_id = $1");
+    let sql = sqlx::AssertSqlSafe(sql);
+    let found: Vec<Found> =
+        on!(session, |c| sqlx::query_as(sql).bind(organization).fetch_all(c).await)?;
+    found.into_iter().map(|found| Ok((types::channel(&found.channel)?, found.row))).collect()
 }
 
 /// Lanes in which something is due now, and to which nobody was called since `stale`; the longest due first.

@@ -62,25 +62,26 @@ pub async fn who_is_known(
     Ok(found.into_iter().map(|(identity,)| identity).collect())
 }
 
-/// Which of these people are not to be written to now, and why.
+/// Which of these people are not to be written to now.
 pub async fn who_is_suppressed(
     session: &mut Session,
     lane: Lane,
     identities: &[IdentityId],
     now: Timestamp,
-) -> Result<Vec<(IdentityId, String)>, StoreError> {
+) -> Result<HashSet<IdentityId>, StoreError> {
     let count = identities.len();
-    rows(lane, identities)
+    let found: Vec<(IdentityId,)> = rows(lane, identities)
         .column("now", Column::Time(vec![now; count]))
         .query(
             session,
-            "select distinct k.i, s.reason from k
+            "select k.i from k
              join contact_identities i on i.organization_id = k.o and i.id = k.i
              join suppressions s on s.organization_id = k.o and s.channel = k.c
              and s.kind = i.kind and s.match_key = i.match_key
              where s.until is null or s.until > k.now",
         )
-        .await
+        .await?;
+    Ok(found.into_iter().map(|(identity,)| identity).collect())
 }
 
 /// Of these addresses the one that was last used on a channel, in either direction.

@@ -139,16 +139,18 @@ pub(crate) async fn bulk(
         let mut count = 0;
         let results: Vec<Value> = results
             .into_iter()
-            .map(|refused| match (refused, ()) {
-                (Some(problem), ()) => problem,
-                (None, ()) => match accepted_ones.next() {
+            .map(|unreadable| {
+                if let Some(problem) = unreadable {
+                    return problem;
+                }
+                match accepted_ones.next() {
                     Some(Ok(id)) => {
                         count += 1;
                         json!(accepted(*id))
                     }
                     Some(Err(error)) => json!(Problem::of(error)),
                     None => Value::Null,
-                },
+                }
             })
             .collect();
         let refused = results.len() - count;

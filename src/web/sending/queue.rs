@@ -222,7 +222,7 @@ pub(crate) async fn resume(
     Json(body): Json<ResumeBody>,
 ) -> Result<Answer<QueueList>, Problem> {
     let organization = access.needs(Scope::CommunicationsWrite)?;
-    manage::resume(&app.gateway, organization, channel(&body.channel)?).await?;
+    manage::resume(&app.gateway, &access.actor(), channel(&body.channel)?).await?;
     let lanes = manage::overview(&app.gateway, organization).await?;
     Ok(Answer(QueueList { items: lanes.into_iter().map(QueueView::from).collect() }))
 }
