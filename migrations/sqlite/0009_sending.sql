@@ -36,7 +36,7 @@ create table outbound (
 create index outbound_due on outbound (organization_id, channel, bulk, due_at, message_id) where state = 'due';
 
 -- Keeps a conversation in order.
-create index outbound_conversation on outbound (organization_id, channel, identity_id, message_id)
+create index outbound_conversation on outbound (identity_id, message_id)
     where state in ('due', 'claimed');
 
 create index outbound_claimed on outbound (worker_id) where state = 'claimed';

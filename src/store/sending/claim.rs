@@ -49,11 +49,11 @@ struct Row {
 }
 
 /// Whether an earlier message to the same person is still to be sent: one that is due, one that is tried again, one that is
-/// being sent. `is true` keeps PostgreSQL from looking among all earlier messages by the primary key, which it takes for as
-/// good as the conversation's own index while the table has no statistics.
+/// being sent. `is true` keeps PostgreSQL from looking among all messages of the organization by the primary key. The statements
+/// that hold this are planned anew each time: a plan that was made for a short queue is of no use to a long one.
 const HELD_BACK: &str = "exists (select 1 from outbound e
-    where e.organization_id = o.organization_id and e.channel = o.channel
-    and e.identity_id = o.identity_id and (e.message_id < o.message_id) is true
+    where e.identity_id = o.identity_id and e.message_id < o.message_id
+    and (e.organization_id = o.organization_id) is true and e.channel = o.channel
     and e.state in ('due', 'claimed') and (e.state = 'claimed' or e.due_at <= $3 or e.attempts + e.throttled > 0)
     and e.created_at > $4)";
 
@@ -79,7 +79,7 @@ pub async fn claim(
         let query = sqlx::query_scalar(taken).bind(lane.organization_id).bind(lane.channel.word());
         let query = query.bind(claim.now).bind(claim.held_back_since).bind(looked_at(claim.limit));
         let query = query.bind(claim.limit).bind(claim.id.worker).bind(claim.id.claim);
-        query.fetch_all(c).await
+        query.persistent(false).fetch_all(c).await
     })?;
     let claimed = load(session, lane, &ids).await?;
     let some_are_held_back = i64::try_from(claimed.len()).unwrap_or(i64::MAX) < claim.limit
@@ -141,7 +141,8 @@ async fn step_back(session: &mut Session, lane: Lane, claim: &Claim) -> Result<b
     let moved = on!(session, |c| {
         let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());
         let query = query.bind(claim.now).bind(claim.held_back_since).bind(looked_at(claim.limit));
-        query.bind(claim.step_back_to).execute(c).await.map(|done| done.rows_affected())
+        let query = query.bind(claim.step_back_to).persistent(false);
+        query.execute(c).await.map(|done| done.rows_affected())
     })?;
     Ok(moved > 0)
 }
@@ -168,7 +169,7 @@ pub async fn step_up(
              and outbound.attempts = 0 and outbound.throttled = 0
              and outbound.message_id = (
                  select next.message_id from outbound next
-                 where next.organization_id = k.o and next.channel = k.c and next.identity_id = k.i
+                 where next.identity_id = k.i and (next.organization_id = k.o) is true and next.channel = k.c
                  and next.state in ('due', 'claimed') order by next.message_id limit 1)",
         )
         .await
