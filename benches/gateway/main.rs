@@ -42,6 +42,7 @@ fn main() {
         }
         // One measurement, for looking into: `one CONNECTIONS PEOPLE [SETTING…]`.
         Some("one") => runtime.block_on(intake::one(&arguments[1..])),
+        Some("sending-on-sqlite") => runtime.block_on(sending::on_sqlite()),
         _ => runtime.block_on(measure(&arguments)),
     }
 }

@@ -191,6 +191,13 @@ pub async fn measure() {
     throughput(&emulators, "SQLite", &format!("sqlite:{}", file.display())).await;
 }
 
+/// The throughput on SQLite alone, for looking into.
+pub async fn on_sqlite() {
+    println!("| what | figure |\n| --- | --- |");
+    let file = prepare::folder("sending-db").join("switchboard.db");
+    throughput(&Emulators::start(), "SQLite", &format!("sqlite:{}", file.display())).await;
+}
+
 /// From accepted to `sent` in the store, over one number and over two.
 async fn throughput(emulators: &Emulators, engine: &str, url: &str) {
     let bench = organizations_at(emulators, "sending", url, "1000").await;

@@ -376,16 +376,22 @@ async fn forget_echoes(
     sent: &[(&Settled, &Sent)],
     refs: &[Uuid],
 ) -> Result<(), StoreError> {
-    Rows::new()
+    let echoes: Vec<(Uuid,)> = Rows::new()
         .column("o", Column::Uuid(vec![organization.0; sent.len()]))
         .column("i", Column::Uuid(sent.iter().map(|(s, _)| s.id.0).collect()))
         .column("r", Column::Uuid(refs.to_vec()))
-        .execute(
+        .query(
             session,
-            "delete from messages where organization_id in (select k.o from k) and id in (
-                 select m.id from k join messages m on m.organization_id = k.o and m.provider_ref = k.r
-                 where m.id <> k.i and m.direction = 'outbound' and not exists (
-                     select 1 from outbound o where o.organization_id = m.organization_id and o.message_id = m.id))",
+            "select m.id from k join messages m on m.organization_id = k.o and m.provider_ref = k.r
+             where m.id <> k.i and m.direction = 'outbound' and not exists (
+                 select 1 from outbound o where o.organization_id = m.organization_id and o.message_id = m.id)",
         )
-        .await
+        .await?;
+    let sql = "delete from messages where organization_id = $1 and id = $2";
+    for (echo,) in echoes {
+        on!(session, |c| {
+            sqlx::query(sql).bind(organization).bind(echo).execute(c).await.map(drop)
+        })?;
+    }
+    Ok(())
 }
