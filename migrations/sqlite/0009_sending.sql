@@ -43,8 +43,7 @@ create index outbound_claimed on outbound (worker_id) where state = 'claimed';
 
 create index outbound_unknown on outbound (updated_at) where state = 'unknown';
 
--- More than the primary key in its second column and enough for counting, so that planners prefer it.
-create index outbound_dead on outbound (organization_id, state, message_id, channel, due_at) where state = 'dead';
+create index outbound_dead on outbound (organization_id, message_id) where state = 'dead';
 
 -- What an organization sends on a channel, as a whole: its pace, and what holds it back.
 create table lanes (

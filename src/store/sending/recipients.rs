@@ -10,7 +10,6 @@ use crate::clock::Timestamp;
 use crate::ids::first_at;
 use crate::model::{IdentityId, Lane, OrganizationId};
 use crate::store::bulk::{Column, Rows};
-use crate::store::session::dialect;
 use crate::store::{Session, StoreError};
 
 fn rows(lane: Lane, identities: &[IdentityId]) -> Rows<'static> {
@@ -18,11 +17,6 @@ fn rows(lane: Lane, identities: &[IdentityId]) -> Rows<'static> {
         .column("o", Column::Uuid(vec![lane.organization_id.0; identities.len()]))
         .column("i", Column::Uuid(identities.iter().map(|identity| identity.0).collect()))
         .column("c", Column::Text(vec![lane.channel.word(); identities.len()]))
-}
-
-/// SQLite prefers the primary key, which it need not leave for the columns it wants, and reads everybody's messages.
-fn by_person(session: &Session) -> &'static str {
-    dialect!(session, sqlite: "indexed by messages_person", postgres: "")
 }
 
 /// Which of these people have written to this line of ours on the lane's channel since `since`, from whichever of their
@@ -35,21 +29,18 @@ pub async fn who_wrote(
     since: Timestamp,
 ) -> Result<HashSet<IdentityId>, StoreError> {
     let count = identities.len();
-    // `cross join` makes SQLite go from the person to the messages, not the other way round.
-    let sql = format!(
-        "select k.i from k where exists (
-             select 1 from contact_identities named
-             cross join contact_identities theirs cross join messages m {}
-             where named.organization_id = k.o and named.id = k.i
-             and theirs.organization_id = k.o and theirs.contact_id = named.contact_id
-             and m.organization_id = k.o and m.identity_id = theirs.id and m.id >= k.f
-             and m.direction = 'inbound' and m.channel = k.c and m.our_address = k.a)",
-        by_person(session)
-    );
     let found: Vec<(IdentityId,)> = rows(lane, identities)
         .column("a", Column::Text(vec![our_address; count]))
         .column("f", Column::Uuid(vec![first_at(since); count]))
-        .query(session, &sql)
+        .query(
+            session,
+            "select k.i from k where exists (
+                 select 1 from contact_identities named join contact_identities theirs
+                 on theirs.organization_id = named.organization_id and theirs.contact_id = named.contact_id
+                 join messages m on m.organization_id = theirs.organization_id and m.identity_id = theirs.id
+                 where named.organization_id = k.o and named.id = k.i and m.id >= k.f
+                 and m.direction = 'inbound' and m.channel = k.c and m.our_address = k.a)",
+        )
         .await?;
     Ok(found.into_iter().map(|(identity,)| identity).collect())
 }
@@ -60,13 +51,14 @@ pub async fn who_is_known(
     lane: Lane,
     identities: &[IdentityId],
 ) -> Result<HashSet<IdentityId>, StoreError> {
-    let sql = format!(
-        "select k.i from k where exists (
-             select 1 from messages m {} where m.organization_id = k.o and m.identity_id = k.i
-             and m.channel = k.c and (m.direction = 'inbound' or m.provider_ref is not null))",
-        by_person(session)
-    );
-    let found: Vec<(IdentityId,)> = rows(lane, identities).query(session, &sql).await?;
+    let found: Vec<(IdentityId,)> = rows(lane, identities)
+        .query(
+            session,
+            "select k.i from k where exists (
+                 select 1 from messages m where m.organization_id = k.o and m.identity_id = k.i
+                 and m.channel = k.c and (m.direction = 'inbound' or m.provider_ref is not null))",
+        )
+        .await?;
     Ok(found.into_iter().map(|(identity,)| identity).collect())
 }
 
@@ -100,13 +92,13 @@ pub async fn last_used(
     identities: &[IdentityId],
 ) -> Result<Option<IdentityId>, StoreError> {
     let lane = Lane { organization_id: organization, channel };
-    let sql = format!(
-        "select k.i, (select m.id from messages m {} where m.organization_id = k.o and m.identity_id = k.i
-             and m.channel = k.c order by m.id desc limit 1) as last from k",
-        by_person(session)
-    );
-    let found: Vec<(IdentityId, Option<Uuid>)> =
-        rows(lane, identities).query(session, &sql).await?;
+    let found: Vec<(IdentityId, Option<Uuid>)> = rows(lane, identities)
+        .query(
+            session,
+            "select k.i, (select m.id from messages m where m.organization_id = k.o and m.identity_id = k.i
+                 and m.channel = k.c order by m.id desc limit 1) as last from k",
+        )
+        .await?;
     let used = found.into_iter().filter_map(|(identity, last)| Some((last?, identity)));
     Ok(used.max().map(|(_, identity)| identity))
 }
