@@ -176,7 +176,7 @@ fn request(bench: &Bench, organization: usize, lead: Uuid) -> String {
 
 /// Pages a second, read by the very statement of the gateway, each connection one after the other.
 async fn bare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine, connections: usize) -> f64 {
-    let sql: &'static str = switchboard::store::timeline::lead_page_sql(engine).leak();
+    let sql = switchboard::store::timeline::lead_page_sql(engine);
     let start = Instant::now() + WARM_UP;
     let end = start + MEASURED;
     let mut readers = tokio::task::JoinSet::new();

@@ -118,8 +118,8 @@ impl Config {
         if !(1..=4_096).contains(&self.intake.batch_requests) {
             return fail("intake.batch_requests", "must be 1 to 4096");
         }
-        if self.intake.queue_requests == 0 || self.database.connections == 0 {
-            return fail("intake.queue_requests, database.connections", "must be at least 1");
+        if self.intake.queue_requests == 0 {
+            return fail("intake.queue_requests", "must be at least 1");
         }
         if self.intake.queue_bytes < self.server.webhook_body_bytes {
             return fail(

@@ -96,8 +96,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "database.connections",
-        "8",
-        "How many connections the API may use. SQLite: how many readers.",
+        "0",
+        "How many connections the API may use. SQLite: how many readers. 0: twice as many as there are processors, 4 to 16.",
     ),
     setting(
         "database.statement_timeout_ms",

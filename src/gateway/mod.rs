@@ -205,7 +205,12 @@ pub fn store_options(config: &Config) -> StoreOptions {
             api_url: own(&config.database.api_url),
             intake_url: own(&config.database.intake_url),
         },
-        connections: config.database.connections,
+        connections: match config.database.connections {
+            // More than these only take turns on the same processors.
+            0 => std::thread::available_parallelism()
+                .map_or(4, |count| u32::try_from(2 * count.get()).unwrap_or(16).clamp(4, 16)),
+            count => count,
+        },
         // Each writer, the batches it has yet to finish, and whoever reads across organizations.
         intake_connections: u32::try_from(config.intake.writers).unwrap_or(1) * 2 + 3,
         statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),

@@ -1,7 +1,9 @@
 //! Messages and calls as one thing: what a timeline is made of.
 
+use std::borrow::Cow;
+
 use providers::{Channel, Direction};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{ContactId, LeadId, OrganizationId};
@@ -21,23 +23,32 @@ pub struct Communication {
     /// What carried it.
     pub channel: Channel,
     /// Which provider carried it.
-    pub provider: String,
+    pub provider: Cow<'static, str>,
     /// Which way it went.
     pub direction: Direction,
     /// What was written; for calls, what was said, if it was transcribed.
     pub content: Option<String>,
     /// `text`, `image`, … or `call`.
-    pub kind: String,
+    pub kind: Cow<'static, str>,
     /// A delivery status or a call's stage.
-    pub status: String,
-    /// Everything else: attachments, replies, duration, outcome, recordings …
-    pub metadata: Value,
+    pub status: Cow<'static, str>,
+    /// Everything else.
+    pub metadata: CommunicationMetadata,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it happened.
     pub occurred_at: Timestamp,
     /// When the gateway was last done with it.
     pub processed_at: Timestamp,
+}
+
+/// What else is known of a communication.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CommunicationMetadata {
+    /// Our number or address.
+    pub our_address: Option<String>,
+    /// Attachments, replies, duration, outcome, recordings …
+    pub more: Map<String, Value>,
 }
 
 /// Which communications to list. Everything that is set must hold.

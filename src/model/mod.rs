@@ -14,7 +14,8 @@ mod sending;
 pub use access::{ApiKey, Member, Principal, PrincipalKind, Role, Scope};
 pub use account::{Account, Route, RouteState};
 pub use communication::{
-    Communication, CommunicationFilter, CommunicationPage, Cursor, NewCommunication,
+    Communication, CommunicationFilter, CommunicationMetadata, CommunicationPage, Cursor,
+    NewCommunication,
 };
 pub use ids::{
     AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MediaId, MergeId,

@@ -195,6 +195,23 @@ impl Store {
         }))
     }
 
+    /// A connection to read rows of one organization on, with a statement that sets that organization itself. It may turn
+    /// out to be broken.
+    pub(super) async fn untried_read(&self) -> Result<Session, StoreError> {
+        Ok(Session(match &self.database {
+            Database::Sqlite { readers, .. } => Held::SqliteRead(readers.acquire().await?),
+            Database::Postgres { api, .. } => Held::PostgresRead(api.acquire().await?),
+        }))
+    }
+
+    /// How many connections the API has, any of which may turn out to be broken.
+    pub(super) fn api_connections(&self) -> u32 {
+        match &self.database {
+            Database::Sqlite { readers, .. } => readers.size(),
+            Database::Postgres { api, .. } => api.size(),
+        }
+    }
+
     /// How many connections intake has, any of which may turn out to be broken.
     pub(super) fn intake_connections(&self) -> u32 {
         match &self.database {

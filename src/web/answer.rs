@@ -8,7 +8,7 @@ use super::Problem;
 
 /// How many bytes an answer's buffer begins with. Pages have tens of kilobytes: a small buffer would be copied time and
 /// again as it grows.
-const BEGINNING: usize = 16 << 10;
+const BEGINNING: usize = 32 << 10;
 
 /// What a handler answers, as JSON.
 #[derive(Debug)]

@@ -1,10 +1,12 @@
 //! `/api/v1/crm/communications`: the timeline.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use providers::{Channel, Direction};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -34,23 +36,35 @@ pub(super) struct CommunicationView {
     /// `whatsapp`, `sms`, `email` or `voip`.
     channel: &'static str,
     /// Which provider carried it.
-    provider: String,
+    #[schema(value_type = String)]
+    provider: Cow<'static, str>,
     /// `inbound` or `outbound`.
     direction: &'static str,
     /// What was written; of a call, what was said, if it was transcribed.
     content: Option<String>,
     /// `text`, `image`, … or `call`.
-    kind: String,
+    #[schema(value_type = String)]
+    kind: Cow<'static, str>,
     /// A delivery status, or a call's stage.
-    status: String,
+    #[schema(value_type = String)]
+    status: Cow<'static, str>,
     /// Everything else: `attachments`, `reply_to`, `our_address`; of a call `duration_seconds`, `outcome`, `recordings` …
-    metadata: Value,
+    #[schema(value_type = Value)]
+    metadata: Metadata,
     /// When it was stored.
     created_at: At,
     /// When it happened.
     occurred_at: At,
     /// When the gateway was last done with it.
     processed_at: At,
+}
+
+#[derive(Debug, Serialize)]
+struct Metadata {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    our_address: Option<String>,
+    #[serde(flatten)]
+    more: Map<String, Value>,
 }
 
 /// A page, newest first.
@@ -138,7 +152,7 @@ impl From<Communication> for CommunicationView {
             content: item.content,
             kind: item.kind,
             status: item.status,
-            metadata: item.metadata,
+            metadata: Metadata { our_address: item.metadata.our_address, more: item.metadata.more },
             created_at: item.created_at.into(),
             occurred_at: item.occurred_at.into(),
             processed_at: item.processed_at.into(),
@@ -188,10 +202,10 @@ pub(super) async fn list(
         until: instant("to", query.to.as_deref())?,
         search: query.search.filter(|text| !text.trim().is_empty()),
     };
-    let mut session = app.gateway.store.read(organization).await?;
-    let page = timeline::page(&mut session, organization, &filter, start, limit).await?;
+    let store = &app.gateway.store;
+    let page = timeline::page(store, organization, &filter, start, limit).await?;
     if page.items.is_empty() {
-        exists(&mut session, organization, &filter).await?;
+        exists(&mut store.read(organization).await?, organization, &filter).await?;
     }
     let offset = match start {
         Cursor::Offset(offset) => Some(offset),

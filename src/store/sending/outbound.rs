@@ -279,17 +279,19 @@ pub async fn depth(
 ) -> Result<Vec<Depth>, StoreError> {
     // Each state has an index of its own, which is found by the word in the text; the long history is not read. Those of
     // `claimed` and `unknown` are short and of all organizations; `is true` keeps the primary key from being preferred.
-    let mine = "organization_id = $1";
-    let few = "(organization_id = $1) is true";
-    let counts: Vec<String> = [("due", mine), ("claimed", few), ("unknown", few), ("dead", mine)]
-        .iter()
-        .map(|(state, whose)| {
-            format!(
-                "select channel, '{state}' as state, count(*) as count, min(due_at) as oldest from outbound
-                 where {whose} and state = '{state}' group by channel"
-            )
-        })
-        .collect();
+    let many = |state: &str| {
+        format!(
+            "select channel, '{state}' as state, count(*) as count, min(due_at) as oldest from outbound
+             where organization_id = $1 and state = '{state}' group by channel"
+        )
+    };
+    let few = |state: &str| {
+        format!(
+            "select channel, '{state}' as state, count(*) as count, min(due_at) as oldest from outbound
+             where (organization_id = $1) is true and state = '{state}' group by channel"
+        )
+    };
+    let counts = [many("due"), few("claimed"), few("unknown"), many("dead")];
     let sql = format!("{} order by channel, state", counts.join(" union all "));
     let sql = sqlx::AssertSqlSafe(sql);
     Ok(on!(session, |c| sqlx::query_as(sql).bind(organization).fetch_all(c).await)?)

@@ -7,18 +7,20 @@ mod row;
 mod sql;
 
 use providers::Channel;
-use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use self::row::Row;
 use self::sql::{Plan, Scope};
 use super::leads::like_pattern;
 use super::session::on;
-use super::{Engine, Session, StoreError, contacts, leads};
+use super::{Engine, Session, Store, StoreError, contacts, database, leads};
 use crate::ids;
-use crate::model::{Communication, CommunicationFilter, CommunicationPage, Cursor, OrganizationId};
+use crate::model::{
+    Communication, CommunicationFilter, CommunicationPage, Cursor, LeadId, OrganizationId,
+};
 
 /// Whose communications a page is of.
+#[derive(Debug, Clone, Copy)]
 struct Whose {
     scope: Scope,
     person: Option<Uuid>,
@@ -50,70 +52,146 @@ async fn whose(
     Ok(Some(Whose { scope, person }))
 }
 
-/// A page of an organization's communications, newest first.
+/// A page of an organization's communications, newest first. On PostgreSQL one statement does it all, unless a contact is
+/// asked for.
 pub async fn page(
+    store: &Store,
+    organization: OrganizationId,
+    filter: &CommunicationFilter,
+    cursor: Cursor,
+    limit: i64,
+) -> Result<CommunicationPage, StoreError> {
+    let scope = match (filter.lead_id, filter.contact_id) {
+        (_, Some(_)) => None,
+        (Some(lead), None) => Some((Scope::Lead, Some(lead.0))),
+        (None, None) => Some((Scope::Organization, None)),
+    };
+    match scope {
+        Some((scope, person)) if store.engine() == Engine::Postgres => {
+            let asked =
+                Asked { organization, whose: Whose { scope, person }, filter, cursor, limit };
+            asked.at_once(store).await
+        }
+        _ => read(&mut store.read(organization).await?, organization, filter, cursor, limit).await,
+    }
+}
+
+/// What is asked for.
+struct Asked<'a> {
+    organization: OrganizationId,
+    whose: Whose,
+    filter: &'a CommunicationFilter,
+    cursor: Cursor,
+    limit: i64,
+}
+
+async fn read(
     session: &mut Session,
     organization: OrganizationId,
     filter: &CommunicationFilter,
     cursor: Cursor,
     limit: i64,
 ) -> Result<CommunicationPage, StoreError> {
-    let with_total = matches!(cursor, Cursor::Offset(_));
-    let Some(Whose { scope, person }) = whose(session, organization, filter).await? else {
-        let total = with_total.then_some(0);
+    let Some(whose) = whose(session, organization, filter).await? else {
+        let total = matches!(cursor, Cursor::Offset(_)).then_some(0);
         return Ok(CommunicationPage { items: Vec::new(), total, next: None });
     };
-    let narrow = filter.channel.is_some() || filter.direction.is_some() || filter.search.is_some();
-    let plan = Plan { engine: session.engine(), scope, with_total, narrow };
-    let (below, offset) = match cursor {
-        Cursor::Offset(offset) => (filter.until.map_or(Uuid::max(), ids::first_at), offset),
-        Cursor::Before(id) => (filter.until.map_or(id, |until| id.min(ids::first_at(until))), 0),
-    };
-    let from = filter.from.map_or(Uuid::nil(), ids::first_at);
-    let pattern = filter.search.as_deref().map(like_pattern);
-    let sql = AssertSqlSafe(plan.sql());
-    let rows: Vec<Row> = on!(session, |c| {
-        let query = sqlx::query_as(sql).bind(organization).bind(below).bind(from).bind(person);
-        let query = query.bind(limit + 1).bind(offset);
-        let query = match narrow {
-            true => query
-                .bind(filter.direction.map(providers::Direction::word))
-                .bind(filter.channel.map(Channel::word))
-                .bind(pattern),
-            false => query,
+    Asked { organization, whose, filter, cursor, limit }.in_session(session).await
+}
+
+impl Asked<'_> {
+    /// Reads the page by a statement that is a session of its own; on another connection, if one turns out to be broken.
+    async fn at_once(&self, store: &Store) -> Result<CommunicationPage, StoreError> {
+        let mut tries = store.api_connections();
+        let rows = loop {
+            let mut session = store.untried_read().await?;
+            match self.rows(&mut session, true).await {
+                Ok(rows) => break rows,
+                Err(error) => {
+                    session.abandon();
+                    database::give_up_or_retry(&mut tries, error)?;
+                }
+            }
         };
-        query.fetch_all(c).await
-    })?;
-    let total = match (with_total, rows.first()) {
-        (false, _) => None,
-        (true, Some(row)) => row.total,
-        // A page beyond the end has no row to carry the total.
-        (true, None) if offset == 0 => Some(0),
-        (true, None) => count(session, organization, filter).await?,
-    };
-    let mut items = Vec::with_capacity(rows.len());
-    for row in rows {
-        items.push(row.into_communication(organization)?);
+        let beyond = rows.is_empty() && matches!(self.cursor, Cursor::Offset(1..));
+        match beyond {
+            true => self.in_session(&mut store.read(self.organization).await?).await,
+            false => self.page(rows),
+        }
     }
-    let more = i64::try_from(items.len()).unwrap_or(i64::MAX) > limit;
-    items.truncate(usize::try_from(limit).unwrap_or_default());
-    let next = items.last().filter(|_| more).map(|item| item.id);
-    Ok(CommunicationPage { items, total, next })
+
+    async fn in_session(&self, session: &mut Session) -> Result<CommunicationPage, StoreError> {
+        let rows = self.rows(session, false).await?;
+        if rows.is_empty() && matches!(self.cursor, Cursor::Offset(1..)) {
+            // A page beyond the end has no row to carry the total.
+            let total = self.count(session).await?;
+            return Ok(CommunicationPage { items: Vec::new(), total, next: None });
+        }
+        self.page(rows)
+    }
+
+    async fn rows(
+        &self,
+        session: &mut Session,
+        sets_organization: bool,
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let Self { filter, whose: Whose { scope, person }, .. } = *self;
+        let with_total = matches!(self.cursor, Cursor::Offset(_));
+        let narrow =
+            filter.channel.is_some() || filter.direction.is_some() || filter.search.is_some();
+        let engine = session.engine();
+        let sql = Plan { engine, scope, with_total, narrow, sets_organization }.sql();
+        let (below, offset) = match self.cursor {
+            Cursor::Offset(offset) => (filter.until.map_or(Uuid::max(), ids::first_at), offset),
+            Cursor::Before(id) => {
+                (filter.until.map_or(id, |until| id.min(ids::first_at(until))), 0)
+            }
+        };
+        let from = filter.from.map_or(Uuid::nil(), ids::first_at);
+        let pattern = filter.search.as_deref().map(like_pattern);
+        on!(session, |c| {
+            let query = sqlx::query_as(sql).bind(self.organization).bind(below).bind(from);
+            let query = query.bind(person).bind(self.limit + 1).bind(offset);
+            let query = match narrow {
+                true => query
+                    .bind(filter.direction.map(providers::Direction::word))
+                    .bind(filter.channel.map(Channel::word))
+                    .bind(pattern),
+                false => query,
+            };
+            query.fetch_all(c).await
+        })
+    }
+
+    fn page(&self, rows: Vec<Row>) -> Result<CommunicationPage, StoreError> {
+        let total = match (self.cursor, rows.first()) {
+            (Cursor::Before(_), _) => None,
+            (Cursor::Offset(_), first) => first.map_or(Some(0), |row| row.total),
+        };
+        let Whose { scope, person } = self.whose;
+        let lead = person.filter(|_| scope == Scope::Lead).map(LeadId);
+        let items = rows.into_iter().map(|row| row.into_communication(self.organization, lead));
+        let mut items = items.collect::<Result<Vec<Communication>, StoreError>>()?;
+        let more = i64::try_from(items.len()).unwrap_or(i64::MAX) > self.limit;
+        items.truncate(usize::try_from(self.limit).unwrap_or_default());
+        let next = items.last().filter(|_| more).map(|item| item.id);
+        Ok(CommunicationPage { items, total, next })
+    }
+
+    /// How many there are in all.
+    async fn count(&self, session: &mut Session) -> Result<Option<i64>, StoreError> {
+        let Self { organization, whose, filter, .. } = *self;
+        let first = Asked { organization, whose, filter, cursor: Cursor::Offset(0), limit: 1 };
+        let rows = first.rows(session, false).await?;
+        Ok(first.page(rows)?.total)
+    }
 }
 
 /// The statement that reads the first page of a lead, as [`page`] runs it: for whoever wants to see its plan, or to measure
 /// it bare. Parameters: 1 organization, 2 and 3 ids below and from, 4 lead, 5 limit, 6 offset.
-pub fn lead_page_sql(engine: Engine) -> String {
-    Plan { engine, scope: Scope::Lead, with_total: true, narrow: false }.sql()
-}
-
-async fn count(
-    session: &mut Session,
-    organization: OrganizationId,
-    filter: &CommunicationFilter,
-) -> Result<Option<i64>, StoreError> {
-    let first = Box::pin(page(session, organization, filter, Cursor::Offset(0), 1)).await?;
-    Ok(first.total)
+pub fn lead_page_sql(engine: Engine) -> &'static str {
+    let sets_organization = false;
+    Plan { engine, scope: Scope::Lead, with_total: true, narrow: false, sets_organization }.sql()
 }
 
 /// The communications of these ids, in no order; ids that are not there are left out.
@@ -129,7 +207,7 @@ pub async fn by_ids(
         .column("i", Column::Uuid(wanted.to_vec()));
     let statement = sql::by_ids(session.engine());
     let rows: Vec<Row> = keys.query(session, &statement).await?;
-    rows.into_iter().map(|row| row.into_communication(organization)).collect()
+    rows.into_iter().map(|row| row.into_communication(organization, None)).collect()
 }
 
 /// The communications of `ids`, in their order, of which there is one more than `limit` if there is a next page; and where

@@ -1,5 +1,7 @@
 //! A row of the timeline, and the communication it stands for.
 
+use std::borrow::Cow;
+
 use providers::CallStage;
 use serde_json::{Map, Value, json};
 use sqlx::postgres::PgRow;
@@ -9,10 +11,10 @@ use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::model::{Communication, ContactId, LeadId, OrganizationId};
+use crate::model::{Communication, CommunicationMetadata, ContactId, LeadId, OrganizationId};
 use crate::store::StoreError;
 use crate::store::call_logs::outcome;
-use crate::store::types::{channel, direction};
+use crate::store::types::{channel, direction, word};
 
 /// The columns in the order of the statement. Read by place: finding fifty rows' columns by name would cost more than
 /// the query.
@@ -22,12 +24,12 @@ pub(super) struct Row {
     is_call: bool,
     contact_id: Option<ContactId>,
     lead_id: Option<LeadId>,
-    channel: String,
-    provider: String,
-    direction: String,
+    channel: Cow<'static, str>,
+    provider: Cow<'static, str>,
+    direction: Cow<'static, str>,
     content: Option<String>,
-    kind: String,
-    status: String,
+    kind: Cow<'static, str>,
+    status: Cow<'static, str>,
     metadata: Option<Json<Value>>,
     /// A message's files, or what is known of a call.
     more: Option<Json<Value>>,
@@ -47,12 +49,12 @@ macro_rules! from_row {
                     is_call: row.try_get_unchecked(1)?,
                     contact_id: row.try_get_unchecked(2)?,
                     lead_id: row.try_get_unchecked(3)?,
-                    channel: row.try_get_unchecked(4)?,
-                    provider: row.try_get_unchecked(5)?,
-                    direction: row.try_get_unchecked(6)?,
+                    channel: word(row.try_get_unchecked(4)?),
+                    provider: word(row.try_get_unchecked(5)?),
+                    direction: word(row.try_get_unchecked(6)?),
                     content: row.try_get_unchecked(7)?,
-                    kind: row.try_get_unchecked(8)?,
-                    status: row.try_get_unchecked(9)?,
+                    kind: word(row.try_get_unchecked(8)?),
+                    status: word(row.try_get_unchecked(9)?),
                     metadata: row.try_get_unchecked(10)?,
                     more: row.try_get_unchecked(11)?,
                     our_address: row.try_get_unchecked(12)?,
@@ -69,17 +71,19 @@ macro_rules! from_row {
 from_row!(PgRow, SqliteRow);
 
 impl Row {
+    /// The communication, of `lead` unless the row names another.
     pub(super) fn into_communication(
         self,
         organization_id: OrganizationId,
+        lead: Option<LeadId>,
     ) -> Result<Communication, StoreError> {
         let direction = direction(&self.direction)?;
         let mut metadata = match self.metadata {
             Some(Json(Value::Object(members))) => members,
             _ => Map::new(),
         };
-        if let Some(address) = self.our_address {
-            metadata.insert("our_address".to_owned(), Value::String(address));
+        if self.our_address.is_some() {
+            metadata.remove("our_address");
         }
         match self.more {
             Some(Json(Value::Object(call))) if self.is_call => {
@@ -94,7 +98,7 @@ impl Row {
         Ok(Communication {
             id: self.id,
             organization_id,
-            lead_id: self.lead_id,
+            lead_id: self.lead_id.or(lead),
             contact_id: self.contact_id,
             channel: channel(&self.channel)?,
             provider: self.provider,
@@ -102,7 +106,7 @@ impl Row {
             content: self.content,
             kind: self.kind,
             status: self.status,
-            metadata: Value::Object(metadata),
+            metadata: CommunicationMetadata { our_address: self.our_address, more: metadata },
             created_at: self.created_at,
             occurred_at: self.occurred_at,
             processed_at: self.processed_at,

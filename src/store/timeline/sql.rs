@@ -4,6 +4,7 @@
 //! and if the selection is narrow: 7 direction, 8 channel, 9 pattern.
 
 use std::fmt::Write;
+use std::sync::OnceLock;
 
 use crate::store::Engine;
 
@@ -22,7 +23,16 @@ pub(super) struct Plan {
     pub(super) scope: Scope,
     pub(super) with_total: bool,
     pub(super) narrow: bool,
+    /// Whether the statement itself tells row-level security whose rows it may read.
+    pub(super) sets_organization: bool,
 }
+
+/// Sets the organization, and lets nothing be read before. Should a plan ever read first, it would read nothing: what
+/// a connection was set to before is another organization, and the conditions name this one.
+const SETTING: (&str, &str) = (
+    "setting as materialized (select set_config('switchboard.organization_id', $1::text, false) as done),",
+    "where (select done from setting) is not null",
+);
 
 /// One of the two tables.
 #[derive(Debug, Clone, Copy)]
@@ -72,17 +82,31 @@ impl Table {
 }
 
 impl Plan {
-    pub(super) fn sql(self) -> String {
+    /// The statement. Put together once for each plan: it is long.
+    pub(super) fn sql(self) -> &'static str {
+        static STATEMENTS: [OnceLock<String>; 48] = [const { OnceLock::new() }; 48];
+
+        let engine = usize::from(self.engine == Engine::Postgres);
+        let flags = [self.with_total, self.narrow, self.sets_organization];
+        let place = flags
+            .into_iter()
+            .fold(self.scope as usize * 2 + engine, |place, flag| place * 2 + usize::from(flag));
+        STATEMENTS[place].get_or_init(|| self.compose())
+    }
+
+    fn compose(self) -> String {
         let page = match self.engine {
             Engine::Postgres => self.postgres_page(),
             Engine::Sqlite => self.sqlite_page(),
         };
         let who = self.who();
+        let (setting, once_set) = if self.sets_organization { SETTING } else { ("", "") };
         let total = if self.with_total { self.total() } else { "null".to_owned() };
-        let lead = if self.scope == Scope::Lead { "$4" } else { LEAD_OF_CONTACT };
+        // Whoever asks for a lead knows which one.
+        let lead = if self.scope == Scope::Lead { "null" } else { LEAD_OF_CONTACT };
         let shown = shown(self.engine, lead, &total);
         format!(
-            "with {who} page as ({page}) {} from page {} order by page.id desc",
+            "with {setting} {who} page as ({page}) {} from page {} {once_set} order by page.id desc",
             shown.select, shown.join
         )
     }
