@@ -44,4 +44,42 @@ mod tests {
         };
         assert_eq!(names(&SQLITE), names(&POSTGRES));
     }
+    /// Without the figures of the last migration, SQLite reads all rows of an organization for each of these.
+    #[tokio::test]
+    async fn sqlite_takes_the_index_of_what_is_asked_for() {
+        let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+        let pool = pool.connect("sqlite::memory:").await.unwrap();
+        migrate_sqlite(&pool).await.unwrap();
+        let cases = [
+            (
+                "select * from contact_identities where organization_id = ? and kind = ? and match_key = ?",
+                "contact_identities_value",
+            ),
+            (
+                "select * from contact_identities where organization_id = ? and contact_id = ?",
+                "contact_identities_contact",
+            ),
+            (
+                "select * from messages where organization_id = ? and identity_id = ? and id >= ?",
+                "messages_person",
+            ),
+            (
+                "select * from messages where organization_id = ? and provider_ref = ?",
+                "messages_provider_ref",
+            ),
+            ("select * from call_logs where organization_id = ? and provider_ref = ?", "call_logs_provider_ref"),
+            ("select * from leads where organization_id = ? and contact_id = ?", "leads_contact"),
+            (
+                "select * from outbound where organization_id = ? and state = 'dead' and message_id < ?
+                 order by message_id desc limit 10",
+                "outbound_dead",
+            ),
+        ];
+        for (sql, index) in cases {
+            let plan = sqlx::AssertSqlSafe(format!("explain query plan {sql}"));
+            let rows: Vec<(i64, i64, i64, String)> =
+                sqlx::query_as(plan).fetch_all(&pool).await.unwrap();
+            assert!(rows.iter().any(|(.., step)| step.contains(index)), "{sql}: {rows:?}");
+        }
+    }
 }
