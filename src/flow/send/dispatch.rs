@@ -1,7 +1,9 @@
 //! Sending one message: its requests, their answers, and what became of it.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use providers::{
     Account, Address, Failure, FailureClass, LoadedFile, MessageRef, Messages, OutboundMessage,
     ProviderRequest, ProviderResponse, Sent, Step,
@@ -99,7 +101,11 @@ pub(super) async fn ship(
     let mut journal = Vec::new();
     let waited = gateway.clock.now() - claimed.due_at;
     metrics::send_lag(account.provider.name, waited.to_std().unwrap_or_default());
-    let result = converse(gateway, account, &message, first, &mut journal).await;
+    let conversation = converse(gateway, account, &message, first, &mut journal);
+    // A defect of ours must not leave the message claimed for as long as the process lives.
+    let result = AssertUnwindSafe(conversation).catch_unwind().await.unwrap_or_else(|_| {
+        Err(Failure::new(FailureClass::Indeterminate, "the gateway failed while it was sent"))
+    });
     let verdict = match result {
         Ok(sent) => {
             Verdict { outcome: Outcome::Sent(sent), lane: LaneEffect::None, suppress: false }
