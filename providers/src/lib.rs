@@ -8,6 +8,7 @@
 mod account;
 mod address;
 mod api;
+mod bridge;
 mod by_link;
 mod call;
 mod content;

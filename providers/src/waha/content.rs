@@ -5,9 +5,9 @@
 use serde_json::Value;
 
 use super::ids::Id;
-use super::vcard;
 use super::webhook::Unreadable;
 use super::wire::{Location, WireMessage};
+use crate::bridge::vcard;
 use crate::{Attachment, Content, MediaKind};
 
 /// Records that are no messages: keys, changes of settings, and what is told by events of its own.

@@ -5,71 +5,13 @@
 //! `<id>`. What stays the same is whose message it is and its `<id>`, which the author's device makes up at random. So a
 //! [`MessageRef`] of ours is `<fromMe>_<id>`: `true_3EB0…` for a message of ours, `false_3A…` for one of theirs.
 
-use crate::{Address, MessageRef, PhoneNumber};
-
-/// The longest `<id>` that is believed to be one, in bytes; real ones have up to 32.
-const ID_BYTES: usize = 128;
-
-/// Where a message was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Chat {
-    /// With one person.
-    Person(Address),
-    /// In a group, whose id this is.
-    Group(String),
-    /// Status updates, broadcast lists and newsletters: no conversation with us.
-    Public,
-}
-
-impl Chat {
-    /// Reads a chat's JID.
-    pub(super) fn read(jid: &str) -> Option<Self> {
-        match jid.rsplit_once('@')?.1 {
-            "g.us" => Some(Self::Group(jid.to_owned())),
-            "broadcast" | "newsletter" => Some(Self::Public),
-            _ => person(jid).map(Self::Person),
-        }
-    }
-}
-
-/// The address of a person's JID: `<digits>@c.us` (or `@s.whatsapp.net`), `<digits>@lid`, both perhaps with the number of a
-/// device (`:12`). LIDs are kept as their digits.
-pub(super) fn person(jid: &str) -> Option<Address> {
-    let (user, server) = jid.trim().rsplit_once('@')?;
-    let user = user.split([':', '.']).next().unwrap_or_default();
-    match server {
-        "c.us" | "s.whatsapp.net" => PhoneNumber::international(user).ok().map(Address::Phone),
-        "lid" => is_lid(user).then(|| Address::WaLid(user.to_owned())),
-        _ => None,
-    }
-}
+use crate::bridge::jids;
+pub(super) use crate::bridge::jids::{Chat, person, reference, sorted};
+use crate::{Address, MessageRef};
 
 /// The JID of a person's chat, as WAHA takes it. `None` for addresses that no bridge reaches.
 pub(super) fn chat_of(address: &Address) -> Option<String> {
-    match address {
-        Address::Phone(number) => Some(format!("{}@c.us", number.digits())),
-        Address::WaLid(lid) => {
-            let digits = lid.strip_suffix("@lid").unwrap_or(lid);
-            is_lid(digits).then(|| format!("{digits}@lid"))
-        }
-        _ => None,
-    }
-}
-
-fn is_lid(text: &str) -> bool {
-    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Addresses without repetition, the number first: it is the same for every provider, while only bridges know LIDs.
-pub(super) fn sorted(addresses: impl IntoIterator<Item = Address>) -> Vec<Address> {
-    let mut sorted: Vec<Address> = Vec::with_capacity(2);
-    for address in addresses {
-        if !sorted.contains(&address) {
-            sorted.push(address);
-        }
-    }
-    sorted.sort_by_key(|address| !matches!(address, Address::Phone(_)));
-    sorted
+    jids::chat_of(address, "c.us")
 }
 
 /// A message's id, taken apart.
@@ -106,20 +48,13 @@ impl<'a> Id<'a> {
                 Self { from_me: Some(from_me), chat, author, bare }
             }
         };
-        let is_plain = |c: char| !c.is_whitespace() && !c.is_control();
-        let is_id = (1..=ID_BYTES).contains(&id.bare.len()) && id.bare.chars().all(is_plain);
-        is_id.then_some(id)
+        jids::is_bare_id(id.bare).then_some(id)
     }
 
     /// Our name for the message. `ours` decides where the id does not say whose it is.
     pub(super) fn reference(self, ours: bool) -> MessageRef {
         reference(self.from_me.unwrap_or(ours), self.bare)
     }
-}
-
-/// Our name for a message.
-pub(super) fn reference(ours: bool, bare: &str) -> MessageRef {
-    MessageRef(format!("{ours}_{bare}"))
 }
 
 /// WAHA's name for a message of the chat with `chat`. `None` if the reference is not one of this provider's.
@@ -167,20 +102,6 @@ mod tests {
         assert_eq!(back.as_deref(), Some("true_5511987654321@c.us_3EB0AA"));
         let foreign = MessageRef("wamid.HBgN".to_owned());
         assert_eq!(serialized(&foreign, "5511987654321@c.us"), None);
-    }
-
-    #[test]
-    fn people_are_known_by_number_or_lid() {
-        let shown =
-            |jid| person(jid).map(|address| format!("{}:{}", address.kind(), address.value()));
-        assert_eq!(
-            shown("5511987654321:14@s.whatsapp.net").as_deref(),
-            Some("phone:+5511987654321")
-        );
-        assert_eq!(shown("198273645500112:3@lid").as_deref(), Some("wa_lid:198273645500112"));
-        for odd in ["120363041234567890@g.us", "0@c.us", "x@lid", "5511987654321", "@lid"] {
-            assert_eq!(shown(odd), None, "{odd}");
-        }
     }
 
     #[test]

@@ -18,10 +18,10 @@ mod sessions;
 mod settings;
 mod statuses;
 mod tracking;
-mod vcard;
 mod webhook;
 mod wire;
 
+use crate::bridge;
 use crate::{
     Account, Batch, Channel, Health, Inbound, KeyId, Media, Messages, Misconfigured, Pace,
     Provider, Receipts, Rejection, Secret, Sessions, Settings, Tracking, Webhooks,
@@ -54,7 +54,7 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
     Ok(Box::new(WahaAccount {
         api: settings::api(settings)?,
         webhook_secrets: settings.rotating("webhook_secret")?,
-        pace: settings::pace(settings)?,
+        pace: bridge::settings::pace(settings)?,
     }))
 }
 

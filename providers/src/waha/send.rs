@@ -7,17 +7,13 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::ids::{self, Id};
-use super::{WahaAccount, errors, statuses, vcard};
+use super::{WahaAccount, errors, statuses};
+use crate::bridge::{fit, vcard};
 use crate::{
-    Cause, Channel, DeliveryStatus, Failure, FailureClass, FileSource, LoadedFile, MediaKind,
-    MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
+    Cause, Channel, DeliveryStatus, Failure, FailureClass, LoadedFile, MediaKind, MessageRef,
+    Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
     ProviderResponse, Sent, Step, Unfit,
 };
-
-/// WhatsApp's bounds: characters of a message and of a caption; bytes of a file, which travels as base64 in JSON.
-const TEXT_CHARS: usize = 65_536;
-const CAPTION_CHARS: usize = 1_024;
-const FILE_BYTES: i64 = 64 << 20;
 
 impl Messages for WahaAccount {
     fn check(&self, message: &OutboundMessage) -> Result<(), Unfit> {
@@ -28,29 +24,13 @@ impl Messages for WahaAccount {
         if let Some(reply_to) = &message.reply_to {
             known(reply_to, &chat, "reply_to")?;
         }
+        fit::check(&message.content)?;
         match &message.content {
-            OutboundContent::Text { body, .. } => check_text(body, TEXT_CHARS, "content.body"),
-            OutboundContent::Media { files, caption } => check_media(files, caption.as_deref()),
-            OutboundContent::Location { latitude, longitude, .. } => {
-                check_degrees(*latitude, 90.0, "content.latitude")?;
-                check_degrees(*longitude, 180.0, "content.longitude")
-            }
-            OutboundContent::Contacts { cards } => {
-                let is_named = |name: &str| !name.trim().is_empty();
-                if cards.is_empty() || !cards.iter().all(|card| is_named(&card.name)) {
-                    return Err(Unfit::new(
-                        "content.cards",
-                        "must be one or more cards with names",
-                    ));
-                }
-                Ok(())
-            }
+            OutboundContent::Media { files, .. } => no_sticker(files),
             OutboundContent::Reaction { target, .. } => {
                 known(target, &chat, "content.target").map(|_| ())
             }
-            OutboundContent::Buttons { .. } => Err(unable("content.buttons", "buttons")),
-            OutboundContent::List { .. } => Err(unable("content.sections", "lists")),
-            OutboundContent::Template(_) => Err(unable("content.name", "templates")),
+            _ => Ok(()),
         }
     }
 
@@ -129,7 +109,7 @@ fn fill(body: &mut Map<String, Value>, message: &OutboundMessage) -> Result<&'st
             let (Some(file), Some(loaded)) = (files.first(), message.files.first()) else {
                 return Err(Unfit::new("content.files", "the file is not loaded"));
             };
-            let mime_type = mime_type(file);
+            let mime_type = fit::mime_type(file);
             put("file", whole(file, loaded, mime_type)?);
             if let Some(caption) = caption {
                 put("caption", caption.as_str().into());
@@ -165,17 +145,6 @@ fn whole(file: &OutboundFile, loaded: &LoadedFile, mime_type: &str) -> Result<Va
         (None, None) => return Err(Unfit::new("content.files", "the file is not loaded")),
     };
     Ok(Value::Object(value))
-}
-
-fn mime_type(file: &OutboundFile) -> &str {
-    let usual = match file.media {
-        MediaKind::Image => "image/jpeg",
-        MediaKind::Video => "video/mp4",
-        MediaKind::Voice => "audio/ogg; codecs=opus",
-        MediaKind::Audio => "audio/mpeg",
-        MediaKind::Document | MediaKind::Sticker => "application/octet-stream",
-    };
-    file.mime_type.as_deref().unwrap_or(usual)
 }
 
 /// What a 2xx says. Engines answer with WAHA's form of the message, with their own, or with nothing.
@@ -227,49 +196,11 @@ fn known(reference: &MessageRef, chat: &str, field: &str) -> Result<String, Unfi
         .ok_or_else(|| Unfit::new(field, "is not a message of WhatsApp Web"))
 }
 
-fn unable(field: &str, what: &str) -> Unfit {
-    Unfit::new(field, format!("WhatsApp Web cannot send {what}; only Meta's Business Platform can"))
-}
-
-fn check_text(text: &str, most: usize, field: &str) -> Result<(), Unfit> {
-    if text.trim().is_empty() {
-        return Err(Unfit::new(field, "must not be empty"));
-    }
-    match text.chars().count() <= most {
-        true => Ok(()),
-        false => Err(Unfit::new(field, format!("must have at most {most} characters"))),
-    }
-}
-
-fn check_degrees(degrees: f64, limit: f64, field: &str) -> Result<(), Unfit> {
-    match degrees.abs() <= limit {
-        true => Ok(()),
-        false => Err(Unfit::new(field, format!("must be from -{limit} to {limit}"))),
-    }
-}
-
-fn check_media(files: &[OutboundFile], caption: Option<&str>) -> Result<(), Unfit> {
-    let [file] = files else {
-        return Err(Unfit::new("content.files", "must be exactly one file; send each by itself"));
-    };
-    if file.media == MediaKind::Sticker {
-        return Err(unable("content.files", "stickers"));
-    }
-    if file.size.is_some_and(|size| size > FILE_BYTES) {
-        let mib = FILE_BYTES >> 20;
-        return Err(Unfit::new("content.files", format!("must have at most {mib} MiB")));
-    }
-    if let FileSource::Link(link) = &file.source
-        && !["http://", "https://"].iter().any(|scheme| link.starts_with(scheme))
-    {
-        return Err(Unfit::new("content.files", "a link must begin with http:// or https://"));
-    }
-    match caption {
-        Some(_) if file.media == MediaKind::Voice => {
-            Err(Unfit::new("content.caption", "a voice message has no caption"))
-        }
-        Some(caption) => check_text(caption, CAPTION_CHARS, "content.caption"),
-        None => Ok(()),
+/// No endpoint of WAHA takes stickers on all engines.
+fn no_sticker(files: &[OutboundFile]) -> Result<(), Unfit> {
+    match files.iter().any(|file| file.media == MediaKind::Sticker) {
+        true => Err(fit::unable("content.files", "stickers")),
+        false => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ContactCard;
 const LINES: usize = 500;
 
 /// Reads a card. What it does not have stays empty; nothing in it is refused.
-pub(super) fn read(text: &str) -> ContactCard {
+pub(crate) fn read(text: &str) -> ContactCard {
     let mut card = ContactCard::default();
     let mut parts = String::new();
     for line in unfolded(text).iter().take(LINES) {
@@ -51,7 +51,7 @@ pub(super) fn read(text: &str) -> ContactCard {
 }
 
 /// Writes a card.
-pub(super) fn write(card: &ContactCard) -> String {
+pub(crate) fn write(card: &ContactCard) -> String {
     let mut lines = vec!["BEGIN:VCARD".to_owned(), "VERSION:3.0".to_owned()];
     lines.push(format!("N:;{};;;", escaped(&card.name)));
     lines.push(format!("FN:{}", escaped(&card.name)));

@@ -1,0 +1,88 @@
+//! What a message must be like to go through WhatsApp Web, whichever bridge takes it.
+
+use crate::{FileSource, MediaKind, OutboundContent, OutboundFile, Unfit};
+
+/// WhatsApp's bounds: characters of a message and of a caption; bytes of a file, which travels as base64 in JSON.
+const TEXT_CHARS: usize = 65_536;
+const CAPTION_CHARS: usize = 1_024;
+const FILE_BYTES: i64 = 64 << 20;
+
+/// Whether the content keeps the limits that hold for every bridge. Reactions, and what one bridge can send and another
+/// cannot (stickers, parts of cards), are judged by the bridge.
+pub(crate) fn check(content: &OutboundContent) -> Result<(), Unfit> {
+    match content {
+        OutboundContent::Text { body, .. } => check_text(body, TEXT_CHARS, "content.body"),
+        OutboundContent::Media { files, caption } => check_media(files, caption.as_deref()),
+        OutboundContent::Location { latitude, longitude, .. } => {
+            check_degrees(*latitude, 90.0, "content.latitude")?;
+            check_degrees(*longitude, 180.0, "content.longitude")
+        }
+        OutboundContent::Contacts { cards } => {
+            let is_named = |name: &str| !name.trim().is_empty();
+            if cards.is_empty() || !cards.iter().all(|card| is_named(&card.name)) {
+                return Err(Unfit::new("content.cards", "must be one or more cards with names"));
+            }
+            Ok(())
+        }
+        OutboundContent::Reaction { .. } => Ok(()),
+        OutboundContent::Buttons { .. } => Err(unable("content.buttons", "buttons")),
+        OutboundContent::List { .. } => Err(unable("content.sections", "lists")),
+        OutboundContent::Template(_) => Err(unable("content.name", "templates")),
+    }
+}
+
+/// A refusal of what only the Business Platform can send.
+pub(crate) fn unable(field: &str, what: &str) -> Unfit {
+    Unfit::new(field, format!("WhatsApp Web cannot send {what}; only Meta's Business Platform can"))
+}
+
+fn check_text(text: &str, most: usize, field: &str) -> Result<(), Unfit> {
+    if text.trim().is_empty() {
+        return Err(Unfit::new(field, "must not be empty"));
+    }
+    match text.chars().count() <= most {
+        true => Ok(()),
+        false => Err(Unfit::new(field, format!("must have at most {most} characters"))),
+    }
+}
+
+fn check_degrees(degrees: f64, limit: f64, field: &str) -> Result<(), Unfit> {
+    match degrees.abs() <= limit {
+        true => Ok(()),
+        false => Err(Unfit::new(field, format!("must be from -{limit} to {limit}"))),
+    }
+}
+
+fn check_media(files: &[OutboundFile], caption: Option<&str>) -> Result<(), Unfit> {
+    let [file] = files else {
+        return Err(Unfit::new("content.files", "must be exactly one file; send each by itself"));
+    };
+    if file.size.is_some_and(|size| size > FILE_BYTES) {
+        let mib = FILE_BYTES >> 20;
+        return Err(Unfit::new("content.files", format!("must have at most {mib} MiB")));
+    }
+    if let FileSource::Link(link) = &file.source
+        && !["http://", "https://"].iter().any(|scheme| link.starts_with(scheme))
+    {
+        return Err(Unfit::new("content.files", "a link must begin with http:// or https://"));
+    }
+    match caption {
+        Some(_) if file.media == MediaKind::Voice => {
+            Err(Unfit::new("content.caption", "a voice message has no caption"))
+        }
+        Some(caption) => check_text(caption, CAPTION_CHARS, "content.caption"),
+        None => Ok(()),
+    }
+}
+
+/// The file's media type, or what such a file usually is.
+pub(crate) fn mime_type(file: &OutboundFile) -> &str {
+    let usual = match file.media {
+        MediaKind::Image => "image/jpeg",
+        MediaKind::Video => "video/mp4",
+        MediaKind::Voice => "audio/ogg; codecs=opus",
+        MediaKind::Audio => "audio/mpeg",
+        MediaKind::Document | MediaKind::Sticker => "application/octet-stream",
+    };
+    file.mime_type.as_deref().unwrap_or(usual)
+}

@@ -1,0 +1,103 @@
+//! How WhatsApp Web names people and chats, whichever bridge tells of them.
+//!
+//! A person is known by their number (`<digits>@s.whatsapp.net`, or `@c.us`) or by their LID (`<digits>@lid`); one chat may be
+//! named by the one in one webhook and by the other in the next. What stays the same is whose message it is and its bare id,
+//! which the author's device makes up at random. So a [`MessageRef`] of ours is `<fromMe>_<id>`: `true_3EB0…` for a message
+//! of ours, `false_3A…` for one of theirs.
+
+use crate::{Address, MessageRef, PhoneNumber};
+
+/// The longest bare id that is believed to be one, in bytes; real ones have up to 32.
+const ID_BYTES: usize = 128;
+
+/// Where a message was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Chat {
+    /// With one person.
+    Person(Address),
+    /// In a group, whose id this is.
+    Group(String),
+    /// Status updates, broadcast lists and newsletters: no conversation with us.
+    Public,
+}
+
+impl Chat {
+    /// Reads a chat's JID.
+    pub(crate) fn read(jid: &str) -> Option<Self> {
+        match jid.rsplit_once('@')?.1 {
+            "g.us" => Some(Self::Group(jid.to_owned())),
+            "broadcast" | "newsletter" => Some(Self::Public),
+            _ => person(jid).map(Self::Person),
+        }
+    }
+}
+
+/// The address of a person's JID: `<digits>@c.us` (or `@s.whatsapp.net`), `<digits>@lid`, both perhaps with the number of a
+/// device (`:12`). LIDs are kept as their digits.
+pub(crate) fn person(jid: &str) -> Option<Address> {
+    let (user, server) = jid.trim().rsplit_once('@')?;
+    let user = user.split([':', '.']).next().unwrap_or_default();
+    match server {
+        "c.us" | "s.whatsapp.net" => PhoneNumber::international(user).ok().map(Address::Phone),
+        "lid" => is_lid(user).then(|| Address::WaLid(user.to_owned())),
+        _ => None,
+    }
+}
+
+/// The JID of a person's chat on this `server` of numbers. `None` for addresses that no bridge reaches.
+pub(crate) fn chat_of(address: &Address, server: &str) -> Option<String> {
+    match address {
+        Address::Phone(number) => Some(format!("{}@{server}", number.digits())),
+        Address::WaLid(lid) => {
+            let digits = lid.strip_suffix("@lid").unwrap_or(lid);
+            is_lid(digits).then(|| format!("{digits}@lid"))
+        }
+        _ => None,
+    }
+}
+
+fn is_lid(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Addresses without repetition, the number first: it is the same for every provider, while only bridges know LIDs.
+pub(crate) fn sorted(addresses: impl IntoIterator<Item = Address>) -> Vec<Address> {
+    let mut sorted: Vec<Address> = Vec::with_capacity(2);
+    for address in addresses {
+        if !sorted.contains(&address) {
+            sorted.push(address);
+        }
+    }
+    sorted.sort_by_key(|address| !matches!(address, Address::Phone(_)));
+    sorted
+}
+
+/// Whether a text can be a message's bare id.
+pub(crate) fn is_bare_id(text: &str) -> bool {
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control();
+    (1..=ID_BYTES).contains(&text.len()) && text.chars().all(is_plain)
+}
+
+/// Our name for a message.
+pub(crate) fn reference(ours: bool, bare: &str) -> MessageRef {
+    MessageRef(format!("{ours}_{bare}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_known_by_number_or_lid() {
+        let shown =
+            |jid| person(jid).map(|address| format!("{}:{}", address.kind(), address.value()));
+        assert_eq!(
+            shown("5511987654321:14@s.whatsapp.net").as_deref(),
+            Some("phone:+5511987654321")
+        );
+        assert_eq!(shown("198273645500112:3@lid").as_deref(), Some("wa_lid:198273645500112"));
+        for odd in ["120363041234567890@g.us", "0@c.us", "x@lid", "5511987654321", "@lid"] {
+            assert_eq!(shown(odd), None, "{odd}");
+        }
+    }
+}
