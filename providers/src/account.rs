@@ -32,11 +32,23 @@ pub struct Provider {
     /// Whether only those who may speak for an account know its verification key. Where it is a published key, holding
     /// it proves nothing about who an account belongs to.
     pub key_is_secret: bool,
+    /// What the proof that comes with each of its webhooks covers.
+    pub proof: Proof,
     /// What one of its error codes means. Total: a code it does not know is [`crate::Cause::Message`].
     pub class_of: fn(code: &str) -> FailureClass,
     /// Signs a request as the provider does: for emulators, demonstrations and tests. The secret is what the
     /// *provider* holds, which for asymmetric signatures is not among the account's own credentials.
     pub sign: fn(&Secret, Timestamp, http::Request<Bytes>) -> http::Request<Bytes>,
+}
+
+/// What the proof that comes with a webhook covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// All of the request: it is signed, and a changed byte is refused.
+    Request,
+    /// Only who sends it: a secret goes along, and nothing binds it to the body. Whoever can read or change what is on its
+    /// way can write anything under it, so such webhooks must come over TLS, and better only from known addresses.
+    Sender,
 }
 
 /// An opened account: override what this account can do.

@@ -1,6 +1,6 @@
 //! The wire formats of communication providers, translated to and from one model.
 //!
-//! This crate knows how Meta, Twilio, Telnyx and WAHA sign, batch, name and number things. It has no socket, no clock,
+//! This crate knows how Meta, Twilio, Telnyx, WAHA and Evolution sign, batch, name and number things. It has no socket, no clock,
 //! no database, no runtime and no tenant: data goes in, data comes out. What the gateway does with it is not known here.
 //!
 //! A provider is one folder, one line in [`PROVIDERS`], and its fixtures.
@@ -26,14 +26,15 @@ mod signature;
 mod sms;
 mod status_url;
 
+pub mod evolution;
 pub mod meta;
 pub mod telnyx;
 pub mod twilio;
 pub mod waha;
 
 pub use account::{
-    Account, Field, Health, Media, Messages, Misconfigured, Provider, Receipts, Sessions, Settings,
-    Templates, Tracking, Webhooks,
+    Account, Field, Health, Media, Messages, Misconfigured, Proof, Provider, Receipts, Sessions,
+    Settings, Templates, Tracking, Webhooks,
 };
 pub use address::{Address, AddressError, Channel, Direction, Line, PhoneNumber};
 pub use call::{CallFact, CallProgress, CallRef, CallStage, Recording};
@@ -61,7 +62,7 @@ pub type Timestamp = chrono::DateTime<chrono::Utc>;
 
 /// Every provider the gateway can speak to. The order is the order of documentation.
 pub static PROVIDERS: &[&Provider] =
-    &[&meta::PROVIDER, &twilio::PROVIDER, &telnyx::PROVIDER, &waha::PROVIDER];
+    &[&meta::PROVIDER, &twilio::PROVIDER, &telnyx::PROVIDER, &waha::PROVIDER, &evolution::PROVIDER];
 
 /// The provider of that name, or `None`.
 pub fn provider(name: &str) -> Option<&'static Provider> {

@@ -26,7 +26,7 @@ mod wire;
 
 use self::graph::Graph;
 use crate::{
-    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured,
+    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured, Proof,
     Provider, Receipts, Rejection, Secret, Settings, Templates, Webhooks,
 };
 
@@ -39,6 +39,7 @@ pub static PROVIDER: Provider = Provider {
     open,
     claims: envelope::claims,
     key_is_secret: true,
+    proof: Proof::Request,
     class_of: errors::class_of,
     sign: webhook::sign,
 };

@@ -24,7 +24,7 @@ mod whatsapp;
 mod wire;
 
 use crate::{
-    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured,
+    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured, Proof,
     Provider, Rejection, Settings, Webhooks,
 };
 use client::Client;
@@ -39,6 +39,7 @@ pub static PROVIDER: Provider = Provider {
     open,
     claims: webhook::claims,
     key_is_secret: false,
+    proof: Proof::Request,
     class_of: errors::class_of,
     sign: signature::sign,
 };

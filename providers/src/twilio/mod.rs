@@ -25,7 +25,7 @@ mod urls;
 mod webhook;
 
 use crate::{
-    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured,
+    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured, Proof,
     Provider, Receipts, Rejection, Secret, Settings, Templates, Tracking, Webhooks,
 };
 use client::Client;
@@ -39,6 +39,7 @@ pub static PROVIDER: Provider = Provider {
     open,
     claims: webhook::claims,
     key_is_secret: true,
+    proof: Proof::Request,
     class_of: errors::class_of,
     sign: signature::sign,
 };

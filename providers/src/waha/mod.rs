@@ -23,7 +23,7 @@ mod wire;
 
 use crate::bridge;
 use crate::{
-    Account, Batch, Channel, Health, Inbound, KeyId, Media, Messages, Misconfigured, Pace,
+    Account, Batch, Channel, Health, Inbound, KeyId, Media, Messages, Misconfigured, Pace, Proof,
     Provider, Receipts, Rejection, Secret, Sessions, Settings, Tracking, Webhooks,
 };
 use api::Api;
@@ -37,6 +37,7 @@ pub static PROVIDER: Provider = Provider {
     open,
     claims: webhook::claims,
     key_is_secret: true,
+    proof: Proof::Request,
     class_of: errors::class_of,
     sign: webhook::sign,
 };

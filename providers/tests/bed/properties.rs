@@ -25,6 +25,7 @@ fn any_request() -> impl Strategy<Value = http::Request<Bytes>> {
         "telnyx-timestamp",
         "x-webhook-hmac",
         "i-twilio-idempotency-token",
+        "authorization",
     ];
     (vec(any::<u8>(), 0..400), "[!-~]{0,60}", vec(header, 0..5), 0..4usize, 0..3usize).prop_map(
         move |(body, query, headers, kind, method)| {

@@ -1,0 +1,81 @@
+//! WhatsApp Web through Evolution API, a bridge that an operator runs and that speaks HTTP.
+//!
+//! An account is one instance of one Evolution server: one linked device, one number. Meta does not approve of bridges and
+//! bans numbers that behave like machines, so an account of this kind is paced like a person by default. Its webhooks
+//! carry a secret and no signature (see `proof.rs`): use TLS, and let only the bridge's addresses in.
+//! Follows <https://doc.evolution-api.com/v2> and recordings of Evolution 2.3.
+
+mod api;
+mod calls;
+mod content;
+mod edits;
+mod errors;
+mod keys;
+mod messages;
+mod notices;
+mod proof;
+mod settings;
+mod statuses;
+mod webhook;
+mod wire;
+
+use crate::bridge;
+use crate::{
+    Account, Batch, Channel, Inbound, KeyId, Misconfigured, Pace, Proof, Provider, Rejection,
+    Secret, Settings, Webhooks,
+};
+use api::Api;
+use settings::Carried;
+
+/// WhatsApp Web through Evolution API.
+pub static PROVIDER: Provider = Provider {
+    name: "evolution",
+    title: "WhatsApp Web (Evolution)",
+    channels: &[Channel::Whatsapp],
+    fields: settings::FIELDS,
+    open,
+    claims: webhook::claims,
+    key_is_secret: true,
+    proof: Proof::Sender,
+    class_of: errors::class_of,
+    sign: proof::sign,
+};
+
+/// One instance of an Evolution server.
+#[derive(Debug)]
+struct EvolutionAccount {
+    api: Api,
+    /// What webhooks are proven by; the first is the current one.
+    webhook_secrets: Vec<Secret>,
+    carried: Carried,
+    pace: Pace,
+}
+
+fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
+    Ok(Box::new(EvolutionAccount {
+        api: settings::api(settings)?,
+        webhook_secrets: settings::webhook_secrets(settings)?,
+        carried: settings::carried(settings)?,
+        pace: bridge::settings::pace(settings)?,
+    }))
+}
+
+impl Account for EvolutionAccount {
+    fn identifiers(&self) -> Vec<String> {
+        vec![self.api.instance().to_owned()]
+    }
+
+    fn webhooks(&self) -> Option<&dyn Webhooks> {
+        Some(self)
+    }
+}
+
+impl Webhooks for EvolutionAccount {
+    fn receive(&self, inbound: &Inbound) -> Result<Batch, Rejection> {
+        webhook::receive(&self.webhook_secrets, inbound)
+    }
+
+    fn keys(&self) -> Vec<KeyId> {
+        self.webhook_secrets.iter().map(KeyId::of_secret).collect()
+    }
+}

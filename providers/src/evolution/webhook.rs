@@ -1,0 +1,171 @@
+//! From a request to its events: which reader is asked, and what a reader knows of where it stands.
+//! <https://doc.evolution-api.com/v2/en/configuration/webhooks>
+
+use bytes::Bytes;
+use http::{Method, Request};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::wire::Envelope;
+use super::{calls, edits, messages, notices, proof, statuses};
+use crate::bridge::jids;
+use crate::lenient::Maybe;
+use crate::{Address, Batch, EventKind, Inbound, KeyId, Line, Rejection, Reply, Secret, Timestamp};
+
+/// The longest name of an instance that is looked for.
+const INSTANCE_BYTES: usize = 100;
+
+pub(super) fn receive(secrets: &[Secret], inbound: &Inbound) -> Result<Batch, Rejection> {
+    let (at, request) = inbound.parts();
+    if request.method() != Method::POST {
+        return Err(Rejection::MethodNotUsed);
+    }
+    let proven_by = match inbound {
+        Inbound::Webhook { .. } => Some(proof::verify(secrets, at, request.headers())?),
+        Inbound::Kept { .. } => None,
+    };
+    Ok(read(request.body(), at, proven_by))
+}
+
+/// The instance that an unverified request names: as the handle of a line, and as the account itself.
+pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
+    #[derive(Deserialize)]
+    struct Whose {
+        #[serde(default)]
+        instance: Maybe,
+    }
+    let whose: Option<Whose> = serde_json::from_slice(request.body()).ok();
+    match whose.and_then(|whose| whose.instance.0).filter(|name| name.len() <= INSTANCE_BYTES) {
+        Some(name) => vec![Line::Handle(name.clone()), Line::Account(name)],
+        None => Vec::new(),
+    }
+}
+
+/// Reads a body that is known to be Evolution's.
+fn read(body: &Bytes, at: Timestamp, proven_by: Option<KeyId>) -> Batch {
+    let envelope: Envelope<'_> = match serde_json::from_slice(body) {
+        Ok(envelope) => envelope,
+        Err(error) => return Batch::unreadable(Reply::OK, proven_by, error, &without_key(body)),
+    };
+    let mut batch = Batch::empty(Reply::OK, proven_by);
+    let line = envelope.instance.0.clone().map_or(Line::Unnamed, Line::Handle);
+    // `messages.upsert` and `MESSAGES_UPSERT` are the same event.
+    let event = envelope.event.get().unwrap_or_default().to_lowercase().replace(['_', '-'], ".");
+    let reason = match (&line, event.as_str()) {
+        (Line::Unnamed, _) => Some("the event names no `instance`"),
+        (_, "") => Some("the webhook names no `event`"),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        let body = without_key(body);
+        batch.keep(String::new(), line, reason, &String::from_utf8_lossy(&body));
+        return batch;
+    }
+    let data = envelope.data.map_or("{}", RawValue::get);
+    let ours = envelope.sender.get().and_then(jids::person);
+    let mut scope = Scope {
+        event: &event,
+        at,
+        stamp: envelope.date_time.get().unwrap_or_default(),
+        line: line.clone(),
+        ours,
+        batch: &mut batch,
+    };
+    // One webhook is one item; some versions put several into a list. Items of it fail alone.
+    let list = data.starts_with('[').then(|| serde_json::from_str::<Vec<&RawValue>>(data));
+    match list {
+        Some(Ok(items)) => {
+            for (index, item) in items.iter().enumerate() {
+                scope.item(&format!("data/{index}"), item.get());
+            }
+        }
+        Some(Err(error)) => batch.keep("data".to_owned(), line, error, data),
+        None => scope.item("data", data),
+    }
+    batch
+}
+
+/// The body without the instance's token, which stands in every webhook and must not be shown.
+fn without_key(body: &Bytes) -> Bytes {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(mut members)) => {
+            members.remove("apikey");
+            Value::Object(members).to_string().into()
+        }
+        // What is no object has no members to hide.
+        _ => body.clone(),
+    }
+}
+
+fn read_item(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
+    match scope.event {
+        "messages.upsert" | "messages.set" => messages::read(scope, data),
+        "send.message" => messages::read_echo(scope, data),
+        "messages.edited" => edits::read(scope, data),
+        "messages.update" | "messages.delete" => statuses::read(scope, data),
+        "call" => calls::read(scope, data),
+        "connection.update" => notices::read_connection(scope, data),
+        "status.instance" => notices::read_instance(scope, data),
+        "logout.instance" | "remove.instance" | "instance.delete" => notices::read_end(scope, data),
+        event if is_of_no_concern(event) => Ok(()),
+        event => Err(Unreadable(format!("unknown event `{event}`"))),
+    }
+}
+
+/// Events that say nothing to a CRM. They are kept in the inbox and not read. Whoever has a QR code (`qrcode.updated`) can
+/// link a device of theirs, so it is no notice.
+fn is_of_no_concern(event: &str) -> bool {
+    const FAMILIES: [&str; 8] =
+        ["contacts.", "chats.", "groups.", "group.", "labels.", "presence.", "typebot.", "qrcode."];
+    const SINGLE: [&str; 5] = [
+        "application.startup",
+        "instance.create",
+        "send.message.update",
+        "new.jwt.token",
+        "new.token",
+    ];
+    SINGLE.contains(&event) || FAMILIES.iter().any(|family| event.starts_with(family))
+}
+
+/// Where the reader stands: which event of which instance, and who we are.
+pub(super) struct Scope<'b> {
+    /// In lower case, with dots.
+    pub(super) event: &'b str,
+    /// When the webhook reached us; what happened may say more exactly when.
+    pub(super) at: Timestamp,
+    stamp: &'b str,
+    line: Line,
+    /// Our own number, if the webhook tells it. Our own LID never is.
+    pub(super) ours: Option<Address>,
+    batch: &'b mut Batch,
+}
+
+impl Scope<'_> {
+    pub(super) fn push(&mut self, key: String, at: Option<Timestamp>, kind: EventKind) {
+        self.batch.push(key, at.unwrap_or(self.at), self.line.clone(), kind);
+    }
+
+    /// A name for news that have no id of their own: the same when the webhook is repeated.
+    pub(super) fn digest(&self, data: &str) -> String {
+        let parts = [self.event, self.stamp, data].join("\n");
+        hex::encode(&Sha256::digest(parts)[..16])
+    }
+
+    fn item(&mut self, position: &str, data: &str) {
+        if let Err(Unreadable(reason)) = read_item(self, data) {
+            self.batch.keep(position.to_owned(), self.line.clone(), reason, data);
+        }
+    }
+}
+
+/// Why an item cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable(pub(super) String);
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        Unreadable(error.to_string())
+    }
+}
