@@ -193,8 +193,8 @@ pub trait Sessions: Sync {
     /// # Errors
     /// What the newest answer says is wrong.
     fn start(&self, webhook_url: &str, answers: &[ProviderResponse]) -> Result<Step<()>, Failure>;
-    /// Stops it; it stays linked.
-    fn stop(&self) -> ProviderRequest;
+    /// Stops it; it stays linked. `None` where a device cannot be stopped without losing its link.
+    fn stop(&self) -> Option<ProviderRequest>;
     /// Unlinks the device.
     fn log_out(&self) -> ProviderRequest;
     /// Asks how it is doing.

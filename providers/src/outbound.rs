@@ -149,6 +149,13 @@ pub enum MediaStep {
     Ask(ProviderRequest),
     /// Fetch the file with this; it is not read into an answer.
     Download(Download),
+    /// Fetch JSON with this; the file is the base64 text of one of its outermost members.
+    Unwrap {
+        /// The request, and what is known of the file.
+        download: Download,
+        /// The member's name.
+        member: &'static str,
+    },
 }
 
 /// The request that brings a file, and what is known of the file.

@@ -83,6 +83,14 @@ pub(crate) fn reference(ours: bool, bare: &str) -> MessageRef {
     MessageRef(format!("{ours}_{bare}"))
 }
 
+/// Whose message a reference names, and its bare id. `None` if it was not made by [`reference`].
+pub(crate) fn taken_apart(reference: &MessageRef) -> Option<(bool, &str)> {
+    let text = &reference.0;
+    let ours = text.strip_prefix("true_").map(|bare| (true, bare));
+    let named = ours.or_else(|| text.strip_prefix("false_").map(|bare| (false, bare)));
+    named.filter(|(_, bare)| is_bare_id(bare) && !bare.contains('_'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

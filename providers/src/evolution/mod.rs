@@ -11,18 +11,23 @@ mod content;
 mod edits;
 mod errors;
 mod keys;
+mod media;
 mod messages;
 mod notices;
 mod proof;
+mod receipts;
+mod send;
+mod sessions;
 mod settings;
 mod statuses;
+mod tracking;
 mod webhook;
 mod wire;
 
 use crate::bridge;
 use crate::{
-    Account, Batch, Channel, Inbound, KeyId, Misconfigured, Pace, Proof, Provider, Rejection,
-    Secret, Settings, Webhooks,
+    Account, Batch, Channel, Health, Inbound, KeyId, Media, Messages, Misconfigured, Pace, Proof,
+    Provider, Receipts, Rejection, Secret, Sessions, Settings, Tracking, Webhooks,
 };
 use api::Api;
 use settings::Carried;
@@ -66,6 +71,30 @@ impl Account for EvolutionAccount {
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {
+        Some(self)
+    }
+
+    fn messages(&self) -> Option<&dyn Messages> {
+        Some(self)
+    }
+
+    fn tracking(&self) -> Option<&dyn Tracking> {
+        Some(self)
+    }
+
+    fn media(&self) -> Option<&dyn Media> {
+        Some(self)
+    }
+
+    fn receipts(&self) -> Option<&dyn Receipts> {
+        Some(self)
+    }
+
+    fn sessions(&self) -> Option<&dyn Sessions> {
+        Some(self)
+    }
+
+    fn health(&self) -> Option<&dyn Health> {
         Some(self)
     }
 }

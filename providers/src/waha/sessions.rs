@@ -65,8 +65,8 @@ impl Sessions for WahaAccount {
         }
     }
 
-    fn stop(&self) -> ProviderRequest {
-        self.command("stop")
+    fn stop(&self) -> Option<ProviderRequest> {
+        Some(self.command("stop"))
     }
 
     fn log_out(&self) -> ProviderRequest {

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod cases;
+mod evolution;
+mod evolution_sending;
 mod fixtures;
 mod laws;
 mod meta_sending;

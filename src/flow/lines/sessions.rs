@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::judge::judge;
 use super::supervise::{bring_up, hold, linkable, report};
-use super::{account, ask};
+use super::{account, ask, not_supported};
 use crate::flow::audit::{self, Deed};
 use crate::flow::{Actor, FlowError};
 use crate::gateway::{DirectoryAccount, Gateway};
@@ -47,7 +47,10 @@ pub async fn run(
     errand: Errand,
 ) -> Result<Device, FlowError> {
     let account = account(gateway, actor.organization_id, id).await?;
-    linkable(&account)?;
+    let sessions = linkable(&account)?;
+    if errand == Errand::Stop && sessions.stop().is_none() {
+        return Err(not_supported(&account, "stop devices without unlinking them"));
+    }
     let held = hold(gateway, account).await?;
     let mut device = held.device(gateway).await?;
     device.next_start_at = None;
@@ -82,7 +85,9 @@ async fn carry_out(
     let sessions = linkable(account)?;
     let command: ProviderRequest = match errand {
         Errand::Start => return bring_up(gateway, account).await,
-        Errand::Stop => sessions.stop(),
+        Errand::Stop => sessions
+            .stop()
+            .ok_or_else(|| not_supported(account, "stop devices without unlinking them"))?,
         Errand::LogOut => sessions.log_out(),
     };
     let answer = ask(gateway, &command).await?;

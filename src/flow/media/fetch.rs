@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::blob_key;
 use super::judge::{Trouble, differs, judge, media_type, verdict};
+use super::unwrap::{Broken, Unwrapping};
 use tokio::task::JoinSet;
 
 use crate::clock::Timestamp;
@@ -36,6 +37,8 @@ const REQUESTS: usize = 4;
 const ANSWER: Duration = Duration::from_secs(20);
 const DOWNLOAD: Duration = Duration::from_mins(5);
 const IDLE: Duration = Duration::from_secs(20);
+/// How much JSON may stand around a file, in bytes.
+const AROUND: u64 = 64 << 10;
 const CLAIM: TimeDelta = TimeDelta::minutes(8);
 
 /// How files of an account are fetched: its own ability, unless a test has another.
@@ -167,8 +170,9 @@ async fn bring(
     let way = Way { account: account_of(gateway, wanted).await?, reachable };
     let mut answers: Vec<ProviderResponse> = Vec::new();
     loop {
-        let download = match way.step(&wanted.attachment, &answers)? {
-            MediaStep::Download(download) => download,
+        let (download, member) = match way.step(&wanted.attachment, &answers)? {
+            MediaStep::Download(download) => (download, None),
+            MediaStep::Unwrap { download, member } => (download, Some(member)),
             MediaStep::Ask(_) if answers.len() >= REQUESTS => {
                 return Err(Trouble::Failed("it takes too many requests".to_owned()));
             }
@@ -179,10 +183,16 @@ async fn bring(
             }
         };
         let bytes = gateway.config.media.fetch_bytes;
-        let limits = Limits { bytes, timeout: DOWNLOAD, idle: IDLE };
+        // Base64 is a third longer than what it stands for.
+        let arriving = match member {
+            Some(_) => (bytes / 3).saturating_mul(4).saturating_add(AROUND),
+            None => bytes,
+        };
+        let limits = Limits { bytes: arriving, timeout: DOWNLOAD, idle: IDLE };
         let arrived = gateway.transport.download(&download.request, limits, &gateway.clock).await;
         let incoming = arrived.map_err(|error| way.refused(error))?;
-        return keep(gateway, &way, wanted, &download.expected, incoming).await;
+        let inside = member.map(|member| Unwrapping::new(member, bytes));
+        return keep(gateway, &way, wanted, &download.expected, incoming, inside).await;
     }
 }
 
@@ -220,29 +230,57 @@ async fn keep(
     wanted: &WantedFile,
     expected: &Attachment,
     mut incoming: Incoming,
+    mut inside: Option<Unwrapping>,
 ) -> Result<FetchedFile, Trouble> {
     let mut session = gateway.store.read_all().await?;
     let key = gateway.keys.key(&mut session, wanted.organization_id).await?;
     drop(session);
     let name = blob_key(wanted.organization_id, wanted.id);
     let mut blob = gateway.blobs.write(&name, &key)?;
-    if let Err(trouble) = copy(way, &mut incoming, &mut blob).await {
+    if let Err(trouble) = copy(way, &mut incoming, &mut blob, inside.as_mut()).await {
         blob.abort().await;
         return Err(trouble);
     }
+    // What surrounds a file says nothing of the file's own type.
+    let content_type = incoming.content_type().filter(|_| inside.is_none());
+    let mime_type = media_type(content_type, expected, &wanted.attachment);
+    let (size, hash) = match inside.map(Unwrapping::finish) {
+        None => incoming.finish(),
+        Some(Ok(told)) => told,
+        Some(Err(broken)) => {
+            blob.abort().await;
+            return Err(broken.into());
+        }
+    };
     blob.finish().await?;
-    let mime_type = media_type(incoming.content_type(), expected, &wanted.attachment);
-    let (size, hash) = incoming.finish();
     let size = i64::try_from(size).unwrap_or(i64::MAX);
     let warning = differs(expected, size, &hash);
     Ok(FetchedFile { mime_type, size, sha256: hex::encode(hash), blob_key: name, warning })
 }
 
-async fn copy(way: &Way, incoming: &mut Incoming, blob: &mut BlobWriter) -> Result<(), Trouble> {
+async fn copy(
+    way: &Way,
+    incoming: &mut Incoming,
+    blob: &mut BlobWriter,
+    mut inside: Option<&mut Unwrapping>,
+) -> Result<(), Trouble> {
     while let Some(chunk) = incoming.chunk().await.map_err(|error| way.refused(error))? {
-        blob.write(&chunk).await?;
+        match &mut inside {
+            None => blob.write(&chunk).await?,
+            Some(unwrapping) => blob.write(&unwrapping.read(&chunk)?).await?,
+        }
     }
     Ok(())
+}
+
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            // The bridge may have failed to fetch it from WhatsApp this time.
+            Broken::NoFile | Broken::Damaged => Self::Again(broken.to_string(), None),
+            Broken::TooLarge(_) => Self::Failed(broken.to_string()),
+        }
+    }
 }
 
 /// Writes down what became of a file, and tells.

@@ -7,6 +7,7 @@ mod fetch;
 mod judge;
 mod link;
 mod sweep;
+mod unwrap;
 mod upload;
 
 use std::ops::Range;

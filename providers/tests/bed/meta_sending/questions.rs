@@ -101,7 +101,9 @@ fn the_token_only_goes_to_meta_and_to_where_the_api_is() {
             Ok(MediaStep::Download(download)) => {
                 assert_eq!(bearer(&download.request).is_some(), trusted, "{url}");
             }
-            Ok(MediaStep::Ask(_)) => panic!("{url}: there is nothing to ask"),
+            Ok(MediaStep::Ask(_) | MediaStep::Unwrap { .. }) => {
+                panic!("{url}: there is nothing to ask")
+            }
             Err(failure) => {
                 assert_eq!(failure.class, FailureClass::Permanent(Cause::Message));
                 assert!(url.contains('@'), "{url}: {failure:?}");

@@ -1,0 +1,406 @@
+//! Sending through Evolution: the requests, what is refused, what answers mean, and how a message is found again.
+
+use bytes::Bytes;
+use chrono::TimeDelta;
+use providers::{
+    Address, Button, Cause, Channel, ContactCard, DeliveryStatus, Failure, FailureClass,
+    FileSource, LimitScope, ListSection, LoadedFile, MediaKind, MessageRef, OutboundContent,
+    OutboundFile, OutboundMessage, ProviderRequest, ProviderResponse, Sender, Sent, Step, Template,
+    Told,
+};
+use serde_json::{Value, json};
+
+use crate::evolution::account;
+use crate::fixtures::now;
+use crate::waha::{answer, shown};
+
+const BASE: &str = "http://evolution.aurora.example:8080";
+
+fn text(body: &str) -> OutboundContent {
+    OutboundContent::Text { body: body.to_owned(), preview_url: false }
+}
+
+fn message(content: OutboundContent) -> OutboundMessage {
+    OutboundMessage {
+        id: "019aa5b1-7c3e-7d42-9f10-8a6b5c4d3e2f".to_owned(),
+        channel: Channel::Whatsapp,
+        from: Sender { address: "+5511955520001".to_owned(), handle: None },
+        to: Address::Phone("+5511987654321".parse().unwrap()),
+        content,
+        files: Vec::new(),
+        reply_to: None,
+        status_url: None,
+    }
+}
+
+fn media(kind: MediaKind, mime_type: Option<&str>, caption: Option<&str>) -> OutboundMessage {
+    let file = OutboundFile {
+        media: kind,
+        source: FileSource::Stored("f".to_owned()),
+        mime_type: mime_type.map(ToOwned::to_owned),
+        filename: Some("a.bin".to_owned()),
+        size: Some(3),
+    };
+    let caption = caption.map(ToOwned::to_owned);
+    let mut message = message(OutboundContent::Media { files: vec![file], caption });
+    message.files = vec![LoadedFile {
+        bytes: Some(Bytes::from_static(b"abc")),
+        link: Some("https://l".to_owned()),
+    }];
+    message
+}
+
+fn card() -> ContactCard {
+    ContactCard {
+        name: "Bia".to_owned(),
+        phones: vec!["+55 11 95551-0009".to_owned()],
+        ..ContactCard::default()
+    }
+}
+
+fn cards(cards: &[ContactCard]) -> OutboundMessage {
+    message(OutboundContent::Contacts { cards: cards.to_vec() })
+}
+
+fn reaction() -> OutboundContent {
+    let target = MessageRef("false_3A5E7C19D20B4F681001".to_owned());
+    OutboundContent::Reaction { target, emoji: Some("👍".to_owned()) }
+}
+
+fn first(message: &OutboundMessage) -> ProviderRequest {
+    let account = account();
+    match account.messages().unwrap().step(message, &[]).unwrap() {
+        Step::Next(request) => *request,
+        Step::Done(sent) => panic!("nothing was sent: {sent:?}"),
+    }
+}
+
+fn settled(message: &OutboundMessage, answer: ProviderResponse) -> Result<Sent, Failure> {
+    let account = account();
+    match account.messages().unwrap().step(message, &[answer])? {
+        Step::Done(sent) => Ok(sent),
+        Step::Next(request) => panic!("more is asked: {request:?}"),
+    }
+}
+
+#[test]
+fn a_text_is_sent_once_with_the_key_in_its_header() {
+    let request = first(&message(text("Olá")));
+    assert!(!request.repeatable);
+    let (line, body) = shown(&request.http);
+    assert_eq!(line, format!("POST {BASE}/message/sendText/aurora-frontdesk"));
+    assert_eq!(body, json!({ "number": "5511987654321", "text": "Olá", "linkPreview": false }));
+    let key = &request.http.headers()["apikey"];
+    assert!(key.is_sensitive() && key == "A1F3C6E0-5B2D-4D8A-9C47-0E6F1B7D2A93");
+}
+
+#[test]
+fn a_reply_and_a_lid_are_named_as_evolution_names_them() {
+    let mut reply = message(text("Sim"));
+    reply.to = Address::WaLid("198273645500112".to_owned());
+    reply.reply_to = Some(MessageRef("false_3A5E".to_owned()));
+    let (_, body) = shown(&first(&reply).http);
+    assert_eq!(body["number"], "198273645500112@lid");
+    let key = json!({ "remoteJid": "198273645500112@lid", "fromMe": false, "id": "3A5E" });
+    assert_eq!(body["quoted"], json!({ "key": key }));
+}
+
+#[test]
+fn files_go_along_as_their_bytes_or_as_a_link() {
+    let cases = [
+        (MediaKind::Image, None, "image", "image/jpeg"),
+        (MediaKind::Document, Some("application/pdf"), "document", "application/pdf"),
+        (MediaKind::Video, None, "video", "video/mp4"),
+    ];
+    for (kind, given, word, mime_type) in cases {
+        let (line, body) = shown(&first(&media(kind, given, Some("Veja"))).http);
+        assert_eq!(line, format!("POST {BASE}/message/sendMedia/aurora-frontdesk"));
+        let expected = json!({ "number": "5511987654321", "mediatype": word, "mimetype": mime_type,
+                               "fileName": "a.bin", "media": "YWJj", "caption": "Veja" });
+        assert_eq!(body, expected, "{kind:?}");
+    }
+    let (_, body) = shown(&first(&media(MediaKind::Audio, None, None)).http);
+    assert_eq!((&body["mediatype"], &body["media"]), (&json!("audio"), &json!("YWJj")));
+    for (kind, endpoint, member) in [
+        (MediaKind::Voice, "sendWhatsAppAudio", "audio"),
+        (MediaKind::Sticker, "sendSticker", "sticker"),
+    ] {
+        let (line, body) = shown(&first(&media(kind, None, None)).http);
+        assert_eq!(line, format!("POST {BASE}/message/{endpoint}/aurora-frontdesk"));
+        assert_eq!(body, json!({ "number": "5511987654321", member: "YWJj" }));
+    }
+    let mut linked = media(MediaKind::Image, None, None);
+    linked.files[0].bytes = None;
+    let (_, body) = shown(&first(&linked).http);
+    assert_eq!((&body["media"], &body["caption"]), (&json!("https://l"), &Value::Null));
+}
+
+#[test]
+fn places_cards_and_reactions_have_endpoints_of_their_own() {
+    let place = |name: Option<&str>, address: Option<&str>| {
+        message(OutboundContent::Location {
+            latitude: -23.5,
+            longitude: -46.6,
+            name: name.map(ToOwned::to_owned),
+            address: address.map(ToOwned::to_owned),
+        })
+    };
+    let (line, body) = shown(&first(&place(Some("Aurora"), Some("Rua A, 1"))).http);
+    assert_eq!(line, format!("POST {BASE}/message/sendLocation/aurora-frontdesk"));
+    let expected = json!({ "number": "5511987654321", "name": "Aurora", "address": "Rua A, 1",
+                           "latitude": -23.5, "longitude": -46.6 });
+    assert_eq!(body, expected);
+    let (_, body) = shown(&first(&place(None, None)).http);
+    assert_eq!((&body["name"], &body["address"]), (&json!("-23.5, -46.6"), &json!("-23.5, -46.6")));
+
+    let whole = ContactCard {
+        emails: vec!["bia@aurora.example".to_owned()],
+        organization: Some("Aurora".to_owned()),
+        ..card()
+    };
+    let (line, body) = shown(&first(&cards(&[card(), whole])).http);
+    assert_eq!(line, format!("POST {BASE}/message/sendContact/aurora-frontdesk"));
+    let plain =
+        json!({ "fullName": "Bia", "wuid": "5511955510009", "phoneNumber": "+55 11 95551-0009" });
+    assert_eq!(body["contact"][0], plain);
+    assert_eq!(body["contact"][1]["email"], "bia@aurora.example");
+
+    let request = first(&message(reaction()));
+    assert!(request.repeatable, "the same reaction again changes nothing");
+    let (line, body) = shown(&request.http);
+    assert_eq!(line, format!("POST {BASE}/message/sendReaction/aurora-frontdesk"));
+    let key = json!({ "remoteJid": "5511987654321@s.whatsapp.net", "fromMe": false, "id": "3A5E7C19D20B4F681001" });
+    assert_eq!(body, json!({ "key": key, "reaction": "👍" }));
+}
+
+#[test]
+fn what_the_bridge_cannot_do_is_refused_by_its_member() {
+    let button = Button { id: "1".to_owned(), title: "Sim".to_owned() };
+    let (header, footer) = (None, None);
+    let body = "?".to_owned();
+    let buttons = OutboundContent::Buttons { header, body, footer, buttons: vec![button] };
+    let list = OutboundContent::List {
+        header: None,
+        body: "?".to_owned(),
+        footer: None,
+        button: "Abrir".to_owned(),
+        sections: vec![ListSection { title: None, rows: Vec::new() }],
+    };
+    let template = OutboundContent::Template(Template {
+        name: "hello".to_owned(),
+        language: None,
+        variables: std::collections::BTreeMap::new(),
+        components: None,
+    });
+    let mut mail = message(text("x"));
+    mail.to = Address::Email("a@example.com".to_owned());
+    let mut foreign = message(text("x"));
+    foreign.reply_to = Some(MessageRef("wamid.HBgN".to_owned()));
+    let mut odd = message(text("x"));
+    odd.reply_to = Some(MessageRef("true_3A_5511987654321@c.us".to_owned()));
+    let mut sms = message(text("x"));
+    sms.channel = Channel::Sms;
+    let mut two = media(MediaKind::Image, None, None);
+    if let OutboundContent::Media { files, .. } = &mut two.content {
+        files.push(files[0].clone());
+    }
+    let mut replying = cards(&[card()]);
+    replying.reply_to = Some(MessageRef("false_3A5E".to_owned()));
+    let many = ContactCard { phones: vec!["+551".to_owned(), "+552".to_owned()], ..card() };
+    let born = ContactCard { birthday: Some("1990-02-28".to_owned()), ..card() };
+    let cases = [
+        (message(buttons), "content.buttons"),
+        (message(list), "content.sections"),
+        (message(template), "content.name"),
+        (message(text(" ")), "content.body"),
+        (message(text(&"x".repeat(65_537))), "content.body"),
+        (media(MediaKind::Voice, None, Some("x")), "content.caption"),
+        (media(MediaKind::Audio, None, Some("x")), "content.caption"),
+        (media(MediaKind::Sticker, None, Some("x")), "content.caption"),
+        (media(MediaKind::Image, None, Some(&"x".repeat(1_025))), "content.caption"),
+        (two, "content.files"),
+        (mail, "to"),
+        (foreign, "reply_to"),
+        (odd, "reply_to"),
+        (sms, "channel"),
+        (cards(&[]), "content.cards"),
+        (cards(&[ContactCard { phones: Vec::new(), ..card() }]), "content.cards"),
+        (cards(&[many]), "content.cards"),
+        (cards(&[born]), "content.cards"),
+        (replying, "reply_to"),
+    ];
+    let account = account();
+    let messages = account.messages().unwrap();
+    for (message, field) in cases {
+        let refused = messages.check(&message).map_err(|unfit| unfit.field);
+        assert_eq!(refused, Err(field.to_owned()));
+        let failure = messages.step(&message, &[]).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Permanent(Cause::Message), "{field}");
+    }
+    assert_eq!(messages.check(&message(text(&"x".repeat(65_536)))), Ok(()));
+    assert_eq!(messages.window_hours(Channel::Whatsapp), None);
+}
+
+#[test]
+fn the_answer_names_the_message_and_the_recipient() {
+    let key = |jid: &str| json!({ "remoteJid": jid, "fromMe": true, "id": "3EB0AA" });
+    let number = "5511987654321@s.whatsapp.net";
+    let cases = [
+        (json!({ "key": key(number), "status": "PENDING" }), DeliveryStatus::Sending),
+        (json!({ "key": key(number), "status": 2 }), DeliveryStatus::Sending),
+        (json!({ "key": key(number), "status": "SERVER_ACK" }), DeliveryStatus::Sent),
+        (json!({ "key": key(number) }), DeliveryStatus::Sending),
+    ];
+    for (body, status) in cases {
+        let sent = settled(&message(text("x")), answer(201, &body)).unwrap();
+        assert_eq!(sent.references, [MessageRef("true_3EB0AA".to_owned())], "{body}");
+        assert_eq!((sent.status, sent.recipient), (status, vec![]), "{body}");
+    }
+    // A number that WhatsApp knows by another spelling, and its LID.
+    let mut told = json!({ "key": key("551187654321@s.whatsapp.net"), "status": "PENDING" });
+    told["key"]["remoteJidAlt"] = json!("198273645500112@lid");
+    let sent = settled(&message(text("x")), answer(201, &told)).unwrap();
+    let spelled = Address::Phone("+551187654321".parse().unwrap());
+    assert_eq!(sent.recipient, [spelled, Address::WaLid("198273645500112".to_owned())]);
+    let nameless = settled(&message(text("x")), answer(201, &Value::Null)).unwrap_err();
+    assert_eq!(nameless.class, FailureClass::Indeterminate);
+    let refused = json!({ "key": key(number), "status": "ERROR" });
+    let failure = settled(&message(text("x")), answer(201, &refused)).unwrap_err();
+    assert_eq!(failure.class, FailureClass::Permanent(Cause::Message));
+}
+
+#[test]
+fn answers_say_what_to_do_and_whose_fault_it_is() {
+    use FailureClass::{Indeterminate, Permanent, RateLimited, Transient};
+    let said = |message: Value| json!({ "error": "x", "response": { "message": message } });
+    let nobody = json!([{ "jid": "5511987654321@s.whatsapp.net", "exists": false, "number": "5511987654321" }]);
+    let cases = [
+        (401, said(json!("Unauthorized")), Permanent(Cause::Account)),
+        (403, json!({}), Permanent(Cause::Account)),
+        (404, said(json!(["The \"x\" instance does not exist"])), Permanent(Cause::Account)),
+        (400, said(json!(["instance requires property \"text\""])), Permanent(Cause::Message)),
+        (400, said(nobody), Permanent(Cause::Recipient)),
+        (400, said(json!("Error: Connection Closed")), Transient),
+        (413, json!({}), Permanent(Cause::Message)),
+        (429, json!({}), RateLimited(LimitScope::Account)),
+        (500, json!({}), Indeterminate),
+        (500, said(json!("Connection Closed")), Transient),
+        (500, said(json!("Timed Out")), Indeterminate),
+        (500, said(json!(["server returned error 463"])), Permanent(Cause::Account)),
+        (500, said(json!("device_removed")), Permanent(Cause::Account)),
+        (502, json!({}), Indeterminate),
+        (503, json!({}), Transient),
+        (504, json!("no json of ours"), Indeterminate),
+    ];
+    for (status, body, class) in cases {
+        let failure = settled(&message(text("x")), answer(status, &body)).unwrap_err();
+        assert_eq!(failure.class, class, "{status} {body}: {failure:?}");
+        assert!(!failure.detail.contains("5511987654321"), "{failure:?}");
+    }
+    let mut waiting = answer(429, &json!({}));
+    waiting.http.headers_mut().insert("retry-after", http::HeaderValue::from_static("7"));
+    let failure = settled(&message(text("x")), waiting).unwrap_err();
+    assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(7)));
+}
+
+fn told(message: &OutboundMessage, listed: &Value) -> Told {
+    let account = account();
+    let at = now() + TimeDelta::minutes(5);
+    let response = ProviderResponse { at, ..answer(200, listed) };
+    account.tracking().unwrap().told(message, now(), &response).unwrap()
+}
+
+fn listed(id: &str, after: i64, kind: &str, held: &Value) -> Value {
+    json!({
+        "key": { "remoteJid": "5511987654321@s.whatsapp.net", "fromMe": true, "id": id },
+        "messageType": kind, "message": { kind: held }, "messageTimestamp": now().timestamp() + after,
+        "MessageUpdate": [{ "status": "SERVER_ACK" }, { "status": "DELIVERY_ACK" }],
+    })
+}
+
+fn said(id: &str, body: &str, after: i64) -> Value {
+    listed(id, after, "conversation", &json!(body))
+}
+
+fn reference(told: &Told) -> Option<&str> {
+    match told {
+        Told::Sent(sent) => Some(sent.references[0].0.as_str()),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_message_is_found_again_only_when_there_is_no_doubt() {
+    let message = message(text("Olá"));
+    let one = said("3EB0AA", "Olá", 2);
+    let page = |records: Value| json!({ "messages": { "total": 1, "records": records } });
+    for answer in [page(json!([one])), json!({ "messages": [one] }), json!([one])] {
+        assert_eq!(reference(&told(&message, &answer)), Some("true_3EB0AA"), "{answer}");
+    }
+    let two = page(json!([one, said("3EB0AB", "Olá", 9)]));
+    assert_eq!(told(&message, &two), Told::Unclear);
+    let mut theirs = said("3EB0AF", "Olá", 1);
+    theirs["key"]["fromMe"] = json!(false);
+    let others = page(json!([
+        said("3EB0AC", "Oi", 1),
+        said("3EB0AD", "Olá", -31),
+        said("3EB0AE", "Olá", 601),
+        theirs,
+        17,
+    ]));
+    assert_eq!(told(&message, &others), Told::Unclear, "absence proves nothing");
+    assert_eq!(told(&message, &page(json!([]))), Told::Unclear);
+    assert_eq!(told(&message, &json!({ "no": "list" })), Told::Unclear);
+    let picture = listed("3EB0B0", 1, "imageMessage", &json!({ "mimetype": "image/jpeg" }));
+    let all = page(json!([picture, one]));
+    assert_eq!(reference(&told(&media(MediaKind::Image, None, None), &all)), Some("true_3EB0B0"));
+    assert_eq!(told(&media(MediaKind::Video, None, None), &all), Told::Unclear);
+    let place = json!({ "degreesLatitude": -23.500_01, "degreesLongitude": -46.6 });
+    let place = page(json!([listed("3EB0B1", 1, "locationMessage", &place)]));
+    let (name, address) = (None, None);
+    let asked = OutboundContent::Location { latitude: -23.5, longitude: -46.6, name, address };
+    assert_eq!(reference(&told(&self::message(asked), &place)), Some("true_3EB0B1"));
+    assert_eq!(told(&self::message(reaction()), &page(json!([]))), Told::Unclear);
+}
+
+#[test]
+fn the_store_is_asked_for_what_we_wrote_to_the_chat() {
+    let account = account();
+    let tracking = account.tracking().unwrap();
+    let message = message(text("x"));
+    let request = tracking.ask(&message, now());
+    assert!(request.repeatable);
+    let (line, body) = shown(&request.http);
+    assert_eq!(line, format!("POST {BASE}/chat/findMessages/aurora-frontdesk"));
+    let key = json!({ "remoteJid": "5511987654321@s.whatsapp.net", "fromMe": true });
+    assert_eq!(body["where"], json!({ "key": key }));
+    let refused = answer(400, &json!({ "response": { "message": "no store" } }));
+    assert_eq!(tracking.told(&message, now(), &refused), Ok(Told::Unclear));
+    let away = tracking.told(&message, now(), &answer(500, &json!({}))).unwrap_err();
+    assert_eq!(away.class, FailureClass::Transient, "a question may be asked again");
+}
+
+#[test]
+fn receipts_mark_what_was_read_or_show_typing() {
+    let account = account();
+    let receipts = account.receipts().unwrap();
+    let from = message(text("x")).from;
+    let person = Address::Phone("+5511987654321".parse().unwrap());
+    let read = MessageRef("false_3A5E".to_owned());
+    let (line, body) = shown(&receipts.read(&from, &person, &read, false).unwrap().http);
+    assert_eq!(line, format!("POST {BASE}/chat/markMessageAsRead/aurora-frontdesk"));
+    let key = json!({ "remoteJid": "5511987654321@s.whatsapp.net", "fromMe": false, "id": "3A5E" });
+    assert_eq!(body, json!({ "readMessages": [key] }));
+    let (line, body) = shown(&receipts.read(&from, &person, &read, true).unwrap().http);
+    assert_eq!(line, format!("POST {BASE}/chat/sendPresence/aurora-frontdesk"));
+    assert_eq!(
+        (&body["number"], &body["presence"]),
+        (&json!("5511987654321"), &json!("composing"))
+    );
+    let nobody = Address::Handle("x".to_owned());
+    assert!(receipts.read(&from, &nobody, &read, true).is_none());
+    let foreign = MessageRef("wamid.HBgN".to_owned());
+    assert!(receipts.read(&from, &person, &foreign, false).is_none());
+    assert!(receipts.done(&answer(201, &json!({}))).is_ok());
+    assert!(receipts.done(&answer(401, &json!({}))).is_err());
+}
