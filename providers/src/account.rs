@@ -51,6 +51,16 @@ pub enum Proof {
     Sender,
 }
 
+impl Proof {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Proof::Request => "request",
+            Proof::Sender => "sender",
+        }
+    }
+}
+
 /// An opened account: override what this account can do.
 pub trait Account: Send + Sync + std::fmt::Debug {
     /// The provider's own ids of this account as a whole (Meta: WABA id, Twilio: `AccountSid`, Telnyx: connection

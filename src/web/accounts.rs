@@ -26,7 +26,7 @@ use crate::store::{accounts, notices};
 pub(super) struct AccountView {
     /// Its id.
     id: Uuid,
-    /// `meta`, `twilio`, `telnyx` or `waha`.
+    /// `meta`, `twilio`, `telnyx`, `waha` or `evolution`.
     provider: String,
     /// What people call it.
     name: String,
@@ -62,6 +62,9 @@ pub(super) struct ProviderView {
     title: &'static str,
     /// What it can carry.
     channels: Vec<&'static str>,
+    /// What proves a webhook of its: `request` where all of it is signed; `sender` where only a secret goes along, so that it
+    /// must come over TLS, and better only from known addresses.
+    proof: &'static str,
     /// What an account is made of.
     fields: Vec<FieldView>,
 }
@@ -85,7 +88,7 @@ struct FieldView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewAccountBody {
-    /// `meta`, `twilio`, `telnyx` or `waha`.
+    /// `meta`, `twilio`, `telnyx`, `waha` or `evolution`.
     provider: String,
     /// What people call it.
     name: String,
@@ -178,6 +181,7 @@ pub(super) async fn providers(access: Access) -> Result<Answer<Vec<ProviderView>
         name: provider.name,
         title: provider.title,
         channels: provider.channels.iter().map(|channel| channel.word()).collect(),
+        proof: provider.proof.word(),
         fields: provider.fields.iter().map(field).collect(),
     };
     Ok(Answer(PROVIDERS.iter().map(provider).collect()))

@@ -48,7 +48,7 @@ pub(super) fn target(path: &str) -> Option<Target> {
 /// Where all accounts of a provider may be called: the body says which account is meant, and its keys must prove it. Any
 /// method and content type that the provider uses. It is answered after everything is stored.
 #[utoipa::path(post, path = "/hooks/{provider}", tag = "webhooks", security(()), params(
-    ("provider" = String, Path, description = "`meta`, `twilio`, `telnyx` or `waha`")), request_body = String, responses(
+    ("provider" = String, Path, description = "`meta`, `twilio`, `telnyx`, `waha` or `evolution`")), request_body = String, responses(
     (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
     (status = 413, body = Problem, content_type = "application/problem+json", description = "Larger than 3 MiB"),
@@ -59,7 +59,7 @@ pub(super) fn shared() {}
 
 /// An account's own webhook URL, as `GET /api/v1/accounts/{id}` shows it.
 #[utoipa::path(post, path = "/hooks/{provider}/{account}", tag = "webhooks", security(()), params(
-    ("provider" = String, Path, description = "`meta`, `twilio`, `telnyx` or `waha`"),
+    ("provider" = String, Path, description = "`meta`, `twilio`, `telnyx`, `waha` or `evolution`"),
     ("account" = uuid::Uuid, Path, description = "The account's id")), request_body = String, responses(
     (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),

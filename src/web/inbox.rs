@@ -214,7 +214,9 @@ fn reason(word: Option<String>) -> Result<Option<String>, Problem> {
 
 fn provider(word: Option<String>) -> Result<Option<String>, Problem> {
     match word.as_deref().map(providers::provider) {
-        Some(None) => Err(Problem::invalid("provider", "must be meta, twilio, telnyx or waha")),
+        Some(None) => {
+            Err(Problem::invalid("provider", "must be meta, twilio, telnyx, waha or evolution"))
+        }
         _ => Ok(word),
     }
 }

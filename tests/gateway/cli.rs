@@ -67,7 +67,7 @@ async fn words_that_are_none_are_refused_with_the_list_of_those_that_are() {
     let nobody = "0197d0a0-0000-7000-8000-000000000000";
     for (arguments, reason) in [
         (["replay", "--reason", "foo"].as_slice(), "unreadable, unrouted, ambiguous, refused"),
-        (&["replay", "--provider", "foo"], "meta, twilio, telnyx, waha"),
+        (&["replay", "--provider", "foo"], "meta, twilio, telnyx, waha, evolution"),
         (
             &["key", "create", "--org", nobody, "--name", "x", "--role", "owner"],
             "there is no such organization",

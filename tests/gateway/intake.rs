@@ -83,7 +83,7 @@ on_both_engines! {
             for recorded in switchboard::sandbox::webhooks(provider).iter().filter(|r| !r.is_challenge()).step_by(7) {
                 let url = format!("https://gateway.example.com/hooks/{}", provider.name);
                 let mut request = recorded.signed(&url, gateway.clock.now()).unwrap();
-                for name in ["x-hub-signature-256", "x-twilio-signature", "telnyx-signature-ed25519", "x-webhook-hmac"] {
+                for name in ["x-hub-signature-256", "x-twilio-signature", "telnyx-signature-ed25519", "x-webhook-hmac", "authorization"] {
                     if let Some(value) = request.headers().get(name) {
                         let mut bytes = value.as_bytes().to_vec();
                         let last = bytes.len() - 5;

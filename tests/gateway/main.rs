@@ -13,6 +13,7 @@ mod cli;
 mod devices;
 mod doubtful;
 mod events;
+mod evolution;
 mod intake;
 mod isolation;
 mod lines;

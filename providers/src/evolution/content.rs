@@ -73,8 +73,8 @@ impl<'w> Body<'w> {
         }
         let members = message.as_object();
         let telling = || {
-            let mut names = members?.keys().map(String::as_str);
-            names.find(|name| !SURROUNDINGS.contains(name))
+            let mut all = members?.keys().map(String::as_str);
+            all.find(|name| !SURROUNDINGS.contains(name))
         };
         let first = || members?.keys().next().map(String::as_str);
         let kind = named.or_else(telling).or_else(first).unwrap_or_default();

@@ -71,7 +71,7 @@ pub(super) fn read_echo(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreada
 
 fn context(scope: &Scope<'_>, place: &Place, body: &Body<'_>, content: &Content) -> Context {
     let surroundings = body.context();
-    let score = surroundings["forwardingScore"].as_i64().unwrap_or_default();
+    let times = surroundings["forwardingScore"].as_i64().unwrap_or_default();
     let reply_to = match content {
         // A reaction names its target itself.
         Content::Reaction { .. } => None,
@@ -79,8 +79,8 @@ fn context(scope: &Scope<'_>, place: &Place, body: &Body<'_>, content: &Content)
     };
     Context {
         reply_to,
-        forwarded: surroundings["isForwarded"] == true || score > 0,
-        frequently_forwarded: score > 4,
+        forwarded: surroundings["isForwarded"] == true || times > 0,
+        frequently_forwarded: times > 4,
         referral: referral(&surroundings["externalAdReply"]),
         group_id: place.group_id(),
         ..Context::default()

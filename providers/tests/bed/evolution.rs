@@ -155,12 +155,12 @@ fn a_file_is_asked_for_by_its_message_or_fetched_from_storage() {
     let (line, body) = shown(&download.request.http);
     assert_eq!(line, format!("POST {BASE}/chat/getBase64FromMediaMessage/aurora-frontdesk"));
     assert_eq!(body, json!({ "message": { "key": { "id": "3A5E" } }, "convertToMp4": false }));
-    let link = "https://s3.example/made-up.jpeg?X-Amz-Expires=600";
-    let MediaStep::Download(download) = media.step(&file(Some(link), Some("3A5E")), &[]).unwrap()
+    let stored = "https://s3.example/made-up.jpeg?X-Amz-Expires=600";
+    let MediaStep::Download(download) = media.step(&file(Some(stored), Some("3A5E")), &[]).unwrap()
     else {
         panic!("it is not fetched")
     };
-    assert_eq!(download.request.http.uri(), link);
+    assert_eq!(download.request.http.uri(), stored);
     assert!(download.request.http.headers().is_empty(), "our key stays here");
     for odd in [file(None, None), file(None, Some("a b")), file(Some("file:///etc/passwd"), None)] {
         let failure = media.step(&odd, &[]).unwrap_err();

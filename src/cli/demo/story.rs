@@ -178,8 +178,13 @@ async fn deliver_all(
 
 /// The same request with one character of its signature changed.
 fn forge(mut request: http::Request<bytes::Bytes>) -> http::Request<bytes::Bytes> {
-    let names =
-        ["x-hub-signature-256", "x-twilio-signature", "telnyx-signature-ed25519", "x-webhook-hmac"];
+    let names = [
+        "x-hub-signature-256",
+        "x-twilio-signature",
+        "telnyx-signature-ed25519",
+        "x-webhook-hmac",
+        "authorization",
+    ];
     for name in names {
         if let Some(value) = request.headers().get(name) {
             let mut bytes = value.as_bytes().to_vec();
