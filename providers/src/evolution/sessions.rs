@@ -214,8 +214,10 @@ impl EvolutionAccount {
         }
         let ours = self.webhook(url);
         let is_same = |name: &str| known[name] == ours[name];
-        let by_events = known["webhookByEvents"] == true || known["byEvents"] == true;
-        Ok(["enabled", "url", "headers", "events"].into_iter().all(is_same) && !by_events)
+        // The store has other names for these two than the request. Files inside webhooks would make them too large.
+        let unwanted = ["webhookByEvents", "byEvents", "webhookBase64", "base64"];
+        let is_plain = unwanted.into_iter().all(|name| known[name] != true);
+        Ok(["enabled", "url", "headers", "events"].into_iter().all(is_same) && is_plain)
     }
 }
 

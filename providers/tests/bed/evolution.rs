@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::fixtures::{self, Fixture};
 use crate::waha::{answer, shown};
 
-const BASE: &str = "http://evolution.aurora.example:8080";
+/// Where aurora's server answers.
+pub const BASE: &str = "http://evolution.aurora.example:8080";
 
 fn provider() -> &'static Provider {
     providers::provider("evolution").unwrap()

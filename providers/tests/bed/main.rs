@@ -5,6 +5,7 @@
 
 mod cases;
 mod evolution;
+mod evolution_asking;
 mod evolution_sending;
 mod fixtures;
 mod laws;
