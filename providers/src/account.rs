@@ -246,6 +246,11 @@ pub trait Webhooks: Sync {
     /// Fingerprints of the keys a request may be signed with, so that accounts that share one provider-side
     /// application are recognized. At least one.
     fn keys(&self) -> Vec<KeyId>;
+
+    /// A genuine request's body as it may be kept: where the provider puts a credential into it, that is blanked.
+    fn without_credentials(&self, body: Bytes) -> Bytes {
+        body
+    }
 }
 
 /// One setting or credential of an account.

@@ -257,15 +257,21 @@ fn keep(
             headers.push('\n');
         }
     }
+    let (method, url) = (request.method().to_string(), request.uri().to_string());
+    let body = request.into_body();
+    let body = match account.account.webhooks() {
+        Some(webhooks) => webhooks.without_credentials(body),
+        None => body,
+    };
     KeptRequest {
         organization_id,
         id: InboxId(gateway.ids.at(received_at)),
         account_id: account.id,
         provider: account.provider.name,
-        method: request.method().to_string(),
-        url: request.uri().to_string(),
+        method,
+        url,
         headers,
-        body: request.into_body(),
+        body,
         received_at,
     }
 }

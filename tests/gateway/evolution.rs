@@ -107,6 +107,12 @@ with_a_peer! {
         assert_eq!(gateway.count("contact_identities").await, 2);
         let kept = gateway.database.scalar("select count(*) from webhook_inbox where headers like '%authorization%'").await;
         assert_eq!(kept, 0, "the secret is not kept");
+        let inbox = gateway.get(&aurora, "/api/v1/webhook-inbox/requests").await.expect(200);
+        let one = inbox["items"][0]["id"].as_str().unwrap();
+        let shown = gateway.get(&aurora, &format!("/api/v1/webhook-inbox/requests/{one}")).await.expect(200);
+        let body = STANDARD.decode(shown["body_base64"].as_str().unwrap()).unwrap();
+        let shown = String::from_utf8(body).unwrap();
+        assert!(shown.contains("******") && !shown.contains("hidden"), "{shown}");
     }
 
     a_text_is_sent_and_its_acks_move_it_on(gateway) {

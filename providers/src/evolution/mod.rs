@@ -30,6 +30,7 @@ use crate::{
     Provider, Receipts, Rejection, Secret, Sessions, Settings, Tracking, Webhooks,
 };
 use api::Api;
+use bytes::Bytes;
 use settings::Carried;
 
 /// WhatsApp Web through Evolution API.
@@ -106,5 +107,9 @@ impl Webhooks for EvolutionAccount {
 
     fn keys(&self) -> Vec<KeyId> {
         self.webhook_secrets.iter().map(KeyId::of_secret).collect()
+    }
+
+    fn without_credentials(&self, body: Bytes) -> Bytes {
+        webhook::without_key(&body)
     }
 }

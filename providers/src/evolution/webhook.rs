@@ -87,15 +87,31 @@ fn read(body: &Bytes, at: Timestamp, proven_by: Option<KeyId>) -> Batch {
     batch
 }
 
-/// The body without the instance's token, which stands in every webhook and must not be shown.
-fn without_key(body: &Bytes) -> Bytes {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(mut members)) => {
-            members.remove("apikey");
-            Value::Object(members).to_string().into()
+/// The body with the instance's token blanked, which stands in every webhook and must not be kept or shown. All else stays
+/// as it came.
+pub(super) fn without_key(body: &Bytes) -> Bytes {
+    #[derive(Deserialize)]
+    struct Keyed<'a> {
+        #[serde(borrow, default)]
+        apikey: Option<&'a RawValue>,
+    }
+    match serde_json::from_slice::<Keyed<'_>>(body) {
+        Ok(Keyed { apikey: Some(key) }) if key.get().starts_with('"') => {
+            let key = key.get();
+            let start = key.as_ptr().addr() - body.as_ptr().addr() + 1;
+            let mut blanked = body.to_vec();
+            blanked[start..start + key.len() - 2].fill(b'*');
+            blanked.into()
         }
-        // What is no object has no members to hide.
-        _ => body.clone(),
+        Ok(Keyed { apikey: None }) => body.clone(),
+        // It stands there in no form or more than once, or this is no object.
+        Ok(_) | Err(_) => match serde_json::from_slice::<Value>(body) {
+            Ok(Value::Object(mut members)) => {
+                members.remove("apikey");
+                Value::Object(members).to_string().into()
+            }
+            _ => body.clone(),
+        },
     }
 }
 
