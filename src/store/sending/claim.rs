@@ -50,7 +50,8 @@ struct Row {
 
 /// Whether an earlier message to the same person is still to be sent: one that is due, one that is tried again, one that is
 /// being sent. `is true` keeps PostgreSQL from looking among all messages of the organization by the primary key. The statements
-/// that hold this are planned anew each time: a plan that was made for a short queue is of no use to a long one.
+/// that hold this are planned anew each time: a plan that was made for a short queue is of no use to a long one. They look
+/// first and write by key then, whatever is believed of the queue's length.
 const HELD_BACK: &str = "exists (select 1 from outbound e
     where e.identity_id = o.identity_id and e.message_id < o.message_id
     and (e.organization_id = o.organization_id) is true and e.channel = o.channel
@@ -65,13 +66,14 @@ pub async fn claim(
     claim: &Claim,
 ) -> Result<(Vec<Claimed>, bool), StoreError> {
     let taken = format!(
-        "update outbound set state = 'claimed', worker_id = $7, claim_id = $8, updated_at = $3
-         where organization_id = $1 and message_id in (
-             select message_id from (
+        "with k as materialized (
+             select organization_id as o, message_id as i from (
                  select organization_id, channel, identity_id, message_id, bulk, due_at from outbound
                  where organization_id = $1 and channel = $2 and state = 'due' and due_at <= $3
                  order by bulk, due_at, message_id limit $5) o
              where not {HELD_BACK} order by bulk, due_at, message_id limit $6)
+         update outbound set state = 'claimed', worker_id = $7, claim_id = $8, updated_at = $3 from k
+         where outbound.organization_id = k.o and outbound.message_id = k.i
          returning message_id"
     );
     let taken = sqlx::AssertSqlSafe(taken);
@@ -129,13 +131,14 @@ impl From<Row> for Claimed {
 /// Moves those that wait for an earlier message a little into the future. Returns whether there are any.
 async fn step_back(session: &mut Session, lane: Lane, claim: &Claim) -> Result<bool, StoreError> {
     let sql = format!(
-        "update outbound set due_at = $6
-         where organization_id = $1 and message_id in (
-             select message_id from (
+        "with k as materialized (
+             select organization_id as o, message_id as i from (
                  select organization_id, channel, identity_id, message_id from outbound
                  where organization_id = $1 and channel = $2 and state = 'due' and due_at <= $3
                  order by bulk, due_at, message_id limit $5) o
-             where {HELD_BACK})"
+             where {HELD_BACK})
+         update outbound set due_at = $6 from k
+         where outbound.organization_id = k.o and outbound.message_id = k.i"
     );
     let sql = sqlx::AssertSqlSafe(sql);
     let moved = on!(session, |c| {
