@@ -7,8 +7,9 @@ use providers::{
 };
 use serde_json::{Value, json};
 
+use crate::bridges::{media, message, text};
 use crate::evolution::{BASE, account};
-use crate::evolution_sending::{media, message, reaction, text};
+use crate::evolution_sending::reaction;
 use crate::fixtures::now;
 use crate::waha::{answer, shown};
 
@@ -68,14 +69,8 @@ fn a_message_is_found_again_only_when_there_is_no_doubt() {
     let place = page(json!([listed("3EB0B1", 1, "locationMessage", &place)]));
     let (name, address) = (None, None);
     let asked = OutboundContent::Location { latitude: -23.5, longitude: -46.6, name, address };
-    assert_eq!(
-        reference(&told(&crate::evolution_sending::message(asked), &place)),
-        Some("true_3EB0B1")
-    );
-    assert_eq!(
-        told(&crate::evolution_sending::message(reaction()), &page(json!([]))),
-        Told::Unclear
-    );
+    assert_eq!(reference(&told(&crate::bridges::message(asked), &place)), Some("true_3EB0B1"));
+    assert_eq!(told(&crate::bridges::message(reaction()), &page(json!([]))), Told::Unclear);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no reach")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+mod bridges;
 mod cases;
 mod evolution;
 mod evolution_asking;

@@ -101,11 +101,7 @@ pub(super) async fn ship(
     let mut journal = Vec::new();
     let waited = gateway.clock.now() - claimed.due_at;
     metrics::send_lag(account.provider.name, waited.to_std().unwrap_or_default());
-    let conversation = converse(gateway, account, &message, first, &mut journal);
-    // A defect of ours must not leave the message claimed for as long as the process lives.
-    let result = AssertUnwindSafe(conversation).catch_unwind().await.unwrap_or_else(|_| {
-        Err(Failure::new(FailureClass::Indeterminate, "the gateway failed while it was sent"))
-    });
+    let result = unbroken(converse(gateway, account, &message, first, &mut journal)).await;
     let verdict = match result {
         Ok(sent) => {
             Verdict { outcome: Outcome::Sent(sent), lane: LaneEffect::None, suppress: false }
@@ -127,6 +123,15 @@ pub(super) async fn ship(
     };
     let suppress = verdict.suppress.then(|| message.to.clone());
     Shipped { settled, lane: verdict.lane, suppress, probing: lane.probing }
+}
+
+/// A defect of ours must not leave the message claimed for as long as the process lives. Whether it left is not known.
+async fn unbroken(
+    conversation: impl Future<Output = Result<Sent, Failure>>,
+) -> Result<Sent, Failure> {
+    AssertUnwindSafe(conversation).catch_unwind().await.unwrap_or_else(|_| {
+        Err(Failure::new(FailureClass::Indeterminate, "the gateway failed while it was sent"))
+    })
 }
 
 async fn converse(
@@ -170,4 +175,15 @@ fn lost_is(request: &ProviderRequest, lost: Lost) -> Failure {
 /// The journal's entry for something that never left.
 pub(super) fn unsent(failure: &Failure) -> Value {
     json!([{ "unsent": failure.detail }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_defect_nobody_knows_whether_the_message_left() {
+        let failure = unbroken(async { panic!("a defect") }).await.unwrap_err();
+        assert_eq!(failure.class, FailureClass::Indeterminate);
+    }
 }

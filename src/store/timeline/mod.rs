@@ -26,6 +26,17 @@ struct Whose {
     person: Option<Uuid>,
 }
 
+impl Whose {
+    /// Whose communications the filter asks for, where nothing need be looked up for that.
+    fn plainly(filter: &CommunicationFilter) -> Option<Self> {
+        match (filter.lead_id, filter.contact_id) {
+            (_, Some(_)) => None,
+            (Some(lead), None) => Some(Self { scope: Scope::Lead, person: Some(lead.0) }),
+            (None, None) => Some(Self { scope: Scope::Organization, person: None }),
+        }
+    }
+}
+
 /// Whose communications the filter asks for; `None` if it names a lead and somebody who is not that lead's contact.
 /// A contact that was merged into another stands for that one, where its history is now.
 async fn whose(
@@ -33,23 +44,14 @@ async fn whose(
     organization: OrganizationId,
     filter: &CommunicationFilter,
 ) -> Result<Option<Whose>, StoreError> {
-    let contact = match filter.contact_id {
-        Some(id) => contacts::standing(session, organization, id).await?.or(Some(id)),
-        None => None,
+    let Some(named) = filter.contact_id else { return Ok(Whose::plainly(filter)) };
+    let contact = contacts::standing(session, organization, named).await?.unwrap_or(named);
+    let Some(lead) = filter.lead_id else {
+        return Ok(Some(Whose { scope: Scope::Contact, person: Some(contact.0) }));
     };
-    let (scope, person) = match (filter.lead_id, contact) {
-        (Some(lead), None) => (Scope::Lead, Some(lead.0)),
-        (Some(lead), Some(contact)) => {
-            let found = leads::get(session, organization, lead).await?;
-            if found.is_none_or(|lead| lead.contact_id != contact) {
-                return Ok(None);
-            }
-            (Scope::Lead, Some(lead.0))
-        }
-        (None, Some(contact)) => (Scope::Contact, Some(contact.0)),
-        (None, None) => (Scope::Organization, None),
-    };
-    Ok(Some(Whose { scope, person }))
+    let found = leads::get(session, organization, lead).await?;
+    let is_theirs = found.is_some_and(|lead| lead.contact_id == contact);
+    Ok(is_theirs.then_some(Whose { scope: Scope::Lead, person: Some(lead.0) }))
 }
 
 /// A page of an organization's communications, newest first. On PostgreSQL one statement does it all, unless a contact is
@@ -61,16 +63,9 @@ pub async fn page(
     cursor: Cursor,
     limit: i64,
 ) -> Result<CommunicationPage, StoreError> {
-    let scope = match (filter.lead_id, filter.contact_id) {
-        (_, Some(_)) => None,
-        (Some(lead), None) => Some((Scope::Lead, Some(lead.0))),
-        (None, None) => Some((Scope::Organization, None)),
-    };
-    match scope {
-        Some((scope, person)) if store.engine() == Engine::Postgres => {
-            let asked =
-                Asked { organization, whose: Whose { scope, person }, filter, cursor, limit };
-            asked.at_once(store).await
+    match Whose::plainly(filter) {
+        Some(whose) if store.engine() == Engine::Postgres => {
+            Asked { organization, whose, filter, cursor, limit }.at_once(store).await
         }
         _ => read(&mut store.read(organization).await?, organization, filter, cursor, limit).await,
     }
