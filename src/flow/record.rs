@@ -60,7 +60,7 @@ pub async fn communication(
     gateway: &Gateway,
     actor: &Actor,
     new: NewCommunication,
-) -> Result<Communication, FlowError> {
+) -> Result<Communication<'static>, FlowError> {
     let organization = actor.organization_id;
     let now = gateway.clock.now();
     let occurred_at = check_time("occurred_at", new.occurred_at, now)?.unwrap_or(now);
@@ -190,7 +190,7 @@ pub async fn completed_call(
     gateway: &Gateway,
     actor: &Actor,
     call: CompletedCall,
-) -> Result<Communication, FlowError> {
+) -> Result<Communication<'static>, FlowError> {
     let organization = actor.organization_id;
     let now = gateway.clock.now();
     let call_id = checked_text("call_id", &call.call_id, 200)?;
@@ -257,7 +257,7 @@ async fn finish(
     outbox: Outbox,
     organization: OrganizationId,
     id: Uuid,
-) -> Result<Communication, FlowError> {
+) -> Result<Communication<'static>, FlowError> {
     outbox.flush(&mut session, gateway.clock.now()).await?;
     let found = timeline::by_ids(&mut session, organization, &[id]).await?;
     session.commit().await?;

@@ -21,7 +21,7 @@ pub struct StreamEvent {
     /// What happened.
     pub event: OutboxEvent,
     /// The message or call it happened to, as it is now.
-    pub communication: Option<Communication>,
+    pub communication: Option<Communication<'static>>,
 }
 
 /// A stretch of the stream.
@@ -81,7 +81,8 @@ async fn complete(
     ids.sort_unstable();
     ids.dedup();
     let found = timeline::by_ids(session, organization, &ids).await?;
-    let found: HashMap<Uuid, Communication> = found.into_iter().map(|c| (c.id, c)).collect();
+    let found: HashMap<Uuid, Communication<'static>> =
+        found.into_iter().map(|c| (c.id, c)).collect();
     let complete = |event: OutboxEvent| {
         let communication = found.get(&event.subject_id).filter(|_| about(&event)).cloned();
         StreamEvent { event, communication }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::{ContactId, LeadId, OrganizationId};
 use crate::clock::Timestamp;
 
-/// A message or a call, as the CRM reads it.
+/// A message or a call, as the CRM reads it; its texts may lie in the database's answer still.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Communication {
+pub struct Communication<'a> {
     /// Its id. Later communications have greater ids.
     pub id: Uuid,
     /// Whose it is.
@@ -23,17 +23,17 @@ pub struct Communication {
     /// What carried it.
     pub channel: Channel,
     /// Which provider carried it.
-    pub provider: Cow<'static, str>,
+    pub provider: Cow<'a, str>,
     /// Which way it went.
     pub direction: Direction,
     /// What was written; for calls, what was said, if it was transcribed.
-    pub content: Option<String>,
+    pub content: Option<Cow<'a, str>>,
     /// `text`, `image`, … or `call`.
-    pub kind: Cow<'static, str>,
+    pub kind: Cow<'a, str>,
     /// A delivery status or a call's stage.
-    pub status: Cow<'static, str>,
+    pub status: Cow<'a, str>,
     /// Everything else.
-    pub metadata: CommunicationMetadata,
+    pub metadata: CommunicationMetadata<'a>,
     /// When it was stored.
     pub created_at: Timestamp,
     /// When it happened.
@@ -44,9 +44,9 @@ pub struct Communication {
 
 /// What else is known of a communication.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct CommunicationMetadata {
+pub struct CommunicationMetadata<'a> {
     /// Our number or address.
-    pub our_address: Option<String>,
+    pub our_address: Option<Cow<'a, str>>,
     /// Attachments, replies, duration, outcome, recordings …
     pub more: Map<String, Value>,
 }
@@ -77,17 +77,6 @@ pub enum Cursor {
     Offset(i64),
     /// Before (older than) this id. Costs the same however deep.
     Before(Uuid),
-}
-
-/// A page of communications, newest first.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CommunicationPage {
-    /// The page.
-    pub items: Vec<Communication>,
-    /// How many there are in all, when paging by offset.
-    pub total: Option<i64>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<Uuid>,
 }
 
 /// A communication that took place elsewhere and is put on record.

@@ -14,8 +14,7 @@ mod sending;
 pub use access::{ApiKey, Member, Principal, PrincipalKind, Role, Scope};
 pub use account::{Account, Route, RouteState};
 pub use communication::{
-    Communication, CommunicationFilter, CommunicationMetadata, CommunicationPage, Cursor,
-    NewCommunication,
+    Communication, CommunicationFilter, CommunicationMetadata, Cursor, NewCommunication,
 };
 pub use ids::{
     AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MediaId, MergeId,

@@ -5,12 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, SqlitePool};
+use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
 
 use super::jobs::JobPool;
+use super::lender::Lender;
 use super::session::{Held, on};
 use super::{Session, StoreError, migrations};
 use crate::model::OrganizationId;
@@ -20,6 +20,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many connections the job queue has: one listens, one fetches, one hands in.
 const JOB_CONNECTIONS: u32 = 3;
+
+/// How many connections the schema's owner has: for migrations, the first start and the command line.
+const OWNER_CONNECTIONS: u32 = 2;
 
 /// Intake's statements look up and write a few dozen rows by their keys, over and over. They are planned once, and always
 /// by index: a plan that was made while a table was empty would read the whole table once it is full.
@@ -49,7 +52,7 @@ pub struct Store {
 #[derive(Debug, Clone)]
 enum Database {
     Sqlite { readers: SqlitePool, writer: SqlitePool },
-    Postgres { api: PgPool, intake: PgPool, jobs: PgPool, owner: PgPool },
+    Postgres { api: Lender, intake: Lender, jobs: PgPool, owner: Lender },
 }
 
 /// How to reach the database.
@@ -118,7 +121,7 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match &self.database {
             Database::Sqlite { writer, .. } => migrations::migrate_sqlite(writer).await,
-            Database::Postgres { owner, .. } => migrations::migrate_postgres(owner).await,
+            Database::Postgres { owner, .. } => migrations::migrate_postgres(owner.pool()).await,
         }
     }
 
@@ -129,7 +132,7 @@ impl Store {
                 migrations::applied(&mut *readers.acquire().await?).await
             }
             Database::Postgres { owner, .. } => {
-                migrations::applied(&mut *owner.acquire().await?).await
+                migrations::applied(owner.lend().await?.connection()).await
             }
         };
         Ok((applied, migrations::newest()))
@@ -140,7 +143,7 @@ impl Store {
     pub fn job_pool(&self, as_owner: bool) -> JobPool {
         match &self.database {
             Database::Sqlite { writer, .. } => JobPool::Sqlite(writer.clone()),
-            Database::Postgres { owner, .. } if as_owner => JobPool::Postgres(owner.clone()),
+            Database::Postgres { owner, .. } if as_owner => JobPool::Postgres(owner.pool().clone()),
             Database::Postgres { jobs, .. } => JobPool::Postgres(jobs.clone()),
         }
     }
@@ -160,7 +163,7 @@ impl Store {
             Database::Postgres { api, .. } => {
                 // A connection keeps its last organization; each session sets its own before anything else.
                 let scope = format!("set switchboard.organization_id = '{organization}'");
-                Held::PostgresRead(acquire_with(api, &scope).await?)
+                Held::PostgresRead(api.lend_with(&scope).await?)
             }
         }))
     }
@@ -172,7 +175,7 @@ impl Store {
             Database::Postgres { api, .. } => {
                 let scope =
                     format!("begin; set local switchboard.organization_id = '{organization}'");
-                Held::PostgresWrite(begin_with(api, &scope).await?)
+                Held::PostgresWrite(api.begin_with(&scope).await?)
             }
         }))
     }
@@ -182,7 +185,7 @@ impl Store {
         Ok(Session(match &self.database {
             Database::Sqlite { readers, .. } => Held::SqliteRead(readers.acquire().await?),
             Database::Postgres { intake, .. } => {
-                Held::PostgresRead(acquire_with(intake, "select 1").await?)
+                Held::PostgresRead(intake.lend_with("select 1").await?)
             }
         }))
     }
@@ -191,7 +194,7 @@ impl Store {
     pub(super) async fn untried(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
             Database::Sqlite { writer, .. } => Held::SqliteRead(writer.acquire().await?),
-            Database::Postgres { intake, .. } => Held::PostgresRead(intake.acquire().await?),
+            Database::Postgres { intake, .. } => Held::PostgresRead(intake.lend().await?),
         }))
     }
 
@@ -200,7 +203,7 @@ impl Store {
     pub(super) async fn untried_read(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
             Database::Sqlite { readers, .. } => Held::SqliteRead(readers.acquire().await?),
-            Database::Postgres { api, .. } => Held::PostgresRead(api.acquire().await?),
+            Database::Postgres { api, .. } => Held::PostgresRead(api.lend().await?),
         }))
     }
 
@@ -225,7 +228,7 @@ impl Store {
         Ok(Session(match &self.database {
             Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
             Database::Postgres { intake, .. } => {
-                Held::PostgresWrite(begin_with(intake, "begin").await?)
+                Held::PostgresWrite(intake.begin_with("begin").await?)
             }
         }))
     }
@@ -236,7 +239,7 @@ impl Store {
         Ok(Session(match &self.database {
             Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
             Database::Postgres { owner, .. } => {
-                Held::PostgresWrite(begin_with(owner, "begin").await?)
+                Held::PostgresWrite(owner.begin_with("begin").await?)
             }
         }))
     }
@@ -267,54 +270,6 @@ impl Store {
             }
         }
     }
-}
-
-/// A connection on which `statement` has just succeeded. When the server was restarted, every idle connection is dead;
-/// they are tried and dropped here, so that no request meets one.
-async fn acquire_with(
-    pool: &PgPool,
-    statement: &str,
-) -> Result<PoolConnection<Postgres>, StoreError> {
-    let mut tries = pool.size();
-    loop {
-        let mut connection = pool.acquire().await?;
-        match sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *connection).await {
-            Ok(_) => return Ok(connection),
-            Err(error) => {
-                give_up_or_retry(&mut tries, error)?;
-                connection.close_on_drop();
-            }
-        }
-    }
-}
-
-/// A transaction begun by `statement`, with the same care.
-async fn begin_with(
-    pool: &PgPool,
-    statement: &str,
-) -> Result<sqlx::Transaction<'static, Postgres>, StoreError> {
-    let mut tries = pool.size();
-    loop {
-        match pool.begin_with(AssertSqlSafe(statement.to_owned())).await {
-            Ok(transaction) => return Ok(transaction),
-            Err(error) => give_up_or_retry(&mut tries, error)?,
-        }
-    }
-}
-
-/// Goes on only after a broken connection, and only as often as there were idle connections.
-pub(super) fn give_up_or_retry(tries: &mut u32, error: sqlx::Error) -> Result<(), StoreError> {
-    let broken = match &error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => false,
-        // 57P01: the server is shutting down and has ended this connection.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P01"),
-        _ => true,
-    };
-    if !broken || *tries == 0 {
-        return Err(error.into());
-    }
-    *tries -= 1;
-    Ok(())
 }
 
 async fn begin_immediate(
@@ -368,18 +323,24 @@ fn open_postgres(url: &str, options: &StoreOptions) -> Result<Database, StoreErr
     let api = login(&options.roles.api_url, "switchboard_app")?;
     let jobs = login(&options.roles.intake_url, "switchboard_intake")?;
     let intake = jobs.clone().options(INTAKE_PLANS);
+    let lender = |connect: PgConnectOptions, count: u32| {
+        Lender::new(
+            pool.clone().max_connections(count).connect_lazy_with(connect),
+            count,
+            ACQUIRE_TIMEOUT,
+        )
+    };
+    let owner = owner.application_name("switchboard-owner");
+    let owner_pool =
+        pool.clone().max_connections(OWNER_CONNECTIONS).idle_timeout(Duration::from_secs(10));
     Ok(Database::Postgres {
-        api: pool.clone().max_connections(options.connections).connect_lazy_with(api),
-        intake: pool.clone().max_connections(options.intake_connections).connect_lazy_with(intake),
+        api: lender(api, options.connections),
+        intake: lender(intake, options.intake_connections),
+        owner: Lender::new(owner_pool.connect_lazy_with(owner), OWNER_CONNECTIONS, ACQUIRE_TIMEOUT),
         // The job queue takes what it is given: a connection that died with the server would end its worker.
         jobs: pool
-            .clone()
             .max_connections(JOB_CONNECTIONS)
             .test_before_acquire(true)
             .connect_lazy_with(jobs),
-        owner: pool
-            .max_connections(2)
-            .idle_timeout(Duration::from_secs(10))
-            .connect_lazy_with(owner.application_name("switchboard-owner")),
     })
 }

@@ -31,7 +31,7 @@ pub struct MessageFilter {
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageDetail {
     /// The message as it stands in the timeline.
-    pub communication: Communication,
+    pub communication: Communication<'static>,
     /// The provider's ids of it.
     pub provider_message_ids: Vec<String>,
     /// Every status it went through, in the order in which they happened.
@@ -72,7 +72,7 @@ pub async fn list(
     organization: OrganizationId,
     filter: &MessageFilter,
     limit: i64,
-) -> Result<(Vec<Communication>, Option<Uuid>), StoreError> {
+) -> Result<(Vec<Communication<'static>>, Option<Uuid>), StoreError> {
     let sql = "select id from messages where organization_id = $1 and id < $2
                and ($3 is null or channel = $3) and ($4 is null or direction = $4)
                and ($5 is null or status = $5) and ($6 is null or provider_message_id = $6)

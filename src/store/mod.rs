@@ -32,6 +32,7 @@ pub mod timeline;
 mod bulk;
 mod database;
 mod error;
+mod lender;
 mod migrations;
 mod session;
 mod types;

@@ -1,8 +1,9 @@
 //! A connection in use: for which organization, on which engine, in a transaction or not.
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{PgConnection, Sqlite, SqliteConnection, Transaction};
 
+use super::lender::{Begun, Lent};
 use super::{Engine, StoreError};
 
 /// A connection in use. A writing session must be [`committed`](Session::commit); dropped, it leaves nothing behind.
@@ -13,8 +14,8 @@ pub struct Session(pub(super) Held);
 pub(super) enum Held {
     SqliteRead(PoolConnection<Sqlite>),
     SqliteWrite(Transaction<'static, Sqlite>),
-    PostgresRead(PoolConnection<Postgres>),
-    PostgresWrite(Transaction<'static, Postgres>),
+    PostgresRead(Lent),
+    PostgresWrite(Begun),
 }
 
 /// The connection itself, by engine.
@@ -44,7 +45,7 @@ impl Session {
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0 {
             Held::SqliteWrite(transaction) => transaction.commit().await?,
-            Held::PostgresWrite(transaction) => transaction.commit().await?,
+            Held::PostgresWrite(begun) => begun.commit().await?,
             Held::SqliteRead(_) | Held::PostgresRead(_) => {}
         }
         Ok(())
@@ -54,9 +55,16 @@ impl Session {
     pub(super) fn abandon(self) {
         match self.0 {
             Held::SqliteRead(mut connection) => connection.close_on_drop(),
-            Held::PostgresRead(mut connection) => connection.close_on_drop(),
+            Held::PostgresRead(lent) => lent.abandon(),
             // Rolled back when dropped.
             Held::SqliteWrite(_) | Held::PostgresWrite(_) => {}
+        }
+    }
+
+    /// Gives the connection back untried: whoever calls this knows that its last statement ended well.
+    pub(super) fn keep(self) {
+        if let Held::PostgresRead(lent) = self.0 {
+            lent.keep();
         }
     }
 
@@ -64,8 +72,8 @@ impl Session {
         match &mut self.0 {
             Held::SqliteRead(connection) => Connection::Sqlite(connection),
             Held::SqliteWrite(transaction) => Connection::Sqlite(transaction),
-            Held::PostgresRead(connection) => Connection::Postgres(connection),
-            Held::PostgresWrite(transaction) => Connection::Postgres(transaction),
+            Held::PostgresRead(lent) => Connection::Postgres(lent.connection()),
+            Held::PostgresWrite(begun) => Connection::Postgres(begun.connection()),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! How the model's types stand in rows.
 
-use std::borrow::Cow;
-
 use providers::{Channel, DeliveryStatus, Direction};
 use sqlx::database::Database;
 use sqlx::encode::IsNull;
@@ -16,32 +14,6 @@ use crate::model::{
     MediaState, MergeId, MessageId, OrganizationId, QuarantineId, QueueState, Role, RouteId,
     RouteState, UserId, Wish,
 };
-
-/// A word of a row. The ones that nearly every row holds are not copied: a page of a timeline has hundreds.
-pub(super) fn word(text: &str) -> Cow<'static, str> {
-    const KNOWN: [&str; 16] = [
-        "whatsapp",
-        "meta",
-        "inbound",
-        "text",
-        "received",
-        "outbound",
-        "read",
-        "delivered",
-        "sent",
-        "sms",
-        "twilio",
-        "telnyx",
-        "waha",
-        "template",
-        "image",
-        "call",
-    ];
-    match KNOWN.iter().find(|known| **known == text) {
-        Some(known) => Cow::Borrowed(known),
-        None => Cow::Owned(text.to_owned()),
-    }
-}
 
 macro_rules! ids {
     ($($name:ident),+ $(,)?) => {$(

@@ -19,7 +19,7 @@ use crate::store::call_logs::{self, CallFilter};
 pub(super) struct CallView {
     /// The call as it stands in the timeline.
     #[serde(flatten)]
-    communication: CommunicationView,
+    communication: CommunicationView<'static>,
     /// Everything the provider told, in the order in which it happened.
     events: Vec<CallEventView>,
 }
@@ -41,7 +41,7 @@ struct CallEventView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CallList {
     /// The calls.
-    items: Vec<CommunicationView>,
+    items: Vec<CommunicationView<'static>>,
     /// The `cursor` of the next page; null on the last one.
     next_cursor: Option<Uuid>,
 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use axum::extract::State;
 use axum::http::StatusCode;
 use providers::{Channel, Direction};
-use serde::{Deserialize, Serialize};
+use serde::ser::{Error as _, SerializeSeq};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -17,14 +18,13 @@ use super::times::At;
 use super::{App, Problem};
 use crate::flow::record;
 use crate::model::{
-    Communication, CommunicationFilter, CommunicationPage, ContactId, Cursor, LeadId,
-    NewCommunication, Scope,
+    Communication, CommunicationFilter, ContactId, Cursor, LeadId, NewCommunication, Scope,
 };
-use crate::store::timeline;
+use crate::store::timeline::{self, Page};
 
 /// A message or a call.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CommunicationView {
+pub(super) struct CommunicationView<'a> {
     /// Its id. Later communications have greater ids.
     id: Uuid,
     /// Whose it is.
@@ -37,20 +37,21 @@ pub(super) struct CommunicationView {
     channel: &'static str,
     /// Which provider carried it.
     #[schema(value_type = String)]
-    provider: Cow<'static, str>,
+    provider: Cow<'a, str>,
     /// `inbound` or `outbound`.
     direction: &'static str,
     /// What was written; of a call, what was said, if it was transcribed.
-    content: Option<String>,
+    #[schema(value_type = Option<String>)]
+    content: Option<Cow<'a, str>>,
     /// `text`, `image`, … or `call`.
     #[schema(value_type = String)]
-    kind: Cow<'static, str>,
+    kind: Cow<'a, str>,
     /// A delivery status, or a call's stage.
     #[schema(value_type = String)]
-    status: Cow<'static, str>,
+    status: Cow<'a, str>,
     /// Everything else: `attachments`, `reply_to`, `our_address`; of a call `duration_seconds`, `outcome`, `recordings` …
     #[schema(value_type = Value)]
-    metadata: Metadata,
+    metadata: Metadata<'a>,
     /// When it was stored.
     created_at: At,
     /// When it happened.
@@ -60,9 +61,9 @@ pub(super) struct CommunicationView {
 }
 
 #[derive(Debug, Serialize)]
-struct Metadata {
+struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    our_address: Option<String>,
+    our_address: Option<Cow<'a, str>>,
     #[serde(flatten)]
     more: Map<String, Value>,
 }
@@ -71,7 +72,8 @@ struct Metadata {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CommunicationList {
     /// The communications.
-    items: Vec<CommunicationView>,
+    #[schema(value_type = Vec<CommunicationView<'static>>)]
+    items: Items,
     /// How many match in all. Null when paging by cursor.
     total: Option<i64>,
     /// The size of the page that was asked for.
@@ -80,6 +82,20 @@ pub(super) struct CommunicationList {
     offset: Option<i64>,
     /// The `cursor` of the next page; null on the last one.
     next_cursor: Option<Uuid>,
+}
+
+/// The communications of a page. They are read from the database's answer while ours is written.
+#[derive(Debug)]
+struct Items(Page);
+
+impl Serialize for Items {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut items = serializer.serialize_seq(Some(self.0.len()))?;
+        for item in self.0.items() {
+            items.serialize_element(&CommunicationView::from(item.map_err(S::Error::custom)?))?;
+        }
+        items.end()
+    }
 }
 
 /// Which communications to list. Everything that is given must hold.
@@ -139,8 +155,8 @@ fn empty() -> Value {
     Value::Object(serde_json::Map::new())
 }
 
-impl From<Communication> for CommunicationView {
-    fn from(item: Communication) -> Self {
+impl<'a> From<Communication<'a>> for CommunicationView<'a> {
+    fn from(item: Communication<'a>) -> Self {
         Self {
             id: item.id,
             organization_id: item.organization_id.0,
@@ -204,16 +220,15 @@ pub(super) async fn list(
     };
     let store = &app.gateway.store;
     let page = timeline::page(store, organization, &filter, start, limit).await?;
-    if page.items.is_empty() {
+    if page.is_empty() {
         exists(&mut store.read(organization).await?, organization, &filter).await?;
     }
     let offset = match start {
         Cursor::Offset(offset) => Some(offset),
         Cursor::Before(_) => None,
     };
-    let CommunicationPage { items, total, next } = page;
-    let items = items.into_iter().map(CommunicationView::from).collect();
-    Ok(Answer(CommunicationList { items, total, limit, offset, next_cursor: next }))
+    let (total, next_cursor) = (page.total, page.next);
+    Ok(Answer(CommunicationList { items: Items(page), total, limit, offset, next_cursor }))
 }
 
 /// An empty timeline may be that of a lead or contact that is not there.
@@ -243,7 +258,7 @@ pub(super) async fn create(
     State(app): State<App>,
     access: Access,
     Json(body): Json<NewCommunicationBody>,
-) -> Result<(StatusCode, Answer<CommunicationView>), Problem> {
+) -> Result<(StatusCode, Answer<CommunicationView<'static>>), Problem> {
     access.needs(Scope::CommunicationsWrite)?;
     let new = NewCommunication {
         lead_id: body.lead_id.map(LeadId),

@@ -30,7 +30,7 @@ pub(super) struct EventView {
     /// What is particular to this event: the new status, the merge.
     data: Value,
     /// The message or call it happened to, as it is now.
-    communication: Option<CommunicationView>,
+    communication: Option<CommunicationView<'static>>,
     /// When it was written.
     at: At,
 }

@@ -21,7 +21,7 @@ use crate::store::sending::{journal, outbound};
 pub(super) struct MessageView {
     /// The message as it stands in the timeline.
     #[serde(flatten)]
-    communication: CommunicationView,
+    communication: CommunicationView<'static>,
     /// The provider's ids of it: one, or several if it was taken in parts.
     provider_message_ids: Vec<String>,
     /// Every status it went through, in the order in which they happened.
@@ -66,7 +66,7 @@ struct EditView {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct MessageList {
     /// The messages.
-    items: Vec<CommunicationView>,
+    items: Vec<CommunicationView<'static>>,
     /// The `cursor` of the next page; null on the last one.
     next_cursor: Option<Uuid>,
 }

@@ -59,7 +59,7 @@ pub(super) async fn report(
     State(app): State<App>,
     Telephony(actor): Telephony,
     Json(body): Json<CompletedCallBody>,
-) -> Result<Answer<CommunicationView>, Problem> {
+) -> Result<Answer<CommunicationView<'static>>, Problem> {
     let call = CompletedCall {
         call_id: body.call_id,
         provider: body.provider,

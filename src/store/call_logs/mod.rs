@@ -261,7 +261,7 @@ pub async fn list(
     organization: OrganizationId,
     filter: &CallFilter,
     limit: i64,
-) -> Result<(Vec<Communication>, Option<Uuid>), StoreError> {
+) -> Result<(Vec<Communication<'static>>, Option<Uuid>), StoreError> {
     let sql = "select id from call_logs where organization_id = $1 and id < $2
                and ($3 is null or direction = $3) and ($4 is null or state = $4)
                and ($5 is null or provider_call_id = $5) order by id desc limit $6";
@@ -279,7 +279,7 @@ pub async fn get(
     session: &mut Session,
     organization: OrganizationId,
     id: CallId,
-) -> Result<Option<(Communication, Vec<CallEvent>)>, StoreError> {
+) -> Result<Option<(Communication<'static>, Vec<CallEvent>)>, StoreError> {
     let found = timeline::by_ids(session, organization, &[id.0]).await?;
     let Some(communication) = found.into_iter().next().filter(|found| found.kind == "call") else {
         return Ok(None);

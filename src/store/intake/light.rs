@@ -29,7 +29,7 @@ use crate::model::{OrganizationId, Receipt, Submission};
 use crate::store::bulk::{Column, bind_all};
 use crate::store::events::{Outbox, lock_order};
 use crate::store::session::Connection;
-use crate::store::{Engine, Store, StoreError, database};
+use crate::store::{Engine, Store, StoreError, lender};
 
 /// Parameters: 1 organizations, in order; 2 now; 3 to 17 the messages' columns; 18 to 26 the inbox's
 /// columns.
@@ -192,10 +192,13 @@ async fn run(
         let query = bind_all!(query, messages::columns(rows), quarantine::columns(batch));
         let (heads, waited_for, inserted): (i64, bool, Vec<Uuid>) =
             match query.fetch_one(connection).await {
-                Ok(written) => written,
+                Ok(written) => {
+                    session.keep();
+                    written
+                }
                 Err(error) => {
                     session.abandon();
-                    database::give_up_or_retry(&mut tries, error)?;
+                    lender::give_up_or_retry(&mut tries, error)?;
                     continue;
                 }
             };

@@ -78,6 +78,7 @@ pub(super) async fn make_known(
     for (person, contact) in unknown.iter().zip(met) {
         remember(identities, &directory, person, contact);
     }
+    session.keep();
     identities.keep();
     Ok(true)
 }

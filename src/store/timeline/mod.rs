@@ -3,21 +3,22 @@
 //! A person's timeline is read from one index a table and merged; an organization's from the primary keys. Either way a
 //! page costs the same however much history lies behind it, except for its `total`.
 
+mod page;
 mod row;
 mod sql;
 
 use providers::Channel;
 use uuid::Uuid;
 
-use self::row::Row;
+pub use self::page::Page;
+use self::page::Rows;
+use self::row::{Columns, Row};
 use self::sql::{Plan, Scope};
 use super::leads::like_pattern;
 use super::session::on;
-use super::{Engine, Session, Store, StoreError, contacts, database, leads};
+use super::{Engine, Session, Store, StoreError, contacts, leads, lender};
 use crate::ids;
-use crate::model::{
-    Communication, CommunicationFilter, CommunicationPage, Cursor, LeadId, OrganizationId,
-};
+use crate::model::{Communication, CommunicationFilter, Cursor, LeadId, OrganizationId};
 
 /// Whose communications a page is of.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +63,7 @@ pub async fn page(
     filter: &CommunicationFilter,
     cursor: Cursor,
     limit: i64,
-) -> Result<CommunicationPage, StoreError> {
+) -> Result<Page, StoreError> {
     match Whose::plainly(filter) {
         Some(whose) if store.engine() == Engine::Postgres => {
             Asked { organization, whose, filter, cursor, limit }.at_once(store).await
@@ -86,50 +87,63 @@ async fn read(
     filter: &CommunicationFilter,
     cursor: Cursor,
     limit: i64,
-) -> Result<CommunicationPage, StoreError> {
+) -> Result<Page, StoreError> {
     let Some(whose) = whose(session, organization, filter).await? else {
         let total = matches!(cursor, Cursor::Offset(_)).then_some(0);
-        return Ok(CommunicationPage { items: Vec::new(), total, next: None });
+        return Ok(Page {
+            rows: Rows::Sqlite(Vec::new()),
+            organization,
+            lead: None,
+            total,
+            next: None,
+        });
     };
     Asked { organization, whose, filter, cursor, limit }.in_session(session).await
 }
 
 impl Asked<'_> {
     /// Reads the page by a statement that is a session of its own; on another connection, if one turns out to be broken.
-    async fn at_once(&self, store: &Store) -> Result<CommunicationPage, StoreError> {
+    async fn at_once(&self, store: &Store) -> Result<Page, StoreError> {
         let mut tries = store.api_connections();
         let rows = loop {
             let mut session = store.untried_read().await?;
             match self.rows(&mut session, true).await {
-                Ok(rows) => break rows,
+                Ok(rows) => {
+                    session.keep();
+                    break rows;
+                }
                 Err(error) => {
                     session.abandon();
-                    database::give_up_or_retry(&mut tries, error)?;
+                    lender::give_up_or_retry(&mut tries, error)?;
                 }
             }
         };
-        let beyond = rows.is_empty() && matches!(self.cursor, Cursor::Offset(1..));
-        match beyond {
+        match self.is_beyond(&rows) {
             true => self.in_session(&mut store.read(self.organization).await?).await,
             false => self.page(rows),
         }
     }
 
-    async fn in_session(&self, session: &mut Session) -> Result<CommunicationPage, StoreError> {
+    async fn in_session(&self, session: &mut Session) -> Result<Page, StoreError> {
         let rows = self.rows(session, false).await?;
-        if rows.is_empty() && matches!(self.cursor, Cursor::Offset(1..)) {
-            // A page beyond the end has no row to carry the total.
-            let total = self.count(session).await?;
-            return Ok(CommunicationPage { items: Vec::new(), total, next: None });
-        }
-        self.page(rows)
+        let total = match self.is_beyond(&rows) {
+            true => self.count(session).await?,
+            false => None,
+        };
+        let page = self.page(rows)?;
+        Ok(Page { total: total.or(page.total), ..page })
+    }
+
+    /// Whether the page lies beyond the end, and so has no row to carry the total.
+    fn is_beyond(&self, rows: &Rows) -> bool {
+        rows.len() == 0 && matches!(self.cursor, Cursor::Offset(1..))
     }
 
     async fn rows(
         &self,
         session: &mut Session,
         sets_organization: bool,
-    ) -> Result<Vec<Row>, sqlx::Error> {
+    ) -> Result<Rows, sqlx::Error> {
         let Self { filter, whose: Whose { scope, person }, .. } = *self;
         let with_total = matches!(self.cursor, Cursor::Offset(_));
         let narrow =
@@ -145,7 +159,7 @@ impl Asked<'_> {
         let from = filter.from.map_or(Uuid::nil(), ids::first_at);
         let pattern = filter.search.as_deref().map(like_pattern);
         on!(session, |c| {
-            let query = sqlx::query_as(sql).bind(self.organization).bind(below).bind(from);
+            let query = sqlx::query(sql).bind(self.organization).bind(below).bind(from);
             let query = query.bind(person).bind(self.limit + 1).bind(offset);
             let query = match narrow {
                 true => query
@@ -154,23 +168,23 @@ impl Asked<'_> {
                     .bind(pattern),
                 false => query,
             };
-            query.fetch_all(c).await
+            query.fetch_all(c).await.map(Rows::from)
         })
     }
 
-    fn page(&self, rows: Vec<Row>) -> Result<CommunicationPage, StoreError> {
-        let total = match (self.cursor, rows.first()) {
+    fn page(&self, mut rows: Rows) -> Result<Page, StoreError> {
+        let total = match (self.cursor, rows.get(0)) {
             (Cursor::Before(_), _) => None,
-            (Cursor::Offset(_), first) => first.map_or(Some(0), |row| row.total),
+            (Cursor::Offset(_), None) => Some(0),
+            (Cursor::Offset(_), Some(first)) => first.total()?,
         };
+        let limit = usize::try_from(self.limit).unwrap_or_default();
+        let last = limit.checked_sub(1).and_then(|last| rows.get(last));
+        let next = last.filter(|_| rows.len() > limit).map(Columns::id).transpose()?;
+        rows.truncate(limit);
         let Whose { scope, person } = self.whose;
         let lead = person.filter(|_| scope == Scope::Lead).map(LeadId);
-        let items = rows.into_iter().map(|row| row.into_communication(self.organization, lead));
-        let mut items = items.collect::<Result<Vec<Communication>, StoreError>>()?;
-        let more = i64::try_from(items.len()).unwrap_or(i64::MAX) > self.limit;
-        items.truncate(usize::try_from(self.limit).unwrap_or_default());
-        let next = items.last().filter(|_| more).map(|item| item.id);
-        Ok(CommunicationPage { items, total, next })
+        Ok(Page { rows, organization: self.organization, lead, total, next })
     }
 
     /// How many there are in all.
@@ -194,14 +208,14 @@ pub async fn by_ids(
     session: &mut Session,
     organization: OrganizationId,
     wanted: &[Uuid],
-) -> Result<Vec<Communication>, StoreError> {
+) -> Result<Vec<Communication<'static>>, StoreError> {
     use super::bulk::{Column, Rows};
 
     let keys = Rows::new()
         .column("o", Column::Uuid(vec![organization.0; wanted.len()]))
         .column("i", Column::Uuid(wanted.to_vec()));
     let statement = sql::by_ids(session.engine());
-    let rows: Vec<Row> = keys.query(session, &statement).await?;
+    let rows: Vec<Row<'static>> = keys.query(session, &statement).await?;
     rows.into_iter().map(|row| row.into_communication(organization, None)).collect()
 }
 
@@ -212,7 +226,7 @@ pub async fn page_of(
     organization: OrganizationId,
     mut ids: Vec<Uuid>,
     limit: i64,
-) -> Result<(Vec<Communication>, Option<Uuid>), StoreError> {
+) -> Result<(Vec<Communication<'static>>, Option<Uuid>), StoreError> {
     let limit = usize::try_from(limit).unwrap_or_default();
     let more = ids.len() > limit;
     ids.truncate(limit);

@@ -14,69 +14,108 @@ use crate::clock::Timestamp;
 use crate::model::{Communication, CommunicationMetadata, ContactId, LeadId, OrganizationId};
 use crate::store::StoreError;
 use crate::store::call_logs::outcome;
-use crate::store::types::{channel, direction, word};
+use crate::store::types::{channel, direction};
 
-/// The columns in the order of the statement. Read by place: finding fifty rows' columns by name would cost more than
-/// the query.
+/// The columns in the order of the statement; texts lie in the database's answer still. Read by place: finding fifty rows'
+/// columns by name would cost more than the query.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct Row<'a> {
     id: Uuid,
     is_call: bool,
     contact_id: Option<ContactId>,
     lead_id: Option<LeadId>,
-    channel: Cow<'static, str>,
-    provider: Cow<'static, str>,
-    direction: Cow<'static, str>,
-    content: Option<String>,
-    kind: Cow<'static, str>,
-    status: Cow<'static, str>,
+    channel: Cow<'a, str>,
+    provider: Cow<'a, str>,
+    direction: Cow<'a, str>,
+    content: Option<Cow<'a, str>>,
+    kind: Cow<'a, str>,
+    status: Cow<'a, str>,
     metadata: Option<Json<Value>>,
     /// A message's files, or what is known of a call.
     more: Option<Json<Value>>,
-    our_address: Option<String>,
+    our_address: Option<Cow<'a, str>>,
     occurred_at: Timestamp,
     created_at: Timestamp,
-    processed_at: Timestamp,
-    pub(super) total: Option<i64>,
+    /// None: when it was stored.
+    processed_at: Option<Timestamp>,
 }
 
-macro_rules! from_row {
+/// A row of either engine.
+pub(super) trait Columns {
+    fn id(&self) -> Result<Uuid, sqlx::Error>;
+    /// How many rows there are in all, which every row says; None if it was not asked.
+    fn total(&self) -> Result<Option<i64>, sqlx::Error>;
+    fn read(&self) -> Result<Row<'_>, sqlx::Error>;
+}
+
+macro_rules! columns {
     ($($type:ty),+) => {$(
-        impl<'r> FromRow<'r, $type> for Row {
-            fn from_row(row: &'r $type) -> Result<Self, sqlx::Error> {
-                Ok(Self {
-                    id: row.try_get_unchecked(0)?,
-                    is_call: row.try_get_unchecked(1)?,
-                    contact_id: row.try_get_unchecked(2)?,
-                    lead_id: row.try_get_unchecked(3)?,
-                    channel: word(row.try_get_unchecked(4)?),
-                    provider: word(row.try_get_unchecked(5)?),
-                    direction: word(row.try_get_unchecked(6)?),
-                    content: row.try_get_unchecked(7)?,
-                    kind: word(row.try_get_unchecked(8)?),
-                    status: word(row.try_get_unchecked(9)?),
-                    metadata: row.try_get_unchecked(10)?,
-                    more: row.try_get_unchecked(11)?,
-                    our_address: row.try_get_unchecked(12)?,
-                    occurred_at: row.try_get_unchecked(13)?,
-                    created_at: row.try_get_unchecked(14)?,
-                    processed_at: row.try_get_unchecked(15)?,
-                    total: row.try_get_unchecked(16)?,
+        impl Columns for $type {
+            fn id(&self) -> Result<Uuid, sqlx::Error> {
+                self.try_get_unchecked(0)
+            }
+
+            fn total(&self) -> Result<Option<i64>, sqlx::Error> {
+                self.try_get_unchecked(16)
+            }
+
+            fn read(&self) -> Result<Row<'_>, sqlx::Error> {
+                let text = |place: usize| self.try_get_unchecked(place).map(Cow::Borrowed);
+                let maybe_text = |place: usize| {
+                    self.try_get_unchecked(place).map(|text: Option<&str>| text.map(Cow::Borrowed))
+                };
+                Ok(Row {
+                    id: self.id()?,
+                    is_call: self.try_get_unchecked(1)?,
+                    contact_id: self.try_get_unchecked(2)?,
+                    lead_id: self.try_get_unchecked(3)?,
+                    channel: text(4)?,
+                    provider: text(5)?,
+                    direction: text(6)?,
+                    content: maybe_text(7)?,
+                    kind: text(8)?,
+                    status: text(9)?,
+                    metadata: self.try_get_unchecked(10)?,
+                    more: self.try_get_unchecked(11)?,
+                    our_address: maybe_text(12)?,
+                    occurred_at: self.try_get_unchecked(13)?,
+                    created_at: self.try_get_unchecked(14)?,
+                    processed_at: self.try_get_unchecked(15)?,
                 })
+            }
+        }
+
+        impl<'r> FromRow<'r, $type> for Row<'static> {
+            fn from_row(row: &'r $type) -> Result<Self, sqlx::Error> {
+                row.read().map(Row::into_owned)
             }
         }
     )+};
 }
 
-from_row!(PgRow, SqliteRow);
+columns!(PgRow, SqliteRow);
 
-impl Row {
+impl<'a> Row<'a> {
+    fn into_owned(self) -> Row<'static> {
+        let text = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        Row {
+            channel: text(self.channel),
+            provider: text(self.provider),
+            direction: text(self.direction),
+            content: self.content.map(text),
+            kind: text(self.kind),
+            status: text(self.status),
+            our_address: self.our_address.map(text),
+            ..self
+        }
+    }
+
     /// The communication, of `lead` unless the row names another.
     pub(super) fn into_communication(
         self,
         organization_id: OrganizationId,
         lead: Option<LeadId>,
-    ) -> Result<Communication, StoreError> {
+    ) -> Result<Communication<'a>, StoreError> {
         let direction = direction(&self.direction)?;
         let mut metadata = match self.metadata {
             Some(Json(Value::Object(members))) => members,
@@ -109,7 +148,7 @@ impl Row {
             metadata: CommunicationMetadata { our_address: self.our_address, more: metadata },
             created_at: self.created_at,
             occurred_at: self.occurred_at,
-            processed_at: self.processed_at,
+            processed_at: self.processed_at.unwrap_or(self.created_at),
         })
     }
 }

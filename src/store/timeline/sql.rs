@@ -45,8 +45,7 @@ const TABLES: [Table; 2] = [Table::Messages, Table::Calls];
 
 /// The columns every row of the page has, of a table called `t`. Statuses, kinds and texts go by the same names.
 const MESSAGE_COLUMNS: &str = "t.organization_id, t.id, false as is_call, t.identity_id, t.channel, t.provider, t.direction, t.content,
-    t.kind, t.status, t.metadata, t.our_address, t.occurred_at, t.created_at,
-    coalesce(t.processed_at, t.created_at) as processed_at";
+    t.kind, t.status, t.metadata, t.our_address, t.occurred_at, t.created_at, t.processed_at";
 const CALL_COLUMNS: &str = "t.organization_id, t.id, true as is_call, t.identity_id, t.channel, t.provider, t.direction,
     t.transcript as content, 'call' as kind, t.state as status, t.metadata, t.our_address, t.occurred_at,
     t.created_at, t.processed_at";
@@ -102,26 +101,24 @@ impl Plan {
         let who = self.who();
         let (setting, once_set) = if self.sets_organization { SETTING } else { ("", "") };
         let total = if self.with_total { self.total() } else { "null".to_owned() };
-        // Whoever asks for a lead knows which one.
-        let lead = if self.scope == Scope::Lead { "null" } else { LEAD_OF_CONTACT };
-        let shown = shown(self.engine, lead, &total);
+        let shown = shown(self.engine, self.scope.people(), &total);
         format!(
             "with {setting} {who} page as ({page}) {} from page {} {once_set} order by page.id desc",
             shown.select, shown.join
         )
     }
 
-    /// The identities of the person asked for.
+    /// The identities of the person asked for, and whose they are.
     fn who(self) -> &'static str {
         match self.scope {
             Scope::Organization => "",
             Scope::Lead => {
-                "who as (select i.id from leads l join contact_identities i
+                "who as (select i.id, i.contact_id from leads l join contact_identities i
                      on i.organization_id = l.organization_id and i.contact_id = l.contact_id
                      where l.organization_id = $1 and l.id = $4),"
             }
             Scope::Contact => {
-                "who as (select i.id from contact_identities i
+                "who as (select i.id, i.contact_id from contact_identities i
                      where i.organization_id = $1 and i.contact_id = $4),"
             }
         }
@@ -212,10 +209,34 @@ impl Plan {
     }
 }
 
-/// The oldest lead of the row's contact.
-const LEAD_OF_CONTACT: &str =
-    "(select l.id from leads l where l.organization_id = page.organization_id
-    and l.contact_id = i.contact_id order by l.id limit 1)";
+/// How a row's contact and lead are found.
+struct People {
+    contact: &'static str,
+    lead: &'static str,
+    join: &'static str,
+}
+
+impl Scope {
+    fn people(self) -> People {
+        // All rows of a person's timeline are of one contact; and whoever asks for a lead knows which one.
+        let contact = "(select contact_id from who limit 1)";
+        match self {
+            Scope::Lead => People { contact, lead: "null", join: "" },
+            Scope::Contact => People {
+                contact,
+                lead: "(select l.id from leads l where l.organization_id = $1 and l.contact_id = $4 order by l.id limit 1)",
+                join: "",
+            },
+            Scope::Organization => People {
+                contact: "i.contact_id",
+                lead: "(select l.id from leads l where l.organization_id = page.organization_id
+                    and l.contact_id = i.contact_id order by l.id limit 1)",
+                join: "left join contact_identities i
+                    on i.organization_id = page.organization_id and i.id = page.identity_id",
+            },
+        }
+    }
+}
 
 /// The rows of the ids in `k (o, i)`.
 pub(super) fn by_ids(engine: Engine) -> String {
@@ -227,7 +248,7 @@ pub(super) fn by_ids(engine: Engine) -> String {
         )
     };
     let [messages, calls] = TABLES.map(branch);
-    let shown = shown(engine, LEAD_OF_CONTACT, "null");
+    let shown = shown(engine, Scope::Organization.people(), "null");
     format!("{} from ({messages} union all {calls}) page {}", shown.select, shown.join)
 }
 
@@ -237,7 +258,8 @@ struct Shown {
     join: &'static str,
 }
 
-fn shown(engine: Engine, lead: &str, total: &str) -> Shown {
+fn shown(engine: Engine, people: People, total: &str) -> Shown {
+    let People { contact, lead, join } = people;
     let (object, strip, array, json, id) = match engine {
         Engine::Postgres => ("jsonb_build_object", "jsonb_strip_nulls", "jsonb_agg", "", "a.id"),
         Engine::Sqlite => ("json_object", "", "json_group_array", "json", "lower(hex(a.id))"),
@@ -259,13 +281,11 @@ fn shown(engine: Engine, lead: &str, total: &str) -> Shown {
           from call_logs c where c.organization_id = page.organization_id and c.id = page.id)"
     );
     let select = format!(
-        "select page.id, page.is_call, i.contact_id, {lead}, page.channel, page.provider, page.direction,
+        "select page.id, page.is_call, {contact}, {lead}, page.channel, page.provider, page.direction,
             page.content, page.kind, page.status, page.metadata,
             case when page.is_call then {call}
                  when page.kind in ('image', 'audio', 'voice', 'video', 'document', 'sticker') then {files} end,
             page.our_address, page.occurred_at, page.created_at, page.processed_at, {total}"
     );
-    let join = "left join contact_identities i
-        on i.organization_id = page.organization_id and i.id = page.identity_id";
     Shown { select, join }
 }
