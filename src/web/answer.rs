@@ -16,11 +16,22 @@ pub(super) struct Answer<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
-        let mut body = Vec::with_capacity(BEGINNING);
-        if let Err(error) = serde_json::to_writer(&mut body, &self.0) {
-            return Problem::internal(&error).into_response();
+        let written = written(|body| {
+            serde_json::to_writer(body, &self.0).map_err(|error| Problem::internal(&error))
+        });
+        match written {
+            Ok(answer) => answer,
+            Err(problem) => problem.into_response(),
         }
-        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        (StatusCode::OK, kind, body).into_response()
     }
+}
+
+/// The answer that `write` writes as JSON.
+pub(super) fn written(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), Problem>,
+) -> Result<Response, Problem> {
+    let mut body = Vec::with_capacity(BEGINNING);
+    write(&mut body)?;
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((StatusCode::OK, kind, body).into_response())
 }

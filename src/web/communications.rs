@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use providers::{Channel, Direction};
-use serde::ser::{Error as _, SerializeSeq};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -26,76 +26,62 @@ use crate::store::timeline::{self, Page};
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CommunicationView<'a> {
     /// Its id. Later communications have greater ids.
-    id: Uuid,
+    pub(super) id: Uuid,
     /// Whose it is.
-    organization_id: Uuid,
+    pub(super) organization_id: Uuid,
     /// The lead it belongs to.
-    lead_id: Option<Uuid>,
+    pub(super) lead_id: Option<Uuid>,
     /// The person at the other end; null when they withheld who they are.
-    contact_id: Option<Uuid>,
+    pub(super) contact_id: Option<Uuid>,
     /// `whatsapp`, `sms`, `email` or `voip`.
-    channel: &'static str,
+    pub(super) channel: &'static str,
     /// Which provider carried it.
     #[schema(value_type = String)]
-    provider: Cow<'a, str>,
+    pub(super) provider: Cow<'a, str>,
     /// `inbound` or `outbound`.
-    direction: &'static str,
+    pub(super) direction: &'static str,
     /// What was written; of a call, what was said, if it was transcribed.
     #[schema(value_type = Option<String>)]
-    content: Option<Cow<'a, str>>,
+    pub(super) content: Option<Cow<'a, str>>,
     /// `text`, `image`, … or `call`.
     #[schema(value_type = String)]
-    kind: Cow<'a, str>,
+    pub(super) kind: Cow<'a, str>,
     /// A delivery status, or a call's stage.
     #[schema(value_type = String)]
-    status: Cow<'a, str>,
+    pub(super) status: Cow<'a, str>,
     /// Everything else: `attachments`, `reply_to`, `our_address`; of a call `duration_seconds`, `outcome`, `recordings` …
     #[schema(value_type = Value)]
-    metadata: Metadata<'a>,
+    pub(super) metadata: Metadata<'a>,
     /// When it was stored.
-    created_at: At,
+    pub(super) created_at: At,
     /// When it happened.
-    occurred_at: At,
+    pub(super) occurred_at: At,
     /// When the gateway was last done with it.
-    processed_at: At,
+    pub(super) processed_at: At,
 }
 
 #[derive(Debug, Serialize)]
-struct Metadata<'a> {
+pub(super) struct Metadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    our_address: Option<Cow<'a, str>>,
+    pub(super) our_address: Option<Cow<'a, str>>,
     #[serde(flatten)]
-    more: Map<String, Value>,
+    pub(super) more: Map<String, Value>,
 }
 
-/// A page, newest first.
-#[derive(Debug, Serialize, ToSchema)]
+/// A page, newest first; [`timeline`](super::timeline) writes it.
+#[derive(Debug, ToSchema)]
 pub(super) struct CommunicationList {
     /// The communications.
     #[schema(value_type = Vec<CommunicationView<'static>>)]
-    items: Items,
+    pub(super) items: Page,
     /// How many match in all. Null when paging by cursor.
-    total: Option<i64>,
+    pub(super) total: Option<i64>,
     /// The size of the page that was asked for.
-    limit: i64,
+    pub(super) limit: i64,
     /// How many were passed over. Null when paging by cursor.
-    offset: Option<i64>,
+    pub(super) offset: Option<i64>,
     /// The `cursor` of the next page; null on the last one.
-    next_cursor: Option<Uuid>,
-}
-
-/// The communications of a page. They are read from the database's answer while ours is written.
-#[derive(Debug)]
-struct Items(Page);
-
-impl Serialize for Items {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut items = serializer.serialize_seq(Some(self.0.len()))?;
-        for item in self.0.items() {
-            items.serialize_element(&CommunicationView::from(item.map_err(S::Error::custom)?))?;
-        }
-        items.end()
-    }
+    pub(super) next_cursor: Option<Uuid>,
 }
 
 /// Which communications to list. Everything that is given must hold.
@@ -196,7 +182,7 @@ pub(super) async fn list(
     State(app): State<App>,
     access: Access,
     Query(query): Query<Filter>,
-) -> Result<Answer<CommunicationList>, Problem> {
+) -> Result<Response, Problem> {
     let organization = access.needs(Scope::CommunicationsRead)?;
     let limit = limit(query.limit)?;
     let start = match (cursor(query.cursor.as_deref())?, query.offset) {
@@ -228,7 +214,7 @@ pub(super) async fn list(
         Cursor::Before(_) => None,
     };
     let (total, next_cursor) = (page.total, page.next);
-    Ok(Answer(CommunicationList { items: Items(page), total, limit, offset, next_cursor }))
+    super::timeline::answer(&CommunicationList { items: page, total, limit, offset, next_cursor })
 }
 
 /// An empty timeline may be that of a lead or contact that is not there.

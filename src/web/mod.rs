@@ -29,6 +29,7 @@ mod router;
 mod routes;
 mod sending;
 mod server;
+mod timeline;
 mod times;
 mod voip;
 

@@ -20,7 +20,7 @@ impl From<Timestamp> for At {
 
 impl Serialize for At {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(write(self.0, &mut [0; 27]))
+        serializer.serialize_str(write(*self, &mut [0; 27]))
     }
 }
 
@@ -33,7 +33,8 @@ impl PartialSchema for At {
 
 impl ToSchema for At {}
 
-fn write(at: Timestamp, buffer: &mut [u8; 27]) -> &str {
+/// Its text.
+pub(super) fn write(At(at): At, buffer: &mut [u8; 27]) -> &str {
     use chrono::{Datelike, Timelike};
 
     *buffer = *b"0000-00-00T00:00:00.000000Z";
@@ -63,7 +64,7 @@ mod tests {
     fn instants_are_written_as_rfc_3339() {
         for text in ["2026-11-01T12:00:00.123456Z", "1970-01-01T00:00:00.000000Z"] {
             let at: Timestamp = text.parse().unwrap();
-            assert_eq!(write(at, &mut [0; 27]), text);
+            assert_eq!(write(At(at), &mut [0; 27]), text);
         }
     }
 }
