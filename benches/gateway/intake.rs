@@ -1,23 +1,21 @@
 //! Durable intake of webhooks: everything is stored (raw request, message, identity, event), fsync on.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::load::{Order, Result, What};
+use crate::floor::Floor;
+use crate::load::{Order, What};
 use crate::prepare::{self, Bench, Running, SECRET};
-use crate::{MEASURED, WARM_UP, floor, process};
+use crate::turns::{self, Turns};
+use crate::{MEASURED, WARM_UP, process};
 
 const ORGANIZATIONS: usize = 100;
 
 /// People who write to each organization's number.
 const PEOPLE: u64 = 200;
 
-/// A measurement with what it cost.
+/// What was measured, and the gateway's memory: now, and at its highest.
 pub struct Measured {
-    pub result: Result,
-    gateway_cpu: f64,
-    database_cpu: f64,
+    turns: Turns,
     memory: (f64, f64),
 }
 
@@ -25,10 +23,6 @@ pub async fn on_postgres() {
     println!("\n## Intake, PostgreSQL (fsync on)\n");
     println!("{HEADING}");
     for connections in [32, 128] {
-        let floor = floor::measure(connections).await;
-        println!(
-            "| floor: single-row inserts, {connections} connections | {floor:.0} | 1.00 | | | | | | | |"
-        );
         for (what, people, own) in [
             ("from 20,000 people, account's URL", PEOPLE, true),
             ("from 20,000 people, shared URL", PEOPLE, false),
@@ -37,8 +31,9 @@ pub async fn on_postgres() {
             let url = prepare::database("intake").await;
             let folder = prepare::folder("intake");
             let bench = prepare::organizations(&folder, &url, ORGANIZATIONS).await;
-            let measured = measure(&bench, connections, people, own, &[]).await;
-            row(&format!("webhooks {what}, {connections} connections"), &measured, Some(floor));
+            let floor = Floor::new().await;
+            let measured = measure(&bench, Some(&floor), connections, people, own, &[]).await;
+            row(&format!("{what}, {connections} connections"), &measured);
         }
     }
 }
@@ -50,8 +45,8 @@ pub async fn on_sqlite() {
         let folder = prepare::folder("sqlite");
         let url = format!("sqlite:{}", folder.join("switchboard.db").display());
         let bench = prepare::organizations(&folder, &url, ORGANIZATIONS).await;
-        let measured = measure(&bench, connections, PEOPLE, true, &[]).await;
-        row(&format!("webhooks from 20,000 people, {connections} connections"), &measured, None);
+        let measured = measure(&bench, None, connections, PEOPLE, true, &[]).await;
+        row(&format!("from 20,000 people, {connections} connections"), &measured);
         let _ = std::fs::remove_dir_all(&folder);
     }
 }
@@ -62,28 +57,30 @@ pub async fn one(arguments: &[String]) {
     let settings: Vec<&str> = arguments[2..].iter().map(String::as_str).collect();
     let url = prepare::database("intake").await;
     let bench = prepare::organizations(&prepare::folder("one"), &url, ORGANIZATIONS).await;
-    let measured = measure(&bench, connections, people, true, &settings).await;
+    let measured = measure(&bench, None, connections, people, true, &settings).await;
     println!("{HEADING}");
-    row(&format!("{connections} connections {settings:?}"), &measured, None);
+    row(&format!("{connections} connections {settings:?}"), &measured);
 }
 
-const HEADING: &str = "| what | per second | of floor | p50 ms | p99 ms | max ms | not 200 | gateway CPU s/1000 | database CPU s/1000 | load CPU s/1000 | gateway memory MB (highest) |\n\
+const HEADING: &str = "| what | floor | per second | of floor | p50 ms | p99 ms | max ms | not 200 | gateway CPU s/1000 | database CPU s/1000 | gateway memory MB (highest) |\n\
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
 
-fn row(what: &str, measured: &Measured, floor: Option<f64>) {
-    let Measured { result, gateway_cpu, database_cpu, memory } = measured;
-    let share = floor.map_or(String::new(), |floor| format!("{:.2}", result.rate() / floor));
-    let thousands = result.answered as f64 / 1_000.0;
+fn row(what: &str, Measured { turns, memory }: &Measured) {
+    let (floor, share) = match turns.share() {
+        Some((share, least, most)) => (
+            format!("{:.0}", turns::rate(&turns.base)),
+            format!("{share:.2} ({least:.2} to {most:.2})"),
+        ),
+        None => (String::new(), String::new()),
+    };
+    let (gateway, database) = turns::costs(&turns.gateway);
     println!(
-        "| {what} | {:.0} | {share} | {:.2} | {:.2} | {:.1} | {} | {:.4} | {:.4} | {:.4} | {:.0} ({:.0}) |",
-        result.rate(),
-        result.p50_ms,
-        result.p99_ms,
-        result.max_ms,
-        result.refused,
-        gateway_cpu / thousands,
-        database_cpu / thousands,
-        result.cpu / thousands,
+        "| {what} | {floor} | {:.0} | {share} | {:.2} | {:.2} | {:.1} | {} | {gateway:.3} | {database:.3} | {:.0} ({:.0}) |",
+        turns::rate(&turns.gateway),
+        turns.median_of(|result| result.p50_ms),
+        turns.median_of(|result| result.p99_ms),
+        turns.highest_ms(),
+        turns.refused(),
         memory.0,
         memory.1,
     );
@@ -91,43 +88,28 @@ fn row(what: &str, measured: &Measured, floor: Option<f64>) {
 
 async fn measure(
     bench: &Bench,
+    floor: Option<&Floor>,
     connections: usize,
     people: u64,
     own_url: bool,
     settings: &[&str],
 ) -> Measured {
     let running = Running::start(bench, settings);
-    let (path, numbers) = if own_url {
-        // All accounts share the application's key, so any account's URL takes all numbers.
-        let url = own_path(bench).await;
-        (url, bench.organizations.iter().map(|org| org.number.clone()).collect())
-    } else {
-        (
-            "/hooks/meta".to_owned(),
-            bench.organizations.iter().map(|org| org.number.clone()).collect(),
-        )
+    // All accounts share the application's key, so any account's URL takes all numbers.
+    let path = if own_url { own_path(bench).await } else { "/hooks/meta".to_owned() };
+    let numbers: Vec<String> = bench.organizations.iter().map(|org| org.number.clone()).collect();
+    let port = running.port;
+    let order = |round: u64| {
+        let seed = u64::from(std::process::id()) * 16 + round;
+        let (path, numbers, secret) = (path.clone(), numbers.clone(), SECRET.to_owned());
+        let what = What::Webhooks { path, secret, numbers, people, seed };
+        // The people are made known before it counts.
+        let warm_up = if round == 0 { Duration::ZERO } else { WARM_UP };
+        Order { port, connections, warm_up, measured: MEASURED, what }
     };
-    let what = What::Webhooks {
-        path,
-        secret: SECRET.to_owned(),
-        numbers,
-        people,
-        seed: u64::from(std::process::id()),
-    };
-    let order =
-        Order { port: running.port, connections, warm_up: WARM_UP, measured: MEASURED, what };
-    let port = prepare::cluster_port();
-    let before = std::sync::Mutex::new((0.0, 0.0));
-    let result = generate(&order, || {
-        *before.lock().unwrap() = (process::cpu(running.id()), process::postgres_cpu(port));
-    });
-    let (gateway_before, database_before) = *before.lock().unwrap();
-    Measured {
-        gateway_cpu: process::cpu(running.id()) - gateway_before,
-        database_cpu: process::postgres_cpu(port) - database_before,
-        memory: process::memory(running.id()),
-        result,
-    }
+    let base = floor.map(|floor| async move |round| floor.measure(connections, round).await);
+    let turns = turns::take(base, &running, order).await;
+    Measured { turns, memory: process::memory(running.id()) }
 }
 
 async fn own_path(bench: &Bench) -> String {
@@ -143,22 +125,4 @@ async fn own_path(bench: &Bench) -> String {
     drop(session);
     store.close().await;
     format!("/hooks/meta/{}", accounts[0].account.id)
-}
-
-/// Runs the load generator in a process of its own; `begun` is called when it begins to measure.
-pub fn generate(order: &Order, begun: impl FnOnce()) -> Result {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .arg("load")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    serde_json::to_writer(child.stdin.take().unwrap(), order).unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "measuring");
-    begun();
-    let result = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-    child.wait().unwrap();
-    std::thread::sleep(Duration::from_millis(200));
-    result
 }

@@ -3,7 +3,8 @@
 //! It speaks just enough HTTP/1.1 to send a request and see where its answer ends, so that it takes little of the
 //! machine from what is measured. Every webhook it sends is distinct, and signed as Meta signs.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,24 @@ impl Result {
     pub fn rate(&self) -> f64 {
         self.answered as f64 / self.seconds
     }
+}
+
+/// Runs the load generator in a process of its own; `begun` is called when it begins to measure.
+pub fn generate(order: &Order, begun: impl FnOnce()) -> Result {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .arg("load")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    serde_json::to_writer(child.stdin.take().unwrap(), order).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "measuring");
+    begun();
+    let result = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    child.wait().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    result
 }
 
 /// The child process: reads its order from its input, prints when it begins to measure, and then the result.

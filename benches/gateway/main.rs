@@ -22,13 +22,14 @@ mod prepare;
 mod process;
 mod sending;
 mod timeline;
+mod turns;
 
 use std::time::Duration;
 
-/// How long each measurement lasts, after a warm-up.
-pub const MEASURED: Duration = Duration::from_secs(10);
+/// How long each turn is measured, after a warm-up.
+pub const MEASURED: Duration = Duration::from_secs(2);
 /// How long a load runs before it is measured.
-pub const WARM_UP: Duration = Duration::from_secs(2);
+pub const WARM_UP: Duration = Duration::from_millis(500);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();

@@ -7,10 +7,10 @@ use switchboard::ids;
 use switchboard::store::Engine;
 use uuid::Uuid;
 
-use crate::intake::generate;
-use crate::load::{Order, Result, What, mix};
+use crate::load::{Order, What, mix};
 use crate::prepare::{self, Bench, Running};
-use crate::{MEASURED, WARM_UP, process};
+use crate::turns::{self, Costs, Turn};
+use crate::{MEASURED, WARM_UP};
 
 const ORGANIZATIONS: usize = 1_000;
 const LEADS: usize = 20;
@@ -77,7 +77,7 @@ macro_rules! read {
         loop {
             let sent = Instant::now();
             if sent >= $end {
-                break counted;
+                break (counted, count);
             }
             let (organization, lead) =
                 $leads[(mix(($number << 32) + count) % $leads.len() as u64) as usize];
@@ -118,49 +118,33 @@ fn scattered(number: usize) -> Uuid {
     Uuid::from_u64_pair(mix(number as u64), mix(!number as u64))
 }
 
-const HEADING: &str = "| what | connections | per second | of bare | p50 ms | p99 ms | max ms | not 200 | gateway or client CPU s/1000 | PostgreSQL CPU s/1000 |\n\
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
-
-/// CPU seconds of a process and of PostgreSQL at some instant.
-struct Costs(f64, f64);
-
-impl Costs {
-    fn until_now(process: u32) -> Self {
-        Self(process::cpu(process), process::postgres_cpu(prepare::cluster_port()))
-    }
-
-    /// What was spent since, a thousand pages.
-    fn since(&self, thousands: f64, process: u32) -> (f64, f64) {
-        let Self(own, database) = Self::until_now(process);
-        ((own - self.0) / thousands, (database - self.1) / thousands)
-    }
-}
+const HEADING: &str = "| connections | bare SQL per second | over HTTP per second | of bare | p50 ms | p99 ms | max ms | not 200 | gateway (client) CPU s/1000 | PostgreSQL (bare) CPU s/1000 |\n\
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
 
 async fn compare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine) {
     println!("{HEADING}");
     let requests: Vec<String> =
         leads.iter().map(|(index, lead)| request(bench, *index, *lead)).collect();
+    let running = Running::start(bench, &[]);
+    let port = running.port;
     for connections in [8, 32] {
-        let client = Costs::until_now(std::process::id());
-        let bare = bare(bench, leads, engine, connections).await;
-        let (client, database) =
-            client.since((bare * (WARM_UP + MEASURED).as_secs_f64()) / 1_000.0, std::process::id());
+        let bare = async |_| bare(bench, leads, engine, connections).await;
+        let order = |_| {
+            let what = What::Gets { requests: requests.clone() };
+            Order { port, connections, warm_up: WARM_UP, measured: MEASURED, what }
+        };
+        let turns = turns::take(Some(bare), &running, order).await;
+        let (share, least, most) = turns.share().unwrap();
+        let (gateway, database) = turns::costs(&turns.gateway);
+        let (client, bare_database) = turns::costs(&turns.base);
         println!(
-            "| bare SQL | {connections} | {bare:.0} | 1.00 | | | | | {client:.3} | {database:.3} |"
-        );
-        let running = Running::start(bench, &[]);
-        let what = What::Gets { requests: requests.clone() };
-        let (port, measured) = (running.port, MEASURED);
-        let order = Order { port, connections, warm_up: WARM_UP, measured, what };
-        let before = std::sync::Mutex::new(None);
-        let begun = || *before.lock().unwrap() = Some(Costs::until_now(running.id()));
-        let result = generate(&order, begun);
-        let before = before.into_inner().unwrap().unwrap();
-        let (gateway, database) = before.since(result.answered as f64 / 1_000.0, running.id());
-        let Result { refused, p50_ms, p99_ms, max_ms, .. } = result;
-        let (rate, share) = (result.rate(), result.rate() / bare);
-        println!(
-            "| over HTTP | {connections} | {rate:.0} | {share:.2} | {p50_ms:.2} | {p99_ms:.2} | {max_ms:.1} | {refused} | {gateway:.3} | {database:.3} |"
+            "| {connections} | {:.0} | {:.0} | {share:.2} ({least:.2} to {most:.2}) | {:.2} | {:.2} | {:.1} | {} | {gateway:.3} ({client:.3}) | {database:.3} ({bare_database:.3}) |",
+            turns::rate(&turns.base),
+            turns::rate(&turns.gateway),
+            turns.median_of(|result| result.p50_ms),
+            turns.median_of(|result| result.p99_ms),
+            turns.highest_ms(),
+            turns.refused(),
         );
     }
 }
@@ -174,9 +158,10 @@ fn request(bench: &Bench, organization: usize, lead: Uuid) -> String {
     )
 }
 
-/// Pages a second, read by the very statement of the gateway, each connection one after the other.
-async fn bare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine, connections: usize) -> f64 {
+/// Pages read by the very statement of the gateway, each connection one after the other.
+async fn bare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine, connections: usize) -> Turn {
     let sql = switchboard::store::timeline::lead_page_sql(engine);
+    let before = Costs::until_now(std::process::id());
     let start = Instant::now() + WARM_UP;
     let end = start + MEASURED;
     let mut readers = tokio::task::JoinSet::new();
@@ -187,28 +172,18 @@ async fn bare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine, connection
         readers.spawn(async move {
             match engine {
                 Engine::Postgres => {
-                    read!(
-                        PgConnection::connect(&url).await.unwrap(),
-                        sql,
-                        leads,
-                        number,
-                        start,
-                        end
-                    )
+                    let connection = PgConnection::connect(&url).await.unwrap();
+                    read!(connection, sql, leads, number, start, end)
                 }
                 Engine::Sqlite => {
-                    read!(
-                        SqliteConnection::connect(&url).await.unwrap(),
-                        sql,
-                        leads,
-                        number,
-                        start,
-                        end
-                    )
+                    let connection = SqliteConnection::connect(&url).await.unwrap();
+                    read!(connection, sql, leads, number, start, end)
                 }
             }
         });
     }
-    let total: u64 = readers.join_all().await.into_iter().sum();
-    total as f64 / MEASURED.as_secs_f64()
+    let counts = readers.join_all().await;
+    let counted: u64 = counts.iter().map(|(counted, _)| counted).sum();
+    let all: u64 = counts.iter().map(|(_, all)| all).sum();
+    before.turn(std::process::id(), counted as f64 / MEASURED.as_secs_f64(), all as f64)
 }
