@@ -101,7 +101,7 @@ impl Plan {
         let who = self.who();
         let (setting, once_set) = if self.sets_organization { SETTING } else { ("", "") };
         let total = if self.with_total { self.total() } else { "null".to_owned() };
-        let shown = shown(self.engine, self.scope.people(), &total);
+        let shown = shown(self.engine, &self.scope.people(), &total);
         format!(
             "with {setting} {who} page as ({page}) {} from page {} {once_set} order by page.id desc",
             shown.select, shown.join
@@ -248,7 +248,7 @@ pub(super) fn by_ids(engine: Engine) -> String {
         )
     };
     let [messages, calls] = TABLES.map(branch);
-    let shown = shown(engine, Scope::Organization.people(), "null");
+    let shown = shown(engine, &Scope::Organization.people(), "null");
     format!("{} from ({messages} union all {calls}) page {}", shown.select, shown.join)
 }
 
@@ -258,7 +258,7 @@ struct Shown {
     join: &'static str,
 }
 
-fn shown(engine: Engine, people: People, total: &str) -> Shown {
+fn shown(engine: Engine, people: &People, total: &str) -> Shown {
     let People { contact, lead, join } = people;
     let (object, strip, array, json, id) = match engine {
         Engine::Postgres => ("jsonb_build_object", "jsonb_strip_nulls", "jsonb_agg", "", "a.id"),
