@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use providers::Inbound;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::audit::{self, Deed};
 use super::receive::sort;
@@ -17,7 +18,7 @@ use crate::model::{
 use crate::store::inbox::{self, InboxRequest, QuarantineEntry, QuarantineFilter};
 use crate::store::intake::SubmitError;
 
-/// How many items one replay takes on.
+/// How many items one replay takes on, and how many a route claims at a time.
 pub const LIMIT: i64 = 1_000;
 
 /// What a replay came to.
@@ -49,7 +50,8 @@ pub async fn item(
     Ok(replayed)
 }
 
-/// Replays every open item that the filter selects, oldest first, at most [`LIMIT`].
+/// Replays the open items that the filter selects, at most [`LIMIT`]: first those that were tried least often, and of these the
+/// oldest.
 pub async fn range(
     gateway: &Gateway,
     actor: &Actor,
@@ -58,9 +60,8 @@ pub async fn range(
     let organization = actor.organization_id;
     let filter = QuarantineFilter { state: Some("open".to_owned()), ..filter };
     let mut session = read(gateway, organization).await?;
-    let mut entries = inbox::items(&mut session, organization, &filter, LIMIT).await?;
+    let entries = inbox::items_to_replay(&mut session, organization, &filter, LIMIT).await?;
     drop(session);
-    entries.reverse();
     let mut replayed = Vec::with_capacity(entries.len());
     for entry in &entries {
         replayed.push(replay_entry(gateway, entry).await?);
@@ -106,17 +107,22 @@ pub(super) async fn claim(
 ) -> Result<usize, FlowError> {
     let mut resolved = 0;
     for line in lines {
-        let mut session = gateway.store.read_all().await?;
-        let waiting = inbox::unrouted(&mut session, provider, line, LIMIT).await?;
-        drop(session);
-        for entry in
-            waiting.iter().filter(|entry| entry.reason != QuarantineReason::Unreadable.word())
-        {
-            resolved += usize::from(replay_entry(gateway, entry).await?.resolved);
+        let mut after = Uuid::nil();
+        loop {
+            let mut session = gateway.store.read_all().await?;
+            let waiting = inbox::unrouted(&mut session, provider, line, after, LIMIT).await?;
+            drop(session);
+            let Some(last) = waiting.last() else { break };
+            after = last.id.0;
+            let readable =
+                |entry: &&QuarantineEntry| entry.reason != QuarantineReason::Unreadable.word();
+            for entry in waiting.iter().filter(readable) {
+                resolved += usize::from(replay_entry(gateway, entry).await?.resolved);
+            }
         }
     }
     if resolved > 0 {
-        tracing::info!(%organization, resolved, "a new route claimed what had waited for it");
+        tracing::info!(%organization, resolved, "a route claimed what had waited for it");
     }
     Ok(resolved)
 }

@@ -103,6 +103,8 @@ pub async fn set_state(
     let snapshot = claims::lock(gateway, &mut session).await?;
     let route = rows::get(&mut session, organization, id).await?;
     let mut route = route.ok_or(FlowError::NotFound("route"))?;
+    let before = route.state;
+    let provider = snapshot.account(route.account_id).map(|account| account.provider.name);
     // Somebody else may have taken the line while it was retired.
     if state != RouteState::Retired
         && let Some(account) = snapshot.account(route.account_id)
@@ -120,6 +122,13 @@ pub async fn set_state(
     route.state = state;
     route.updated_at = now;
     finish(gateway, session, &route).await?;
+    // What arrived while it was retired is nobody's yet.
+    if before == RouteState::Retired
+        && state != RouteState::Retired
+        && let Some(provider) = provider
+    {
+        claim(gateway, provider, &route).await?;
+    }
     Ok(route)
 }
 

@@ -150,6 +150,30 @@ pub async fn items(
                and ($3 is null or state = $3) and ($4 is null or reason = $4)
                and ($5 is null or provider = $5) and created_at >= $6 and created_at < $7
                order by id desc limit $8";
+    select(session, sql, organization, filter, limit).await
+}
+
+/// Items to replay: those that were tried least often, oldest first. Whoever asks again gets beyond what cannot be resolved.
+pub async fn items_to_replay(
+    session: &mut Session,
+    organization: OrganizationId,
+    filter: &QuarantineFilter,
+    limit: i64,
+) -> Result<Vec<QuarantineEntry>, StoreError> {
+    let sql = "select * from webhook_quarantine where organization_id = $1 and id < $2
+               and ($3 is null or state = $3) and ($4 is null or reason = $4)
+               and ($5 is null or provider = $5) and created_at >= $6 and created_at < $7
+               order by attempts, id limit $8";
+    select(session, sql, organization, filter, limit).await
+}
+
+async fn select(
+    session: &mut Session,
+    sql: &'static str,
+    organization: OrganizationId,
+    filter: &QuarantineFilter,
+    limit: i64,
+) -> Result<Vec<QuarantineEntry>, StoreError> {
     let before = filter.before.unwrap_or(Uuid::max());
     let from = filter.from.unwrap_or(Timestamp::UNIX_EPOCH);
     let until = filter.until.unwrap_or_else(far_future);
@@ -160,18 +184,21 @@ pub async fn items(
     })?)
 }
 
-/// Open items of any organization that name one of these lines of a provider, oldest first: what a new route claims.
+/// Open items of any organization that name this line of a provider, oldest first, after the one with id `after`: what a
+/// route claims.
 pub async fn unrouted(
     session: &mut Session,
     provider: &str,
     line: &str,
+    after: Uuid,
     limit: i64,
 ) -> Result<Vec<QuarantineEntry>, StoreError> {
-    let sql = "select * from webhook_quarantine where state = 'open' and provider = $1 and line = $2
-               order by id limit $3 /* every organization: what nobody claimed belongs to the platform */";
+    let sql = "select * from webhook_quarantine where state = 'open' and provider = $1 and line = $2 and id > $3
+               order by id limit $4 /* every organization: what nobody claimed belongs to the platform */";
     Ok(on!(session, |c| sqlx::query_as(sql)
         .bind(provider)
         .bind(line)
+        .bind(after)
         .bind(limit)
         .fetch_all(c)
         .await)?)

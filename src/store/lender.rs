@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, SqlSafeStr, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::StoreError;
 
-/// How long a connection is kept before the pool may look at it again, which ends it when it is old.
+/// How long a connection is kept before the pool looks at it again, which ends it when it is old. It is looked for whenever
+/// another one is lent or kept.
 const KEPT_FOR: Duration = Duration::from_mins(1);
 
 /// A pool, and the connections that are kept outside of it. Who waits for a connection waits here, in turn: the pool knows
@@ -22,8 +23,17 @@ const KEPT_FOR: Duration = Duration::from_mins(1);
 pub(super) struct Lender {
     pool: PgPool,
     permits: Arc<Semaphore>,
-    kept: Arc<Mutex<Vec<Kept>>>,
+    aside: Arc<Mutex<Aside>>,
     patience: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Aside {
+    /// The one that was kept last is lent first.
+    kept: Vec<Kept>,
+    /// How many found none here and ask the pool. A connection on its way back to the pool is nobody's for as long as it is
+    /// tried there, so the pool may have none for them: they are served before any is kept again.
+    asking: usize,
 }
 
 #[derive(Debug)]
@@ -39,7 +49,7 @@ pub(super) struct Lent {
     /// Since when it is out of the pool.
     since: Instant,
     lender: Lender,
-    _permit: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 }
 
 /// A transaction, and its place among those that are lent connections.
@@ -49,22 +59,46 @@ pub(super) struct Begun {
     _permit: OwnedSemaphorePermit,
 }
 
+/// Somebody who asks the pool.
+struct Asking<'a>(&'a Lender);
+
+impl<'a> Asking<'a> {
+    fn new(lender: &'a Lender) -> Self {
+        lender.aside().asking += 1;
+        Self(lender)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.aside().asking -= 1;
+    }
+}
+
 impl Lender {
     /// Lends the connections of `pool`, which has `count` of them; whoever has waited for one for `patience` is refused.
     pub(super) fn new(pool: PgPool, count: u32, patience: Duration) -> Self {
         let permits = Semaphore::new(usize::try_from(count).unwrap_or(Semaphore::MAX_PERMITS));
-        Self { pool, permits: Arc::new(permits), kept: Arc::default(), patience }
+        Self { pool, permits: Arc::new(permits), aside: Arc::default(), patience }
     }
 
     /// A connection. It may turn out to be broken.
     pub(super) async fn lend(&self) -> Result<Lent, StoreError> {
-        let permit = self.permit().await?;
-        let kept = self.pop().filter(|kept| kept.since.elapsed() < KEPT_FOR);
-        let (connection, since) = match kept {
+        let lent = tokio::time::timeout(self.patience, self.next()).await;
+        Ok(lent.unwrap_or(Err(sqlx::Error::PoolTimedOut))?)
+    }
+
+    async fn next(&self) -> Result<Lent, sqlx::Error> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        let permit = permit.map_err(|_| sqlx::Error::PoolClosed)?;
+        let (connection, since) = match self.pop() {
             Some(Kept { connection, since }) => (connection, since),
-            None => (self.pool.acquire().await?, Instant::now()),
+            None => {
+                let _asking = Asking::new(self);
+                (self.pool.acquire().await?, Instant::now())
+            }
         };
-        Ok(Lent { connection, since, lender: self.clone(), _permit: permit })
+        Ok(Lent { connection, since, lender: self.clone(), permit })
     }
 
     /// A connection on which `statement` has just succeeded. When the server was restarted, every idle connection is dead;
@@ -85,12 +119,11 @@ impl Lender {
 
     /// A transaction begun by `statement`, with the same care.
     pub(super) async fn begin_with(&self, statement: &str) -> Result<Begun, StoreError> {
-        let permit = self.permit().await?;
         let mut tries = self.size();
         loop {
-            // Transactions take their connection from the pool, which may have lent all it has.
-            drop(self.pop());
-            match self.pool.begin_with(AssertSqlSafe(statement.to_owned())).await {
+            let Lent { connection, permit, .. } = self.lend().await?;
+            let statement = AssertSqlSafe(statement.to_owned()).into_sql_str();
+            match Transaction::begin(connection, Some(statement)).await {
                 Ok(transaction) => return Ok(Begun { transaction, _permit: permit }),
                 Err(error) => give_up_or_retry(&mut tries, error)?,
             }
@@ -110,24 +143,24 @@ impl Lender {
     /// Closes all connections once they are given back.
     pub(super) async fn close(&self) {
         let closing = self.pool.close();
-        self.locked().clear();
+        self.aside().kept.clear();
         closing.await;
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
-        let permit = Arc::clone(&self.permits).acquire_owned();
-        match tokio::time::timeout(self.patience, permit).await {
-            Ok(permit) => permit.map_err(|_| sqlx::Error::PoolClosed),
-            Err(_) => Err(sqlx::Error::PoolTimedOut),
-        }
-    }
-
     fn pop(&self) -> Option<Kept> {
-        self.locked().pop()
+        let mut aside = self.aside();
+        aside.give_back_old_ones();
+        aside.kept.pop()
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Vec<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn aside(&self) -> std::sync::MutexGuard<'_, Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Aside {
+    fn give_back_old_ones(&mut self) {
+        self.kept.retain(|kept| kept.since.elapsed() < KEPT_FOR);
     }
 }
 
@@ -143,11 +176,12 @@ impl Lent {
 
     /// Gives the connection back untried: whoever calls this knows that its last statement ended well.
     pub(super) fn keep(self) {
-        let Self { connection, since, lender, _permit } = self;
-        let mut kept = lender.locked();
-        if !lender.pool.is_closed() {
-            kept.push(Kept { connection, since });
+        let Self { connection, since, lender, .. } = self;
+        let mut aside = lender.aside();
+        if aside.asking == 0 && !lender.pool.is_closed() {
+            aside.kept.push(Kept { connection, since });
         }
+        aside.give_back_old_ones();
     }
 }
 

@@ -44,7 +44,20 @@ mod tests {
         };
         assert_eq!(names(&SQLITE), names(&POSTGRES));
     }
-    /// Without the figures of the last migration, SQLite reads all rows of an organization for each of these.
+    /// What `.cargo/config.toml` asks for. A program that is built from another folder works too, but its readers wait for one
+    /// another.
+    #[tokio::test]
+    async fn sqlite_is_built_without_locks_that_connections_share() {
+        let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+        let options: Vec<String> =
+            sqlx::query_scalar("pragma compile_options").fetch_all(&pool).await.unwrap();
+        for option in ["ENABLE_MEMORY_MANAGEMENT", "ENABLE_STAT4"] {
+            assert!(!options.iter().any(|one| one == option), "{option}");
+        }
+        assert!(options.iter().any(|one| one == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+    }
+
+    /// Without the figures of migration 11, SQLite reads all rows of an organization for each of these.
     #[tokio::test]
     async fn sqlite_takes_the_index_of_what_is_asked_for() {
         let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);

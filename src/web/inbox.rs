@@ -116,7 +116,7 @@ pub(super) struct ReplayView {
 /// What a replay of several items came to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReplayList {
-    /// One entry an item, oldest first; at most 1000.
+    /// One entry an item, in the order in which they were replayed; at most 1000.
     items: Vec<ReplayView>,
     /// How many of them wait no longer.
     resolved: usize,
@@ -302,7 +302,8 @@ pub(super) async fn replay(
     Ok(Answer(replayed.into()))
 }
 
-/// Replays every open item that the filter selects, oldest first, at most 1000.
+/// Replays the open items that the filter selects, at most 1000: first those that were tried least often, and of these the
+/// oldest. Called again, it goes on with the others.
 #[utoipa::path(post, path = "/api/v1/webhook-inbox/replay", tag = "webhook-inbox", request_body = ReplayBody, responses(
     (status = 200, body = ReplayList),
 ))]

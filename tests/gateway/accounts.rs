@@ -189,6 +189,10 @@ on_both_engines! {
         gateway.deliver(request).await.expect(200);
         assert_eq!(gateway.communications(&aurora).await.len(), 2);
         assert_eq!(gateway.count("webhook_quarantine").await, 1);
+        gateway.call(&aurora, Method::PATCH, &path, Some(json!({ "state": "active" }))).await.expect(200);
+        assert_eq!(gateway.communications(&aurora).await.len(), 3, "back at work, the route claims what waited");
+        let open = "select count(*) from webhook_quarantine where state = 'open'";
+        assert_eq!(gateway.database.scalar(open).await, 0);
         gateway.call(&aurora, Method::DELETE, &path, None).await.expect(204);
         gateway.call(&aurora, Method::DELETE, &path, None).await.expect(404);
     }

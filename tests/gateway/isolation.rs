@@ -1,7 +1,10 @@
 //! Organizations do not see each other: in the API, and in the database even where a statement forgets.
 
+use std::str::FromStr;
+
 use http::Method;
 use serde_json::json;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
 use crate::support::meta::{self, AURORA, BOREALIS};
@@ -58,31 +61,15 @@ on_both_engines! {
     }
 }
 
-const TABLES: [&str; 23] = [
-    "organization_keys",
-    "memberships",
-    "api_keys",
-    "audit_log",
-    "accounts",
-    "routes",
-    "contacts",
-    "contact_identities",
-    "contact_merges",
-    "leads",
-    "messages",
-    "message_refs",
-    "message_statuses",
-    "message_edits",
-    "message_attachments",
-    "media_files",
-    "waiting_changes",
-    "call_logs",
-    "call_events",
-    "webhook_inbox",
-    "webhook_quarantine",
-    "event_heads",
-    "events",
-];
+/// Every table whose rows are an organization's.
+async fn tables(connection: &mut PgConnection) -> Vec<String> {
+    let sql = "select distinct c.table_name::text from information_schema.columns c
+               join pg_class t on t.oid = c.table_name::regclass and t.relkind in ('r', 'p')
+               where c.table_schema = 'public' and c.column_name = 'organization_id' order by 1";
+    let tables: Vec<String> = sqlx::query_scalar(sql).fetch_all(connection).await.unwrap();
+    assert!(tables.len() >= 30, "{tables:?}");
+    tables
+}
 
 /// A session as the API has it, but with statements that forget the organization.
 async fn as_role(gateway: &TestGateway, role: &str) -> PgConnection {
@@ -110,8 +97,13 @@ async fn row_level_security_holds_where_a_statement_forgets() {
             .expect(200);
     }
     let mut app = as_role(&gateway, "switchboard_app").await;
-    for table in TABLES {
-        assert_eq!(count(&mut app, table).await, 0, "{table}: no organization is set");
+    let mut owner = PgConnection::connect(&gateway.database.url).await.unwrap();
+    for table in tables(&mut owner).await {
+        // Some are none of the application's at all.
+        let sql = format!("select count(*) from {table}");
+        let seen = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut app).await;
+        let seen: i64 = seen.unwrap_or_default();
+        assert_eq!(seen, 0, "{table}: no organization is set");
     }
     assert_eq!(count(&mut app, "organizations").await, 0);
     let set = |id| sqlx::AssertSqlSafe(format!("set switchboard.organization_id = '{id}'"));
@@ -147,6 +139,60 @@ async fn row_level_security_holds_where_a_statement_forgets() {
         let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone())).execute(&mut app).await;
         assert!(refused.is_err(), "{sql}");
     }
+    gateway.end().await;
+}
+
+/// With `=` in a policy, the planner would read all of an organization's rows where it should look one up by its key.
+#[tokio::test]
+async fn every_table_of_organizations_has_a_policy_that_the_planner_makes_nothing_of() {
+    let gateway = TestGateway::start(Kind::Postgres, &[]).await;
+    let mut owner = PgConnection::connect(&gateway.database.url).await.unwrap();
+    for table in tables(&mut owner).await {
+        let sql = "select coalesce(bool_and(p.qual like '(organization_id === %' and p.with_check = p.qual), false)
+                       and (select relrowsecurity from pg_class where oid = $1::regclass)
+                   from pg_policies p where p.tablename = $1 and 'switchboard_app' = any(p.roles)";
+        let holds: bool = sqlx::query_scalar(sql).bind(&table).fetch_one(&mut owner).await.unwrap();
+        let sql =
+            "select has_table_privilege('switchboard_app', $1, 'select, insert, update, delete')";
+        let is_the_apis: bool =
+            sqlx::query_scalar(sql).bind(&table).fetch_one(&mut owner).await.unwrap();
+        assert!(holds || !is_the_apis, "{table}");
+    }
+    gateway.end().await;
+}
+
+/// The owner's connections can change back from the application's role; a login of its own cannot become anybody else.
+#[tokio::test]
+async fn a_login_of_its_own_cannot_leave_the_applications_role() {
+    let gateway = TestGateway::start(Kind::Postgres, &[]).await;
+    let (aurora, _) = gateway.two_organizations().await;
+    gateway
+        .meta(&[meta::change(AURORA, &[meta::text("wamid.a", "5511987654321", "x")], &[])])
+        .await
+        .expect(200);
+    let mut owner = PgConnection::connect(&gateway.database.url).await.unwrap();
+    let login = format!("api_{}", aurora.id.to_string().replace('-', ""));
+    let run = |sql: String| sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+    run(format!("create role {login} login in role switchboard_app"))
+        .execute(&mut owner)
+        .await
+        .unwrap();
+    let options = PgConnectOptions::from_str(&gateway.database.url).unwrap().username(&login);
+    let mut api = PgConnection::connect_with(&options).await.unwrap();
+    for sql in ["set role none", "reset role", "set session authorization default"] {
+        run(sql.to_owned()).execute(&mut api).await.unwrap();
+        assert_eq!(count(&mut api, "messages").await, 0, "{sql}");
+    }
+    for role in ["postgres", "switchboard_intake"] {
+        assert!(run(format!("set role {role}")).execute(&mut api).await.is_err(), "{role}");
+    }
+    run(format!("set switchboard.organization_id = '{}'", aurora.id))
+        .execute(&mut api)
+        .await
+        .unwrap();
+    assert_eq!(count(&mut api, "messages").await, 1);
+    drop(api);
+    run(format!("drop role {login}")).execute(&mut owner).await.unwrap();
     gateway.end().await;
 }
 

@@ -161,6 +161,13 @@ on_both_engines! {
         };
         for contact in [first, second, last] {
             assert_eq!(total(format!("contact_id={contact}")).await, 3);
+            for query in [format!("contact_id={contact}"), format!("lead_id={lead}")] {
+                let page = gateway.get(&aurora, &format!("{path}?{query}&limit=2")).await.expect(200);
+                assert!(page["next_cursor"].is_string() && page["total"] == 3, "{page}");
+                for item in page["items"].as_array().unwrap() {
+                    assert_eq!((&item["contact_id"], &item["lead_id"]), (&json!(last), &json!(lead)), "{query}");
+                }
+            }
             assert_eq!(total(format!("contact_id={contact}&lead_id={lead}")).await, 3);
             let leads = gateway.get(&aurora, &format!("/api/v1/leads?contact_id={contact}")).await.expect(200);
             assert_eq!(leads["items"].as_array().unwrap().len(), 1);

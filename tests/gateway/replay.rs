@@ -48,7 +48,9 @@ on_both_engines! {
         assert_eq!(item["last_result"], "0 written, 0 known already, 0 waiting, 1 still quarantined");
         assert_eq!(item["state"], "open");
         let range = gateway.post(&aurora, "/api/v1/webhook-inbox/replay", json!({ "reason": "unreadable" })).await.expect(200);
-        assert_eq!(range["items"].as_array().unwrap().len(), 3);
+        let order: Vec<_> = range["items"].as_array().unwrap().iter().map(|item| item["item_id"].clone()).collect();
+        let newest_first: Vec<_> = items.iter().map(|item| item["id"].clone()).collect();
+        assert_eq!(order, [&newest_first[2], &newest_first[1], &newest_first[0]].map(Clone::clone), "what was tried comes last");
         let none = gateway.post(&aurora, "/api/v1/webhook-inbox/replay", json!({ "to": "2026-01-01T00:00:00Z" })).await.expect(200);
         assert!(none["items"].as_array().unwrap().is_empty());
         gateway.call(&aurora, http::Method::DELETE, &path, None).await.expect(204);

@@ -9,8 +9,7 @@
 //! - The statement sees the database as it was when it began, so it might miss a status that was parked while it waited for
 //!   a head. But it sees the heads as they are once it has locked them, and a head says whether anything waits: whoever
 //!   parks holds the head. What waits is joined afterwards.
-//! - Whoever is not told how it ended may run it again. If it was committed, its inbox rows are there already and it is refused;
-//!   each of its webhooks then goes the long way, which finds them. To look for them every time would cost a twentieth.
+//! - It is idempotent: whoever is not told how it ended may run it again.
 //!
 //! People who are not remembered are made known before, in a transaction of their own.
 
@@ -64,6 +63,7 @@ const STATEMENT: &str = "
         select k.* from unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[],
             $25::bytea[], $26::timestamptz[]) k
         where (select count(*) from heads) = cardinality($1)
+        on conflict do nothing
     )
     select (select count(*) from heads), exists (select 1 from heads where waiting), array(select id from written)";
 
