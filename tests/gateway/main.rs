@@ -16,6 +16,7 @@ mod events;
 mod evolution;
 mod intake;
 mod isolation;
+mod lending;
 mod lines;
 mod media;
 mod people;
