@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 
 use crate::prepare;
-use crate::turns::{Costs, Turn};
-use crate::{MEASURED, WARM_UP};
+use crate::turns::{self, Turn};
 
 /// A database with one table.
 pub struct Floor {
@@ -24,36 +23,33 @@ impl Floor {
 
     /// Inserts over `connections` connections, each row its own.
     pub async fn measure(&self, connections: usize, round: u64) -> Turn {
-        let body: &'static str = "x".repeat(584).leak();
-        let start = Instant::now() + WARM_UP;
-        let end = start + MEASURED;
-        let before = Costs::until_now(std::process::id());
-        let mut writers = tokio::task::JoinSet::new();
-        for number in 0..connections {
-            let url = self.url.clone();
-            writers.spawn(async move {
-                let mut connection = PgConnection::connect(&url).await.unwrap();
-                let high = (round << 32) + number as u64;
-                let (mut counted, mut all) = (0_u64, 0_u64);
-                loop {
-                    let sent = Instant::now();
-                    if sent >= end {
-                        return (counted, all);
-                    }
-                    all += 1;
-                    sqlx::query(AssertSqlSafe("insert into floor (id, body) values ($1, $2)"))
-                        .bind(uuid::Uuid::from_u64_pair(high, all))
-                        .bind(body)
-                        .execute(&mut connection)
-                        .await
-                        .unwrap();
-                    counted += u64::from(sent >= start);
-                }
-            });
+        let mut open = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            open.push(PgConnection::connect(&self.url).await.unwrap());
         }
-        let counts = writers.join_all().await;
-        let counted: u64 = counts.iter().map(|(counted, _)| counted).sum();
-        let all: u64 = counts.iter().map(|(_, all)| all).sum();
-        before.turn(std::process::id(), counted as f64 / MEASURED.as_secs_f64(), all as f64)
+        let writers = open.into_iter().enumerate().map(|(number, connection)| {
+            move |start, end| insert(connection, (round << 32) + number as u64, start, end)
+        });
+        turns::without_gateway(writers).await
     }
+}
+
+/// Inserts rows until the time is over; counts those of the measured time.
+async fn insert(mut connection: PgConnection, high: u64, start: Instant, end: Instant) -> u64 {
+    let body = "x".repeat(584);
+    let mut counted = 0;
+    for low in 0.. {
+        let sent = Instant::now();
+        if sent >= end {
+            break;
+        }
+        sqlx::query("insert into floor (id, body) values ($1, $2)")
+            .bind(uuid::Uuid::from_u64_pair(high, low))
+            .bind(&body)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        counted += u64::from(sent >= start);
+    }
+    counted
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::floor::Floor;
-use crate::load::{Order, What};
+use crate::load::{Order, What, mix};
 use crate::prepare::{self, Bench, Running, SECRET};
 use crate::turns::{self, Turns};
 use crate::{MEASURED, WARM_UP, process};
@@ -100,7 +100,8 @@ async fn measure(
     let numbers: Vec<String> = bench.organizations.iter().map(|org| org.number.clone()).collect();
     let port = running.port;
     let order = |round: u64| {
-        let seed = u64::from(std::process::id()) * 16 + round;
+        // Far apart, so that nobody is met twice who should be somebody new.
+        let seed = mix((u64::from(std::process::id()) << 8) + round);
         let (path, numbers, secret) = (path.clone(), numbers.clone(), SECRET.to_owned());
         let what = What::Webhooks { path, secret, numbers, people, seed };
         // The people are made known before it counts.

@@ -202,7 +202,10 @@ pub fn webhook(number: &str, people: u64, seed: u64, serial: u64) -> String {
         mix(serial) % people
     };
     let from = format!("5511{:08}", 60_000_000 + person % 40_000_000);
-    let id = format!("wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFjNFQjBDMUQ{seed:08X}{serial:016X}AA==");
+    let id = format!(
+        "wamid.HBgNNTUxMTk4NzY1NDMyMRUCABIYFjNFQjBDMUQ{:08X}{serial:016X}AA==",
+        seed & 0xffff_ffff
+    );
     let words = "Bom dia! Gostaria de confirmar a consulta de amanh\\u00e3 \\u00e0s 14h30 e saber se preciso levar os \
                  exames anteriores. Obrigada! \\ud83d\\ude0a ";
     format!(

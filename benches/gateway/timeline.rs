@@ -1,5 +1,6 @@
 //! The timeline of one lead among 1,000,000 messages of 1,000 organizations: over HTTP, and the same SQL run bare.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -9,8 +10,8 @@ use uuid::Uuid;
 
 use crate::load::{Order, What, mix};
 use crate::prepare::{self, Bench, Running};
-use crate::turns::{self, Costs, Turn};
-use crate::{MEASURED, WARM_UP};
+use crate::turns::{self, Turn};
+use crate::{MEASURED, WARM_UP, process};
 
 const ORGANIZATIONS: usize = 1_000;
 const LEADS: usize = 20;
@@ -77,7 +78,7 @@ macro_rules! read {
         loop {
             let sent = Instant::now();
             if sent >= $end {
-                break (counted, count);
+                break counted;
             }
             let (organization, lead) =
                 $leads[(mix(($number << 32) + count) % $leads.len() as u64) as usize];
@@ -118,8 +119,8 @@ fn scattered(number: usize) -> Uuid {
     Uuid::from_u64_pair(mix(number as u64), mix(!number as u64))
 }
 
-const HEADING: &str = "| connections | bare SQL per second | over HTTP per second | of bare | p50 ms | p99 ms | max ms | not 200 | gateway (client) CPU s/1000 | PostgreSQL (bare) CPU s/1000 |\n\
-| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
+const HEADING: &str = "| connections | bare SQL per second | over HTTP per second | of bare | p50 ms | p99 ms | max ms | not 200 | gateway (client) CPU s/1000 | PostgreSQL (bare) CPU s/1000 | gateway memory MB (highest) |\n\
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |";
 
 async fn compare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine) {
     println!("{HEADING}");
@@ -137,8 +138,9 @@ async fn compare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine) {
         let (share, least, most) = turns.share().unwrap();
         let (gateway, database) = turns::costs(&turns.gateway);
         let (client, bare_database) = turns::costs(&turns.base);
+        let (memory, highest) = process::memory(running.id());
         println!(
-            "| {connections} | {:.0} | {:.0} | {share:.2} ({least:.2} to {most:.2}) | {:.2} | {:.2} | {:.1} | {} | {gateway:.3} ({client:.3}) | {database:.3} ({bare_database:.3}) |",
+            "| {connections} | {:.0} | {:.0} | {share:.2} ({least:.2} to {most:.2}) | {:.2} | {:.2} | {:.1} | {} | {gateway:.3} ({client:.3}) | {database:.3} ({bare_database:.3}) | {memory:.0} ({highest:.0}) |",
             turns::rate(&turns.base),
             turns::rate(&turns.gateway),
             turns.median_of(|result| result.p50_ms),
@@ -161,29 +163,37 @@ fn request(bench: &Bench, organization: usize, lead: Uuid) -> String {
 /// Pages read by the very statement of the gateway, each connection one after the other.
 async fn bare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine, connections: usize) -> Turn {
     let sql = switchboard::store::timeline::lead_page_sql(engine);
-    let before = Costs::until_now(std::process::id());
-    let start = Instant::now() + WARM_UP;
-    let end = start + MEASURED;
-    let mut readers = tokio::task::JoinSet::new();
-    for number in 0..connections as u64 {
-        let leads: Vec<(Uuid, Uuid)> =
-            leads.iter().map(|(index, lead)| (bench.organizations[*index].id.0, *lead)).collect();
-        let url = bench.url.clone();
-        readers.spawn(async move {
-            match engine {
-                Engine::Postgres => {
-                    let connection = PgConnection::connect(&url).await.unwrap();
-                    read!(connection, sql, leads, number, start, end)
-                }
-                Engine::Sqlite => {
-                    let connection = SqliteConnection::connect(&url).await.unwrap();
-                    read!(connection, sql, leads, number, start, end)
-                }
+    let leads: Vec<(Uuid, Uuid)> =
+        leads.iter().map(|(index, lead)| (bench.organizations[*index].id.0, *lead)).collect();
+    let leads: Arc<[(Uuid, Uuid)]> = leads.into();
+    let numbers = 0..connections as u64;
+    match engine {
+        Engine::Postgres => {
+            let mut open = Vec::new();
+            for number in numbers {
+                open.push((
+                    number,
+                    PgConnection::connect(&bench.url).await.unwrap(),
+                    Arc::clone(&leads),
+                ));
             }
-        });
+            let readers = open.into_iter().map(|(number, connection, leads)| {
+                move |start, end| async move { read!(connection, sql, leads, number, start, end) }
+            });
+            turns::without_gateway(readers).await
+        }
+        Engine::Sqlite => {
+            let mut open = Vec::new();
+            for number in numbers {
+                let mut connection = SqliteConnection::connect(&bench.url).await.unwrap();
+                // As much as each of the gateway's readers has.
+                sqlx::raw_sql("pragma cache_size = -8000").execute(&mut connection).await.unwrap();
+                open.push((number, connection, Arc::clone(&leads)));
+            }
+            let readers = open.into_iter().map(|(number, connection, leads)| {
+                move |start, end| async move { read!(connection, sql, leads, number, start, end) }
+            });
+            turns::without_gateway(readers).await
+        }
     }
-    let counts = readers.join_all().await;
-    let counted: u64 = counts.iter().map(|(counted, _)| counted).sum();
-    let all: u64 = counts.iter().map(|(_, all)| all).sum();
-    before.turn(std::process::id(), counted as f64 / MEASURED.as_secs_f64(), all as f64)
 }

@@ -1,8 +1,10 @@
 //! Two things measured in turns: what a noisy machine does to one of them, it does to the other.
 
+use std::time::Instant;
+
 use crate::load::{Order, Result, generate};
 use crate::prepare::{self, Running};
-use crate::process;
+use crate::{MEASURED, WARM_UP, process};
 
 /// How often each of the two has its turn.
 const ROUNDS: u64 = 5;
@@ -30,23 +32,23 @@ pub struct Turns {
 
 /// CPU seconds of a process and of PostgreSQL so far.
 #[derive(Debug, Clone, Copy)]
-pub struct Costs(f64, f64);
+struct Costs(f64, f64);
 
 impl Costs {
-    pub fn until_now(process: u32) -> Self {
+    fn until_now(process: u32) -> Self {
         Self(process::cpu(process), process::postgres_cpu(prepare::cluster_port()))
     }
 
     /// A turn that began then, with `rate` things a second and `count` in all.
-    pub fn turn(self, process: u32, rate: f64, count: f64) -> Turn {
+    fn turn(self, process: u32, rate: f64, count: u64) -> Turn {
         let Self(own, database) = Self::until_now(process);
         let (own_cpu, database_cpu) = (own - self.0, database - self.1);
-        Turn { rate, own_cpu, database_cpu, thousands: count / 1_000.0 }
+        Turn { rate, own_cpu, database_cpu, thousands: count as f64 / 1_000.0 }
     }
 }
 
-/// Measures `base`, where there is one, and then the gateway under the load that `order` gives for a round; and so on.
-/// One turn of the gateway comes before all of them, and does not count.
+/// Measures `base`, where there is one, and the gateway under the load that `order` gives for a round, and again; who comes
+/// first changes. One turn of the gateway comes before all of them, and does not count.
 pub async fn take(
     base: Option<impl AsyncFn(u64) -> Turn>,
     running: &Running,
@@ -55,16 +57,40 @@ pub async fn take(
     let mut turns = Turns { base: Vec::new(), gateway: Vec::new(), results: Vec::new() };
     generate(&order(0), || {});
     for round in 1..=ROUNDS {
-        if let Some(base) = &base {
+        let base_first = round % 2 == 1;
+        if let Some(base) = base.as_ref().filter(|_| base_first) {
             turns.base.push(base(round).await);
         }
         let begun = std::cell::Cell::new(None);
         let result = generate(&order(round), || begun.set(Some(Costs::until_now(running.id()))));
         let costs = begun.get().expect("the load has begun");
-        turns.gateway.push(costs.turn(running.id(), result.rate(), result.answered as f64));
+        turns.gateway.push(costs.turn(running.id(), result.rate(), result.answered));
         turns.results.push(result);
+        if let Some(base) = base.as_ref().filter(|_| !base_first) {
+            turns.base.push(base(round).await);
+        }
     }
     turns
+}
+
+/// A turn without the gateway. Each of the workers has its connection already; it is told when to begin to count and when to end,
+/// and returns what it counted.
+pub async fn without_gateway<F>(
+    workers: impl Iterator<Item = impl FnOnce(Instant, Instant) -> F>,
+) -> Turn
+where
+    F: Future<Output = u64> + Send + 'static,
+{
+    let start = Instant::now() + WARM_UP;
+    let end = start + MEASURED;
+    let mut working = tokio::task::JoinSet::new();
+    for worker in workers {
+        working.spawn(worker(start, end));
+    }
+    tokio::time::sleep_until(start.into()).await;
+    let before = Costs::until_now(std::process::id());
+    let counted: u64 = working.join_all().await.into_iter().sum();
+    before.turn(std::process::id(), counted as f64 / MEASURED.as_secs_f64(), counted)
 }
 
 impl Turns {
@@ -76,7 +102,7 @@ impl Turns {
         Some((median(&shares), *shares.first()?, *shares.last()?))
     }
 
-    /// A percentile: the median of the turns.
+    /// A percentile: the median of the turns' own.
     pub fn median_of(&self, figure: impl Fn(&Result) -> f64) -> f64 {
         median(&self.results.iter().map(figure).collect::<Vec<f64>>())
     }

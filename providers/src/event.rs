@@ -138,6 +138,9 @@ pub struct Notice {
     pub title: String,
     /// How urgent it is.
     pub severity: Severity,
+    /// Our number that it is about, if it names one: it says whose it is where organizations share an account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<Address>,
     /// Everything the provider said.
     pub data: serde_json::Value,
 }

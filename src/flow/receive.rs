@@ -170,7 +170,9 @@ fn waiting(
             let detail = "an id or address holds a NUL, which no database keeps";
             (QuarantineReason::Unreadable, detail.to_owned())
         }
-        Destination::OneOf(_) if matches!(event.line, Line::Account(_)) => {
+        Destination::OneOf(_)
+            if matches!((&event.kind, &event.line), (EventKind::Call(_), Line::Account(_))) =>
+        {
             let detail = format!("no account lists {named}, and the call is not known");
             (QuarantineReason::Unrouted, detail)
         }

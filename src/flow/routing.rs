@@ -79,6 +79,14 @@ impl<'s> Authority<'s> {
                 let all = self.accounts.iter().map(|a| (a.organization_id, a.id));
                 Destination::OneOf(all.collect())
             }
+            // One WABA may have numbers of several organizations.
+            (EventKind::Notice(notice), Line::Account(_))
+                if matches!(found, Destination::OneOf(_)) =>
+            {
+                let numbers = notice.number.as_ref();
+                let numbers = numbers.map(|number| self.line(&Line::Address(number.clone()), None));
+                numbers.filter(|named| *named != Destination::Nobody).unwrap_or(found)
+            }
             _ => found,
         }
     }

@@ -217,6 +217,25 @@ on_both_engines! {
         assert_eq!(gateway.count("webhook_quarantine").await, 1);
     }
 
+    news_of_a_number_reaches_its_organization_where_two_share_an_account(gateway) {
+        let (aurora, borealis) = gateway.two_organizations().await;
+        let waba = recorded_account(&meta_provider::PROVIDER, "aurora").settings["waba_id"].clone();
+        let path = account(&gateway, &borealis, "meta").await;
+        let shared = json!({ "settings": { "waba_id": waba } });
+        gateway.call(&borealis, Method::PATCH, &path, Some(shared)).await.expect(200);
+        let routes = gateway.get(&borealis, "/api/v1/routes").await.expect(200);
+        let route = routes["items"].as_array().unwrap().iter().find(|r| r["channel"] == "whatsapp").unwrap().clone();
+        let value = json!({ "display_phone_number": route["address"], "event": "PIN_CHANGED" });
+        gateway.meta(&[json!({ "field": "security", "value": value })]).await.expect(200);
+        for (org, count) in [(&aurora, 0), (&borealis, 1)] {
+            let notices = gateway.get(org, &format!("{}/notices", account(&gateway, org, "meta").await)).await.expect(200);
+            assert_eq!(notices["items"].as_array().unwrap().len(), count, "{notices}");
+        }
+        let value = json!({ "event": "VERIFIED_ACCOUNT" });
+        gateway.meta(&[json!({ "field": "account_update", "value": value })]).await.expect(200);
+        assert_eq!(gateway.count("webhook_quarantine").await, 1, "nobody can tell whose this is");
+    }
+
     what_the_provider_says_of_an_account_is_a_notice_once(gateway) {
         let (aurora, borealis) = gateway.two_organizations().await;
         let change = json!({ "field": "account_update", "value": { "event": "ACCOUNT_RESTRICTION",

@@ -38,6 +38,7 @@ fn progress(metadata: Map<String, Value>) -> Notice {
         topic: "history".to_owned(),
         title: format!("History import: phase {phase}, chunk {chunk}, {percent} % done"),
         severity: Severity::Info,
+        number: None,
         data: Value::Object(metadata),
     }
 }

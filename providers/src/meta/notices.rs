@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::envelope::{Scope, Unreadable, time};
 use super::wire::{Preference, Preferences, StateSync, SyncItem};
 use super::{errors, severity};
-use crate::{Cause, EventKind, Line, Notice, Severity};
+use crate::{Address, Cause, EventKind, Line, Notice, PhoneNumber, Severity};
 
 /// The fields, and what a person calls their subject.
 const FIELDS: [(&str, &str); 18] = [
@@ -197,7 +197,12 @@ fn push(
         Some(time) => format!("{field}:{}:{digest}", time.timestamp()),
         None => format!("{field}:{digest}"),
     };
-    let notice = Notice { topic: field.to_owned(), title, severity, data };
+    let number = data.get("display_phone_number").and_then(Value::as_str);
+    let digits: Option<String> =
+        number.map(|number| number.chars().filter(char::is_ascii_digit).collect());
+    let number = digits.and_then(|digits| PhoneNumber::international(&digits).ok());
+    let number = number.map(Address::Phone);
+    let notice = Notice { topic: field.to_owned(), title, severity, number, data };
     scope.push(key, scope.at, EventKind::Notice(notice));
 }
 

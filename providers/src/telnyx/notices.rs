@@ -37,6 +37,7 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
         topic: scope.event_type.clone(),
         title: titled(&scope.event_type, &data),
         severity: Severity::Info,
+        number: None,
         data,
     };
     scope.push(None, EventKind::Notice(notice));

@@ -211,5 +211,11 @@ fn conference(form: &Form<'_>) -> Notice {
         Some(event) => format!("{topic}: {event}"),
         None => topic.to_owned(),
     };
-    Notice { topic: topic.to_owned(), title, severity: Severity::Info, data: form.to_json() }
+    Notice {
+        topic: topic.to_owned(),
+        title,
+        severity: Severity::Info,
+        number: None,
+        data: form.to_json(),
+    }
 }

@@ -228,6 +228,7 @@ fn logged_out(data: serde_json::Value) -> Notice {
         title: "The device was logged out or its number banned; a person must start and link it"
             .to_owned(),
         severity: Severity::Critical,
+        number: None,
         data,
     }
 }
