@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use providers::{PROVIDERS, meta as meta_provider, telnyx, twilio, waha};
+use serde_json::json;
 
 use crate::support::meta::{self, AURORA};
 use crate::support::{Kind, TestGateway, on_both_engines};
@@ -114,6 +115,27 @@ on_both_engines! {
         gateway.deliver(request).await.expect(401);
         assert!(gateway.communications(&aurora).await.is_empty());
         assert_eq!(gateway.count("webhook_inbox").await, 0);
+    }
+
+    a_sub_account_signs_with_its_own_token(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let mut recorded = crate::support::recording(&twilio::PROVIDER, "sms-sub-account");
+        let parents = recorded.account.signing_secret.clone();
+        recorded.account.signing_secret = "5b4a39281706f5e4d3c2b1a09f8e7d6c".to_owned();
+        let body = json!({ "provider": "twilio", "name": "Sub-account",
+            "settings": { "account_sid": "ACc7d2e4f6a8b0415263748596a7b8c9d0" },
+            "credentials": { "auth_token": recorded.account.signing_secret } });
+        let account = gateway.post(&aurora, "/api/v1/accounts", body).await.expect(201);
+        let route = json!({ "account_id": account["id"], "channel": "sms", "address": "+14155550110", "state": "standby" });
+        gateway.post(&aurora, "/api/v1/routes", route).await.expect(201);
+        let shared = "https://gateway.example.com/hooks/twilio";
+        gateway.deliver(recorded.signed(shared, gateway.clock.now()).unwrap()).await.expect(200);
+        assert_eq!(gateway.communications(&aurora).await.len(), 1);
+        let own = format!("{shared}/{}", account["id"].as_str().unwrap());
+        gateway.deliver(recorded.signed(&own, gateway.clock.now()).unwrap()).await.expect(200);
+        recorded.account.signing_secret = parents;
+        gateway.deliver(recorded.signed(&own, gateway.clock.now()).unwrap()).await.expect(401);
+        assert_eq!(gateway.communications(&aurora).await.len(), 1, "it came twice, and once forged");
     }
 
     a_bridge_session_finds_its_organization(gateway) {
