@@ -18,6 +18,7 @@ mod intake;
 mod isolation;
 mod lines;
 mod media;
+mod observed;
 mod people;
 mod queue;
 mod replay;
