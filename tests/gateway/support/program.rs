@@ -1,7 +1,7 @@
 //! The real program as a child process.
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 use super::Database;
@@ -34,7 +34,8 @@ pub fn must(database: &Database, arguments: &[&str]) -> String {
 }
 
 impl Program {
-    /// Starts `serve` on a free port and waits until it answers.
+    /// Starts `serve` on a free port and waits until it answers. What it prints is in the folder's `printed`, what it logs
+    /// in its `log`.
     pub async fn serve(database: &Database, settings: &[&str]) -> Self {
         let port = free_port();
         Self::serve_at(database, port, settings).await
@@ -48,7 +49,8 @@ impl Program {
             command.arg("--set").arg(setting);
         }
         let log = std::fs::File::create(database.folder.join("log")).unwrap();
-        let child = command.arg("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let printed = std::fs::File::create(database.folder.join("printed")).unwrap();
+        let child = command.arg("serve").stdout(printed).stderr(log).spawn().unwrap();
         let program = Self { child, base: format!("http://127.0.0.1:{port}") };
         program.wait_until_it_answers(&database.folder).await;
         program
