@@ -10,6 +10,7 @@ mod batches;
 mod binary;
 mod calls;
 mod cli;
+mod demo;
 mod devices;
 mod doubtful;
 mod events;
