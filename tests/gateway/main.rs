@@ -30,6 +30,7 @@ mod sending_crashes;
 mod sending_faults;
 mod sending_providers;
 mod statuses;
+mod stopping;
 mod support;
 mod sweep;
 mod timeline;

@@ -76,10 +76,16 @@ impl Program {
         self.child.wait().unwrap();
     }
 
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(id).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// A polite request to stop; returns whether it stopped by itself and well.
     pub async fn terminate(&mut self) -> bool {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").arg("-TERM").arg(id).status().unwrap().success());
+        self.signal("TERM");
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
