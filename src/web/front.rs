@@ -56,10 +56,16 @@ impl Front {
             false => Duration::from_millis(self.app.gateway.config.server.request_timeout_ms),
         };
         if let Some(target) = hooks::target(request.uri().path()) {
-            let response = {
+            // A copy that shares its text.
+            let url = request.uri().clone();
+            let answer = {
                 let answer = pin!(hooks::receive(&self.app, target, request, peer_ip, &id));
                 in_time(limit, answer).await
             };
+            let response = answer.unwrap_or_else(|unanswered| {
+                hooks::unanswered(target, &unanswered, started.elapsed());
+                unanswered.tell(&id, url.path())
+            });
             return with_id(response, id);
         }
         request.headers_mut().insert(&REQUEST_ID, id.clone());
@@ -72,7 +78,9 @@ impl Front {
         let answer = self.router.clone().oneshot(request.map(Body::new));
         let answer = async { answer.await.unwrap_or_else(|never| match never {}) };
         // Boxed, so that webhooks need not carry the room that the largest handler needs.
-        let response = in_time(limit, Box::pin(answer.instrument(span.clone()))).await;
+        let answer = in_time(limit, Box::pin(answer.instrument(span.clone()))).await;
+        let response =
+            answer.unwrap_or_else(|unanswered| unanswered.tell(&id, media::loggable(&path)));
         let (status, took) = (response.status().as_u16(), started.elapsed());
         metrics::request(status, took);
         let took_ms = took.as_secs_f64() * 1e3;
@@ -110,22 +118,73 @@ fn with_id(mut response: Response, id: HeaderValue) -> Response {
     response
 }
 
+/// Why a request has no answer of its handler's.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// It took longer than this.
+    TimedOut(Duration),
+    /// Its handler panicked, and said this.
+    Panicked(String),
+}
+
+impl Unanswered {
+    /// The outcome's word in the metrics.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::TimedOut(_) => "timed_out",
+            Self::Panicked(_) => "panicked",
+        }
+    }
+
+    /// Leaves a line; returns what to answer.
+    fn tell(&self, id: &HeaderValue, path: &str) -> Response {
+        let id = id.to_str().unwrap_or_default();
+        match self {
+            Self::TimedOut(limit) => {
+                let limit_ms = limit.as_millis();
+                tracing::warn!(id, path, limit_ms, "a request took too long and was given up");
+                Problem::timed_out().into_response()
+            }
+            Self::Panicked(text) => {
+                let error = std::io::Error::other(format!("a handler panicked: {text}"));
+                tracing::error_span!("request", id, path)
+                    .in_scope(|| Problem::internal(&error).into_response())
+            }
+        }
+    }
+}
+
 /// The answer, if it comes in time and without a panic.
-async fn in_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+async fn in_time(
+    limit: Duration,
+    answer: impl Future<Output = Response>,
+) -> Result<Response, Unanswered> {
     match tokio::time::timeout(limit, AssertUnwindSafe(answer).catch_unwind()).await {
-        Ok(Ok(response)) => response,
+        Ok(Ok(response)) => Ok(response),
         Ok(Err(panic)) => {
             let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            let error = std::io::Error::other(format!("a handler panicked: {text}"));
-            Problem::internal(&error).into_response()
+            Err(Unanswered::Panicked(text))
         }
-        Err(_) => {
-            tracing::warn!(
-                limit_ms = limit.as_millis(),
-                "a request took too long and was given up"
-            );
-            Problem::timed_out().into_response()
-        }
+        Err(_) => Err(Unanswered::TimedOut(limit)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_or_takes_too_long_has_no_answer() {
+        let soon = Duration::from_millis(5);
+        let late = in_time(soon, std::future::pending()).await.unwrap_err();
+        assert_eq!(late.word(), "timed_out");
+        let id = HeaderValue::from_static("one");
+        assert_eq!(late.tell(&id, "/hooks/meta").status(), 503);
+        let panicking = async { panic!("it is {}", "broken") };
+        let panicked = in_time(soon, panicking).await.unwrap_err();
+        assert!(matches!(&panicked, Unanswered::Panicked(text) if text == "it is broken"));
+        assert_eq!(panicked.word(), "panicked");
+        assert_eq!(panicked.tell(&id, "/hooks/meta").status(), 500);
     }
 }

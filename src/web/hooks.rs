@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use providers::{Provider, Reply};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::front::Unanswered;
 use super::{App, Problem, public_url};
 use crate::flow::receive::{self, Accepted, Endpoint, Refused};
 use crate::metrics;
@@ -155,6 +156,15 @@ fn turned_away(provider: Option<&'static Provider>, outcome: &'static str, id: &
     metrics::webhook(provider, outcome, Duration::ZERO);
     let id = id.to_str().unwrap_or_default();
     tracing::warn!(id, provider, reason = outcome, "a webhook was turned away");
+}
+
+/// A request that was given up is counted; who gave it up leaves the line.
+pub(super) fn unanswered(target: Target, why: &Unanswered, took: Duration) {
+    let provider = match target {
+        Target::Endpoint(endpoint) => endpoint.provider().name,
+        Target::Nowhere(_) => "unknown",
+    };
+    metrics::webhook(provider, why.word(), took);
 }
 
 /// Reads the body, if it is not too large and there is room for it. Room is taken for what has arrived, not for what is

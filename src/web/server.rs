@@ -1,17 +1,20 @@
 //! The listener: accepts connections within bounds, and lets them finish when it is told to stop.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::http::{HeaderValue, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{App, Front};
 
@@ -21,6 +24,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How long to wait after `accept` failed, for example because file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// For how long connections are still read after a stop: hyper closes an idle connection without looking whether a request
+/// has arrived on it. Whoever sends another meanwhile is told in its answer that the connection ends.
+const LAST_LOOK: Duration = Duration::from_millis(100);
 
 /// A listener that serves the app.
 #[derive(Debug)]
@@ -34,7 +41,7 @@ pub struct Server {
 #[error("cannot listen on {address}: {error}")]
 pub struct ServerError {
     address: SocketAddr,
-    error: std::io::Error,
+    error: io::Error,
 }
 
 impl Server {
@@ -51,15 +58,13 @@ impl Server {
         self.listener.local_addr().ok()
     }
 
-    /// Serves until `stop` resolves, and then until every request that was begun is answered, but no longer than
+    /// Serves until `stop` resolves, and then until every request that had arrived is answered, but no longer than
     /// `server.shutdown_ms`.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let settings = &self.app.gateway.config.server;
         let (room, patience) = (settings.max_connections, settings.shutdown_ms);
         let room = Arc::new(Semaphore::new(room));
-        let front = Front::new(self.app);
-        let graceful = GracefulShutdown::new();
-        let builder = builder();
+        let connections = Connections::new(self.app);
         let mut stop = std::pin::pin!(stop);
         loop {
             // A connection that has no place waits in the kernel's queue, not in our memory.
@@ -73,33 +78,89 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => {
-                    let _ = stream.set_nodelay(true);
-                    let front = front.clone();
-                    let service = service_fn(move |request: hyper::Request<Incoming>| {
-                        let front = front.clone();
-                        async move { Ok::<_, Infallible>(front.call(request, Some(peer)).await) }
-                    });
-                    let connection = builder.serve_connection(TokioIo::new(stream), service);
-                    let connection = graceful.watch(connection.into_owned());
-                    tokio::spawn(async move {
-                        let _place = place;
-                        if let Err(error) = connection.await {
-                            tracing::debug!(%peer, %error, "a connection ended badly");
-                        }
-                    });
-                }
+                Ok((stream, peer)) => connections.serve(stream, peer, place),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-        drop(self.listener);
-        if tokio::time::timeout(Duration::from_millis(patience), graceful.shutdown()).await.is_err()
-        {
+        connections.stopping.store(true, Ordering::Relaxed);
+        if let Err(error) = connections.serve_the_last(self.listener, &room) {
+            tracing::warn!(%error, "connections that were waiting could not be accepted");
+        }
+        let finished = async {
+            tokio::time::sleep(LAST_LOOK).await;
+            connections.graceful.shutdown().await;
+        };
+        if tokio::time::timeout(Duration::from_millis(patience), finished).await.is_err() {
             tracing::warn!(patience_ms = patience, "some connections were not finished in time");
         }
+    }
+}
+
+/// The connections that are served.
+struct Connections {
+    front: Front,
+    builder: auto::Builder<TokioExecutor>,
+    graceful: GracefulShutdown,
+    /// Whether every answer is its connection's last.
+    stopping: Arc<AtomicBool>,
+}
+
+impl Connections {
+    fn new(app: App) -> Self {
+        Self {
+            front: Front::new(app),
+            builder: builder(),
+            graceful: GracefulShutdown::new(),
+            stopping: Arc::default(),
+        }
+    }
+
+    /// Serves a connection until it ends, and then gives its place back.
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        let _ = stream.set_nodelay(true);
+        let (front, stopping) = (self.front.clone(), Arc::clone(&self.stopping));
+        let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let (front, stopping) = (front.clone(), Arc::clone(&stopping));
+            async move {
+                let mut response = front.call(request, Some(peer)).await;
+                if stopping.load(Ordering::Relaxed) {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let connection = self.graceful.watch(connection.into_owned());
+        tokio::spawn(async move {
+            let _place = place;
+            if let Err(error) = connection.await {
+                tracing::debug!(%peer, %error, "a connection ended badly");
+            }
+        });
+    }
+
+    /// Serves what is in the kernel's queue, as far as there is room, and listens no longer: what is in the queue then is
+    /// reset, with the requests that it may have brought.
+    fn serve_the_last(&self, listener: TcpListener, room: &Arc<Semaphore>) -> io::Result<()> {
+        // Not by the runtime: what it knows of the queue may be a moment old.
+        let listener = listener.into_std()?;
+        while let Ok(place) = Arc::clone(room).try_acquire_owned() {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    self.serve(TcpStream::from_std(stream)?, peer, place);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // Its client gave up while it waited.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,9 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
+use sqlx::{Connection, PgConnection, SqliteConnection};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::support::meta::{self, AURORA, BOREALIS, NOBODYS};
 use crate::support::{Kind, TestGateway, on_both_engines, recorded_account};
@@ -123,6 +126,33 @@ on_both_engines! {
         assert_eq!(gateway.communications(&aurora).await.len(), 11);
     }
 
+    webhooks_that_come_together_share_a_transaction(gateway) {
+        let (aurora, borealis) = gateway.two_organizations().await;
+        // The gateway's news counts the batcher's transactions, and what the API does, of which there is nothing here.
+        let transactions = || *gateway.gateway.news.borrow();
+        let before = transactions();
+        let hold = Hold::take(&gateway).await;
+        let posts: Vec<_> = (0..64).map(|number| {
+            let line = if number % 2 == 0 { AURORA } else { BOREALIS };
+            let text = meta::text(&format!("wamid.{number}"), "5511987654321", &format!("message {number}"));
+            vec![meta::change(line, &[text], &[])]
+        }).collect();
+        let waiting = join_all(posts.iter().map(|changes| gateway.meta(changes)));
+        let releasing = async {
+            while gateway.gateway.batcher.depth() < 64 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(transactions(), before, "nothing is answered before it is committed");
+            hold.release().await;
+        };
+        let (answers, ()) = tokio::join!(waiting, releasing);
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        let count = transactions() - before;
+        assert!((1..=2).contains(&count), "what came while the first was held up goes together: {count} transactions");
+        assert_eq!(gateway.communications(&aurora).await.len(), 32);
+        assert_eq!(gateway.communications(&borealis).await.len(), 32);
+    }
+
     texts_with_characters_that_a_database_cannot_keep_are_kept_without_them(gateway) {
         let (aurora, _) = gateway.two_organizations().await;
         let body = r#"{"object":"whatsapp_business_account","entry":[{"id":"102290129340398","changes":[{"field":"messages","value":{
@@ -160,37 +190,54 @@ async fn cure(gateway: &TestGateway) {
     gateway.database.execute(sql).await;
 }
 
+/// The database, held so that nothing can be committed.
+struct Hold {
+    release: oneshot::Sender<()>,
+    holder: JoinHandle<()>,
+}
+
+impl Hold {
+    async fn take(gateway: &TestGateway) -> Self {
+        let database = gateway.database.clone();
+        let (held, is_held) = oneshot::channel::<()>();
+        let (release, released) = oneshot::channel::<()>();
+        let holder = tokio::spawn(async move {
+            match database.kind {
+                Kind::Sqlite => {
+                    let mut connection = SqliteConnection::connect(&database.url).await.unwrap();
+                    sqlx::raw_sql("begin immediate").execute(&mut connection).await.unwrap();
+                    held.send(()).unwrap();
+                    released.await.unwrap();
+                    sqlx::raw_sql("rollback").execute(&mut connection).await.unwrap();
+                }
+                Kind::Postgres => {
+                    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+                    sqlx::raw_sql("begin; lock table event_heads in exclusive mode")
+                        .execute(&mut connection)
+                        .await
+                        .unwrap();
+                    held.send(()).unwrap();
+                    released.await.unwrap();
+                    sqlx::raw_sql("rollback").execute(&mut connection).await.unwrap();
+                }
+            }
+        });
+        is_held.await.unwrap();
+        Self { release, holder }
+    }
+
+    async fn release(self) {
+        self.release.send(()).unwrap();
+        self.holder.await.unwrap();
+    }
+}
+
 /// While the database is held, the queue fills up; what finds no place is told to come back, and nothing of it is stored.
 async fn a_full_queue_says_503(kind: Kind) {
     let gateway =
         TestGateway::start(kind, &["intake.queue_requests=4", "intake.batch_requests=2"]).await;
     let (aurora, _) = gateway.two_organizations().await;
-    let database = gateway.database.clone();
-    let (held, is_held) = tokio::sync::oneshot::channel::<()>();
-    let (release, released) = tokio::sync::oneshot::channel::<()>();
-    let holder = tokio::spawn(async move {
-        use sqlx::Connection;
-        match database.kind {
-            Kind::Sqlite => {
-                let mut connection = sqlx::SqliteConnection::connect(&database.url).await.unwrap();
-                sqlx::raw_sql("begin immediate").execute(&mut connection).await.unwrap();
-                held.send(()).unwrap();
-                released.await.unwrap();
-                sqlx::raw_sql("rollback").execute(&mut connection).await.unwrap();
-            }
-            Kind::Postgres => {
-                let mut connection = sqlx::PgConnection::connect(&database.url).await.unwrap();
-                sqlx::raw_sql("begin; lock table event_heads in exclusive mode")
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
-                held.send(()).unwrap();
-                released.await.unwrap();
-                sqlx::raw_sql("rollback").execute(&mut connection).await.unwrap();
-            }
-        }
-    });
-    is_held.await.unwrap();
+    let hold = Hold::take(&gateway).await;
     let posts: Vec<_> = (0..24)
         .map(|number| {
             let text = meta::text(&format!("wamid.{number}"), "5511987654321", "x");
@@ -202,10 +249,9 @@ async fn a_full_queue_says_503(kind: Kind) {
         while gateway.gateway.batcher.depth() < 4 {
             tokio::task::yield_now().await;
         }
-        release.send(()).unwrap();
+        hold.release().await;
     };
     let (answers, ()) = tokio::join!(waiting, releasing);
-    holder.await.unwrap();
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
     let accepted = answers.iter().filter(|answer| answer.status == 200).count();
     assert_eq!(refused.len() + accepted, 24);

@@ -125,6 +125,35 @@ async fn a_log_in_a_file_is_plain_and_quiet_on_postgres() {
     starts_quietly(Kind::Postgres).await;
 }
 
+/// The first start prints an owner's key, which works; no later start prints one.
+#[tokio::test]
+async fn the_first_start_alone_prints_an_owners_key() {
+    let database = Database::create(Kind::Sqlite).await;
+    let printed = || std::fs::read_to_string(database.folder.join("printed")).unwrap();
+    let mut program = Program::serve(&database, &[]).await;
+    let first = printed();
+    let after = |name: &str| {
+        let line = first.lines().find_map(|line| line.trim().strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} is missing from:\n{first}")).trim().to_owned()
+    };
+    let (organization, key) = (after("X-Org-Id:"), after("Authorization:  Bearer "));
+    let client = reqwest::Client::new();
+    let asks = async |base: &str| {
+        let request =
+            client.get(format!("{base}/api/v1/accounts")).header("x-org-id", &organization);
+        request.bearer_auth(&key).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(asks(&program.base).await, 200);
+    assert!(program.terminate().await);
+    let program = Program::serve(&database, &[]).await;
+    let second = printed();
+    assert!(second.contains("Listening on "), "{second}");
+    assert!(!second.contains("Bearer") && !second.contains(&key), "{second}");
+    assert_eq!(asks(&program.base).await, 200, "the key is still good");
+    let log = std::fs::read_to_string(database.folder.join("log")).unwrap();
+    assert!(!log.contains(&key), "{log}");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_embedded_database_is_for_nobody_elses_eyes() {

@@ -1,7 +1,7 @@
 //! The real program as a child process.
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 use super::Database;
@@ -34,7 +34,8 @@ pub fn must(database: &Database, arguments: &[&str]) -> String {
 }
 
 impl Program {
-    /// Starts `serve` on a free port and waits until it answers.
+    /// Starts `serve` on a free port and waits until it answers. What it prints is in the folder's `printed`, what it logs
+    /// in its `log`.
     pub async fn serve(database: &Database, settings: &[&str]) -> Self {
         let port = free_port();
         Self::serve_at(database, port, settings).await
@@ -48,7 +49,8 @@ impl Program {
             command.arg("--set").arg(setting);
         }
         let log = std::fs::File::create(database.folder.join("log")).unwrap();
-        let child = command.arg("serve").stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let printed = std::fs::File::create(database.folder.join("printed")).unwrap();
+        let child = command.arg("serve").stdout(printed).stderr(log).spawn().unwrap();
         let program = Self { child, base: format!("http://127.0.0.1:{port}") };
         program.wait_until_it_answers(&database.folder).await;
         program
@@ -74,10 +76,16 @@ impl Program {
         self.child.wait().unwrap();
     }
 
+    /// Sends a signal, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(id).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// A polite request to stop; returns whether it stopped by itself and well.
     pub async fn terminate(&mut self) -> bool {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").arg("-TERM").arg(id).status().unwrap().success());
+        self.signal("TERM");
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
