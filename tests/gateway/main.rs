@@ -31,6 +31,7 @@ mod statuses;
 mod support;
 mod sweep;
 mod timeline;
+mod tokens;
 mod transport;
 mod trust;
 mod wakes;
