@@ -4,19 +4,93 @@ use super::*;
 
 /// What comes of these variables and overrides.
 fn load(environment: &[(&str, &str)], overrides: &[&str]) -> Result<Config, String> {
+    load_from(None, environment, overrides)
+}
+
+/// The same with a file.
+fn load_from(
+    file: Option<&Path>,
+    environment: &[(&str, &str)],
+    overrides: &[&str],
+) -> Result<Config, String> {
     let environment = environment.iter().map(|(name, value)| {
         let name =
             if *name == "DATABASE_URL" { (*name).to_owned() } else { environment_name(name) };
         (name, (*value).to_owned())
     });
     let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
-    let figment = gather(None, environment, &overrides).map_err(|error| error.to_string())?;
+    let figment = gather(file, environment, &overrides).map_err(|error| error.to_string())?;
     Config::of(&figment).map_err(|error| error.to_string())
 }
 
 #[test]
 fn the_defaults_are_a_valid_configuration() {
     load(&[], &[]).unwrap();
+}
+
+/// A file of settings for one test; it is gone with it.
+struct File(std::path::PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let name = format!("switchboard_test_config_{}_{name}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_over_the_file_over_the_defaults() {
+    let file = File::new(
+        "good",
+        "[intake]
+        writers = 2
+        batch_requests = 20
+        queue_requests = 200
+        [server]
+        trusted_proxies = [\"10.0.0.0/8\", \"192.0.2.7/32\"]
+        [database]
+        url = \"sqlite:of-the-file\"",
+    );
+    let path = Some(file.0.as_path());
+    let environment = [("intake.writers", "3"), ("intake.batch_requests", "30")];
+    let config = load_from(path, &environment, &["intake.writers=4"]).unwrap();
+    assert_eq!(config.intake.writers, 4, "the command line");
+    assert_eq!(config.intake.batch_requests, 30, "the environment");
+    assert_eq!(config.intake.queue_requests, 200, "the file");
+    assert_eq!(config.server.listen, load(&[], &[]).unwrap().server.listen, "the default");
+    assert_eq!(config.database.url.expose_secret(), "sqlite:of-the-file");
+    let one = [("DATABASE_URL", "sqlite:a"), ("server.trusted_proxies", "203.0.113.0/24")];
+    let config = load_from(path, &one, &[]).unwrap();
+    assert_eq!(config.database.url.expose_secret(), "sqlite:a");
+    assert_eq!(config.server.trusted_proxies.len(), 1, "a list is replaced, not added to");
+    assert_eq!(config.intake.writers, 2);
+}
+
+#[test]
+fn a_key_in_the_file_that_is_no_setting_is_named() {
+    for (name, text, wrong) in [
+        ("in_a_section", "[intake]\nwriters = 2\nwrtiers = 3", "wrtiers"),
+        ("a_section", "[inbox]\nwriters = 2", "inbox"),
+        ("outside", "writers = 2", "writers"),
+    ] {
+        let file = File::new(name, text);
+        let error = load_from(Some(&file.0), &[], &[]).unwrap_err();
+        assert!(error.contains(wrong) && error.contains("unknown field"), "{error}");
+        assert!(error.contains("from TOML file"), "{error}");
+    }
+    let error = load(&[("intake.wrtiers", "2")], &[]).unwrap_err();
+    assert!(error.contains("wrtiers") && error.contains("WRTIERS"), "{error}");
+    let missing = Path::new("/nowhere/switchboard.toml");
+    let error = load_from(Some(missing), &[], &[]).unwrap_err();
+    assert!(error.contains("/nowhere/switchboard.toml: the file does not exist"), "{error}");
 }
 
 #[test]

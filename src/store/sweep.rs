@@ -83,7 +83,8 @@ pub async fn delete_waiting(
                    order by organization_id for update /* every organization: a sweep */",
     );
     let clear = "update event_heads set waiting = false where waiting and not exists (
-                     select 1 from waiting_changes w where w.organization_id = event_heads.organization_id)";
+                     select 1 from waiting_changes w where w.organization_id = event_heads.organization_id)
+                 /* every organization: a sweep */";
     Ok(on!(session, |c| {
         // The heads are locked first: what is parked from here on waits, and is seen below.
         sqlx::query(lock).execute(&mut *c).await?;

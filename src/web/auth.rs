@@ -2,23 +2,25 @@
 //!
 //! The algorithm is decided by what is configured, never by the token.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
+use chrono::TimeDelta;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 
+use crate::clock::Timestamp;
 use crate::config::Auth;
 use crate::gateway::Gateway;
 use crate::model::OrganizationId;
 
 /// How long published keys are believed.
-const BELIEVED: Duration = Duration::from_mins(10);
+const BELIEVED: TimeDelta = TimeDelta::minutes(10);
 
 /// How soon an unknown key id may make us ask again.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+const ASK_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
 /// How far clocks may be apart, in seconds.
 const LEEWAY: u64 = 30;
@@ -32,13 +34,17 @@ pub(super) struct Tokens {
     audience: Option<String>,
     user_claim: String,
     organization_claim: String,
-    published: RwLock<Published>,
+    published: Arc<RwLock<Published>>,
+    /// Held by whoever asks for the keys. Who needs none that is not here does not wait for it.
+    asking: Arc<Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
 struct Published {
     keys: Vec<Jwk>,
-    asked: Option<Instant>,
+    asked: Option<Timestamp>,
+    /// Whether the keys could not be fetched when they were asked for last.
+    failed: bool,
 }
 
 /// What a token says that we need.
@@ -59,6 +65,8 @@ pub(super) enum TokenError {
     Algorithm,
     #[error("the token's key is not known")]
     UnknownKey,
+    #[error("the identity provider's keys cannot be fetched")]
+    NoKeys,
     #[error("the token has expired")]
     Expired,
     #[error("the token is not valid yet")]
@@ -84,7 +92,8 @@ impl Tokens {
             audience: set(&config.jwt_audience),
             user_claim: config.jwt_user_claim.clone(),
             organization_claim: config.jwt_organization_claim.clone(),
-            published: RwLock::default(),
+            published: Arc::default(),
+            asking: Arc::default(),
         }
     }
 
@@ -154,27 +163,54 @@ impl Tokens {
     ) -> Result<Jwk, TokenError> {
         {
             let published = self.published.read().await;
-            let fresh = published.asked.is_some_and(|at| at.elapsed() < BELIEVED);
+            let fresh = published.is_younger(BELIEVED, gateway.clock.now());
             if let Some(key) = published.find(header).filter(|_| fresh) {
                 return Ok(key);
             }
         }
-        let mut published = self.published.write().await;
-        let may_ask = published.asked.is_none_or(|at| at.elapsed() >= ASK_AGAIN);
-        if may_ask {
-            published.asked = Some(Instant::now());
-            match gateway.transport.fetch_json::<JwkSet>(url).await {
+        self.ask(gateway, url).await;
+        let published = self.published.read().await;
+        published.find(header).ok_or(match published.failed {
+            true => TokenError::NoKeys,
+            false => TokenError::UnknownKey,
+        })
+    }
+
+    /// Asks for the keys, unless that was done just now. Once begun it is done to the end, whether or not the request
+    /// that needs them is still there: else whoever hangs up could keep a new key from being known.
+    async fn ask(&self, gateway: &Gateway, url: &str) {
+        let alone = Arc::clone(&self.asking).lock_owned().await;
+        let now = gateway.clock.now();
+        if self.published.read().await.is_younger(ASK_AGAIN, now) {
+            return;
+        }
+        let (transport, url) = (gateway.transport.clone(), url.to_owned());
+        let published = Arc::clone(&self.published);
+        let asked = tokio::spawn(async move {
+            let _alone = alone;
+            let answer = transport.fetch_json::<JwkSet>(&url).await;
+            let mut published = published.write().await;
+            published.asked = Some(now);
+            published.failed = answer.is_err();
+            match answer {
                 Ok(set) => published.keys = set.keys,
                 Err(error) => {
                     tracing::error!(%error, "the identity provider's keys cannot be fetched");
                 }
             }
+        });
+        if let Err(error) = asked.await {
+            tracing::error!(%error, "the identity provider's keys cannot be fetched");
         }
-        published.find(header).ok_or(TokenError::UnknownKey)
     }
 }
 
 impl Published {
+    /// Whether the keys were asked for less than `age` ago. A clock that was put back makes them old.
+    fn is_younger(&self, age: TimeDelta, now: Timestamp) -> bool {
+        self.asked.is_some_and(|at| (now - at).abs() < age)
+    }
+
     fn find(&self, header: &Header) -> Option<Jwk> {
         match &header.kid {
             Some(id) => {
@@ -185,14 +221,20 @@ impl Published {
     }
 }
 
-/// A key is used with the algorithm it is for, and with no other.
+/// A key is used with the algorithm it is for, and with no other; and only if it is for signatures.
 fn suits(key: &Jwk, algorithm: Algorithm) -> bool {
-    matches!(
-        (&key.algorithm, algorithm),
-        (AlgorithmParameters::RSA(_), Algorithm::RS256)
-            | (AlgorithmParameters::EllipticCurve(_), Algorithm::ES256)
-            | (AlgorithmParameters::OctetKeyPair(_), Algorithm::EdDSA)
-    )
+    let signs = matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature));
+    let fits = match &key.algorithm {
+        AlgorithmParameters::RSA(_) => algorithm == Algorithm::RS256,
+        AlgorithmParameters::EllipticCurve(key) => {
+            algorithm == Algorithm::ES256 && key.curve == EllipticCurve::P256
+        }
+        AlgorithmParameters::OctetKeyPair(key) => {
+            algorithm == Algorithm::EdDSA && key.curve == EllipticCurve::Ed25519
+        }
+        _ => false,
+    };
+    signs && fits
 }
 
 fn reason(error: &jsonwebtoken::errors::Error) -> TokenError {

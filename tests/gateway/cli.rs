@@ -53,6 +53,29 @@ async fn the_command_line_says_what_is_wrong_and_how_to_mend_it() {
 }
 
 #[tokio::test]
+async fn settings_come_from_the_file_the_environment_and_the_command_line() {
+    let database = Database::create(Kind::Sqlite).await;
+    let file = "[intake]\nwriters = 2\nbatch_requests = 20\nqueue_requests = 200";
+    std::fs::write(database.folder.join("switchboard.toml"), file).unwrap();
+    std::fs::write(database.folder.join("other.toml"), "[intake]\nqueue_requests = 201").unwrap();
+    let shown = |arguments: &[&str]| {
+        let mut command = command(&database);
+        command.env("SWITCHBOARD_INTAKE__WRITERS", "3");
+        command.env("SWITCHBOARD_INTAKE__BATCH_REQUESTS", "30");
+        text(command.arg("config").args(arguments).output().unwrap())
+    };
+    let all = shown(&["--set", "intake.writers=4"]);
+    for line in ["writers = 4", "batch_requests = 30", "queue_requests = 200"] {
+        assert!(all.contains(&format!("\n{line}\n")), "{line}: {all}");
+    }
+    let other = shown(&["--config", "other.toml"]);
+    assert!(other.contains("\nqueue_requests = 201\n"), "{other}");
+    std::fs::write(database.folder.join("other.toml"), "[intake]\nwrtiers = 2").unwrap();
+    let wrong = shown(&["--config", "other.toml"]);
+    assert!(wrong.contains("wrtiers") && wrong.contains("from TOML file"), "{wrong}");
+}
+
+#[tokio::test]
 async fn the_doctor_makes_nothing() {
     let database = Database::create(Kind::Sqlite).await;
     let told = text(run(&database, &["doctor"]));

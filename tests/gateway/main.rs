@@ -35,6 +35,7 @@ mod stopping;
 mod support;
 mod sweep;
 mod timeline;
+mod tokens;
 mod transport;
 mod trust;
 mod wakes;

@@ -136,7 +136,8 @@ pub async fn unknown(
 pub async fn mend_lanes(session: &mut Session, now: Timestamp) -> Result<u64, StoreError> {
     let sql = "update lanes set due_at = $1 where (due_at is null or due_at > $1) and exists (
                    select 1 from outbound o where o.organization_id = lanes.organization_id
-                   and o.channel = lanes.channel and o.state = 'due' and o.due_at <= $1)";
+                   and o.channel = lanes.channel and o.state = 'due' and o.due_at <= $1)
+                   /* every organization: a sweep */";
     Ok(on!(session, |c| {
         sqlx::query(sql).bind(now).execute(c).await.map(|done| done.rows_affected())
     })?)

@@ -289,3 +289,6 @@ fn shown(engine: Engine, people: &People, total: &str) -> Shown {
     );
     Shown { select, join }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 /// An answer to be given once.
 #[derive(Debug, Clone)]
 pub struct PeerAnswer {
-    /// 0: the connection is closed in its place.
+    /// 0: the connection is closed in its place. 1: nothing happens in its place.
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -55,6 +55,11 @@ impl PeerAnswer {
     /// No answer at all: the request was read, and the connection is closed.
     pub fn hang_up() -> Self {
         Self::new(0)
+    }
+
+    /// No answer at all: the request was read, and the connection stays open.
+    pub fn never() -> Self {
+        Self::new(1)
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -130,6 +135,9 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         };
         if answer.status == 0 {
             return;
+        }
+        if answer.status == 1 {
+            std::future::pending::<()>().await;
         }
         let mut head = format!("HTTP/1.1 {} Scripted\r\n", answer.status);
         for (name, value) in &answer.headers {
