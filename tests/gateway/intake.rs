@@ -210,7 +210,7 @@ on_both_engines! {
     }
 
     twilios_signature_holds_behind_proxies_and_for_json(gateway) {
-        let (aurora, _) = gateway.two_organizations().await;
+        let (aurora, borealis) = gateway.two_organizations().await;
         // The proxy's host is not what Twilio called: only the configured public URL counts.
         let mut request = gateway.recorded(&twilio::PROVIDER, "sms-text");
         let path = request.uri().path_and_query().unwrap().clone();
@@ -219,6 +219,15 @@ on_both_engines! {
         request.headers_mut().insert("x-forwarded-host", "evil.example.com".parse().unwrap());
         gateway.deliver(request).await.expect(200);
         assert_eq!(gateway.communications(&aurora).await.len(), 1);
+        // A JSON body is signed through the digest of it that stands in the URL.
+        let json = gateway.recorded(&twilio::PROVIDER, "call-completed");
+        assert!(json.uri().query().unwrap().contains("bodySHA256="));
+        let mut forged = json.clone();
+        *forged.body_mut() = String::from_utf8_lossy(json.body()).replace("completed", "busy").into();
+        assert_ne!(forged.body(), json.body());
+        gateway.deliver(json).await.expect(200);
+        gateway.deliver(forged).await.expect(401);
+        assert_eq!(gateway.communications(&borealis).await.len(), 1);
     }
 }
 
