@@ -121,7 +121,7 @@ on_both_engines! {
         let (aurora, _) = gateway.two_organizations().await;
         let mut recorded = crate::support::recording(&twilio::PROVIDER, "sms-sub-account");
         let parents = recorded.account.signing_secret.clone();
-        recorded.account.signing_secret = "5b4a39281706f5e4d3c2b1a09f8e7d6c".to_owned();
+        "5b4a39281706f5e4d3c2b1a09f8e7d6c".clone_into(&mut recorded.account.signing_secret);
         let body = json!({ "provider": "twilio", "name": "Sub-account",
             "settings": { "account_sid": "ACc7d2e4f6a8b0415263748596a7b8c9d0" },
             "credentials": { "auth_token": recorded.account.signing_secret } });
