@@ -51,10 +51,8 @@ fn main() {
 async fn measure(parts: &[String]) {
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     println!("machine: {}", process::machine());
-    if wanted("floor") || wanted("intake") {
-        intake::on_postgres().await;
-    }
     if wanted("intake") {
+        intake::on_postgres().await;
         intake::on_sqlite().await;
     }
     if wanted("sending") {
