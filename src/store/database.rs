@@ -173,8 +173,7 @@ impl Store {
         Ok(Session(match &self.database {
             Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
             Database::Postgres { api, .. } => {
-                let scope =
-                    format!("begin; set local switchboard.organization_id = '{organization}'");
+                let scope = format!("set switchboard.organization_id = '{organization}'; begin");
                 Held::PostgresWrite(api.begin_with(&scope).await?)
             }
         }))

@@ -117,14 +117,21 @@ impl Lender {
         }
     }
 
-    /// A transaction begun by `statement`, with the same care.
+    /// A transaction begun by `statement`, with the same care. What may fail comes before the `begin` in it: sqlx would not end a
+    /// transaction that was begun by a statement that failed.
     pub(super) async fn begin_with(&self, statement: &str) -> Result<Begun, StoreError> {
         let mut tries = self.size();
         loop {
             let Lent { connection, permit, .. } = self.lend().await?;
             let statement = AssertSqlSafe(statement.to_owned()).into_sql_str();
-            match Transaction::begin(connection, Some(statement)).await {
-                Ok(transaction) => return Ok(Begun { transaction, _permit: permit }),
+            // To the end, whether or not anybody waits for it: sqlx does not know of a transaction whose beginning was given up, and
+            // would lend the connection with the transaction still open, in which nothing is ever committed.
+            let beginning = tokio::spawn(async move {
+                let transaction = Transaction::begin(connection, Some(statement)).await?;
+                Ok(Begun { transaction, _permit: permit })
+            });
+            match beginning.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)) {
+                Ok(begun) => return Ok(begun),
                 Err(error) => give_up_or_retry(&mut tries, error)?,
             }
         }
@@ -160,7 +167,13 @@ impl Lender {
 
 impl Aside {
     fn give_back_old_ones(&mut self) {
-        self.kept.retain(|kept| kept.since.elapsed() < KEPT_FOR);
+        let is_old = |kept: &mut Kept| kept.since.elapsed() >= KEPT_FOR;
+        for mut old in self.kept.extract_if(.., is_old) {
+            // After a long rest nobody knows whether the other end is still there: the pool's test might take minutes.
+            if old.since.elapsed() >= 2 * KEPT_FOR {
+                old.connection.close_on_drop();
+            }
+        }
     }
 }
 
@@ -198,10 +211,16 @@ impl Begun {
 /// Goes on only after a broken connection, and only as often as there were idle connections.
 pub(super) fn give_up_or_retry(tries: &mut u32, error: sqlx::Error) -> Result<(), StoreError> {
     let broken = match &error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => false,
-        // 57P01: the server is shutting down and has ended this connection.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P01"),
-        _ => true,
+        // The server has ended this connection: it shuts down, another of its processes crashed, it starts, or the connection was
+        // idle for too long, in a transaction or out of one.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["57P01", "57P02", "57P03", "57P05", "25P03"].contains(&code.as_ref())
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
     };
     if !broken || *tries == 0 {
         return Err(error.into());

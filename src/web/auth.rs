@@ -19,6 +19,9 @@ use crate::model::OrganizationId;
 /// How long published keys are believed.
 const BELIEVED: TimeDelta = TimeDelta::minutes(10);
 
+/// How long they are believed while the identity provider cannot be reached.
+const BELIEVED_AT_MOST: TimeDelta = TimeDelta::hours(24);
+
 /// How soon an unknown key id may make us ask again.
 const ASK_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
@@ -43,6 +46,8 @@ pub(super) struct Tokens {
 struct Published {
     keys: Vec<Jwk>,
     asked: Option<Timestamp>,
+    /// When they were fetched.
+    fetched: Option<Timestamp>,
     /// Whether the keys could not be fetched when they were asked for last.
     failed: bool,
 }
@@ -193,8 +198,14 @@ impl Tokens {
             published.asked = Some(now);
             published.failed = answer.is_err();
             match answer {
-                Ok(set) => published.keys = set.keys,
+                Ok(set) => {
+                    published.keys = set.keys;
+                    published.fetched = Some(now);
+                }
                 Err(error) => {
+                    if published.fetched.is_some_and(|at| now - at > BELIEVED_AT_MOST) {
+                        published.keys.clear();
+                    }
                     tracing::error!(%error, "the identity provider's keys cannot be fetched");
                 }
             }

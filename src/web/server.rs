@@ -90,7 +90,7 @@ impl Server {
             tracing::warn!(%error, "connections that were waiting could not be accepted");
         }
         let finished = async {
-            tokio::time::sleep(LAST_LOOK).await;
+            tokio::time::sleep(LAST_LOOK.min(Duration::from_millis(patience / 2))).await;
             connections.graceful.shutdown().await;
         };
         if tokio::time::timeout(Duration::from_millis(patience), finished).await.is_err() {
@@ -148,16 +148,17 @@ impl Connections {
     fn serve_the_last(&self, listener: TcpListener, room: &Arc<Semaphore>) -> io::Result<()> {
         // Not by the runtime: what it knows of the queue may be a moment old.
         let listener = listener.into_std()?;
-        while let Ok(place) = Arc::clone(room).try_acquire_owned() {
+        // No more than there is room for now: who connects while others leave could keep this from ending.
+        for _ in 0..room.available_permits() {
+            let Ok(place) = Arc::clone(room).try_acquire_owned() else { break };
             match listener.accept() {
                 Ok((stream, peer)) => {
                     stream.set_nonblocking(true)?;
                     self.serve(TcpStream::from_std(stream)?, peer, place);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // Its client gave up while it waited.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(error),
+                // Its client gave up while it waited, or something else ails this one.
+                Err(_) => {}
             }
         }
         Ok(())

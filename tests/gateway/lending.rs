@@ -52,3 +52,26 @@ async fn one_connection_serves_everybody() {
 async fn two_connections_serve_everybody() {
     everybody_has_their_turn("database.connections=2").await;
 }
+
+/// Whoever got such a connection would write, be told that all is well, and nothing would be committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_whose_beginning_is_given_up_does_not_stay_open() {
+    let gateway = TestGateway::start(Kind::Postgres, &["database.connections=1"]).await;
+    let aurora = gateway.organization("Aurora").await;
+    let open = "select count(*) from pg_stat_activity
+                where datname = current_database() and state like 'idle in transaction%'";
+    let mut given_up = 0;
+    for patience in 0..120 {
+        tokio::select! {
+            biased;
+            () = async { for _ in 0..patience * 8 { tokio::task::yield_now().await } } => given_up += 1,
+            begun = gateway.gateway.store.write(aurora.id) => drop(begun.unwrap()),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(gateway.database.scalar(open).await, 0, "given up after {patience} turns");
+    }
+    assert!(given_up > 20, "{given_up}");
+    gateway.lead(&aurora, "Ana", "+5511987654321").await;
+    assert_eq!(gateway.count("leads").await, 1, "another connection sees it");
+    gateway.end().await;
+}

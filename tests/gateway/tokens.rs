@@ -269,13 +269,14 @@ async fn a_token_without_a_signature_is_refused() {
 }
 
 #[tokio::test]
-async fn without_the_provider_its_tokens_are_refused_and_known_keys_serve_on() {
+async fn without_the_provider_its_tokens_are_refused_and_known_keys_serve_on_for_a_day() {
     let signer = Signer::edwards("known", 1);
     let answers = vec![
         PeerAnswer::hang_up(),
         PeerAnswer::new(503),
         PeerAnswer::new(200).body("<html>"),
         keys(&[&signer]),
+        PeerAnswer::hang_up(),
         PeerAnswer::hang_up(),
     ];
     let crm = Crm::start(answers, &[]).await;
@@ -290,6 +291,8 @@ async fn without_the_provider_its_tokens_are_refused_and_known_keys_serve_on() {
     crm.later(3_600);
     crm.believes(&signer).await;
     assert_eq!(crm.asked(), 5);
+    crm.later(24 * 3_600);
+    crm.refuses(&signer.token(&crm.claims), "keys cannot be fetched").await;
     crm.gateway.get(&crm.aurora, "/api/v1/leads").await.expect(200);
     crm.gateway.end().await;
 }
