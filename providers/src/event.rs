@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    Address, CallProgress, Cause, Content, DeliveryStatus, Line, Message, MessageRef, Money,
+    Address, CallProgress, Content, DeliveryStatus, FailureClass, Line, Message, MessageRef, Money,
     Timestamp,
 };
 
@@ -96,14 +96,13 @@ pub struct StatusChange {
 /// Why a message failed, and whose fault it is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StatusFailure {
-    /// The provider's code.
+    /// The provider's code; its word for the status, where it names no code.
     pub code: String,
     /// The provider's explanation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Whose fault it is, when trying again would not help; `None` when it might.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cause: Option<Cause>,
+    /// What to do about it, by the same table that judges answers.
+    pub class: FailureClass,
 }
 
 /// A person's addresses changed. Their contact stays the same.

@@ -43,7 +43,7 @@ pub use event::{
     Event, EventKey, EventKind, IdentityChange, Notice, Party, Severity, StatusChange,
     StatusFailure,
 };
-pub use failure::{Cause, Failure, FailureClass, LimitScope};
+pub use failure::{Cause, Failure, FailureClass, LimitScope, Reach};
 pub use inbound::{Batch, Inbound, Rejection, Reply, Unparsed};
 pub use message::{Context, DeliveryStatus, Message, MessageRef, Referral};
 pub use money::Money;

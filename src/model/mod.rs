@@ -10,6 +10,7 @@ mod line;
 mod media;
 mod organization;
 mod sending;
+mod suppression;
 
 pub use access::{ApiKey, Member, Principal, PrincipalKind, Role, Scope};
 pub use account::{Account, Route, RouteState};
@@ -26,3 +27,4 @@ pub use line::{Device, DeviceState, Template, Wish};
 pub use media::{FetchedFile, MediaFile, MediaState, WantedFile};
 pub use organization::{NewOrganization, Organization};
 pub use sending::{ClaimId, Claimed, Lane, NewOutbound, Outcome, QueueState, Settled};
+pub use suppression::{Suppress, SuppressionScope};

@@ -182,7 +182,7 @@ impl Outcome {
             Outcome::Sent(_) => "sent",
             Outcome::Again { failure, .. } => match failure.class {
                 FailureClass::RateLimited(_) => "rate_limited",
-                FailureClass::Permanent(_) => "permanent",
+                FailureClass::Permanent(_) | FailureClass::NoFailure => "permanent",
                 FailureClass::Transient | FailureClass::Indeterminate => "transient",
             },
             Outcome::Dead(_) => "permanent",

@@ -76,6 +76,6 @@ pub(super) fn failure(status: DeliveryStatus) -> Option<StatusFailure> {
     (status == DeliveryStatus::Failed).then(|| StatusFailure {
         code: NO_CODE.to_owned(),
         detail: None,
-        cause: errors::class_of(NO_CODE).cause(),
+        class: errors::class_of(NO_CODE),
     })
 }

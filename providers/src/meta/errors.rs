@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::wire::WireError;
-use crate::{Cause, FailureClass, LimitScope};
+use crate::{Cause, FailureClass, LimitScope, Reach};
 
 /// The first of `errors[]` that can be read.
 pub(super) fn first<'a>(errors: &[&'a RawValue]) -> Option<WireError<'a>> {
@@ -40,7 +40,7 @@ pub(super) fn known_class_of(code: &str) -> Option<FailureClass> {
         131_047 => Permanent(Cause::Window),
         // Not reachable, not willing, or not to be written to for now.
         131_021 | 131_026 | 131_030 | 131_049 | 131_050 | 131_062 | 130_472 | 137_000 => {
-            Permanent(Cause::Recipient)
+            Permanent(Cause::Recipient(Reach::Nobody))
         }
         // Credentials, permissions, billing, registration, policy.
         0

@@ -66,7 +66,7 @@ fn failure(status: DeliveryStatus, errors: &[&RawValue]) -> Option<StatusFailure
     let error = errors::first(errors)?;
     let detail = errors::explain(&error);
     let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
-    Some(StatusFailure { cause: errors::class_of(&code).cause(), code, detail })
+    Some(StatusFailure { class: errors::class_of(&code), code, detail })
 }
 
 /// `pricing` and `conversation`, as Meta wrote them; either may be missing.

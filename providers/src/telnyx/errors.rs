@@ -2,7 +2,7 @@
 //! <https://developers.telnyx.com/docs/messaging/messages/error-codes>
 //! and <https://developers.telnyx.com/development/api-fundamentals/api-errors>
 
-use crate::{Cause, FailureClass, LimitScope};
+use crate::{Cause, FailureClass, LimitScope, Reach};
 
 /// What to do about an error code. Codes we do not know, those of call commands among them, are final and the
 /// message's (or command's) fault: repeating an unknown refusal helps nobody.
@@ -23,7 +23,7 @@ pub(super) fn class_of(code: &str) -> FailureClass {
         // WhatsApp through Telnyx keeps Meta's codes.
         131_047 => Permanent(Cause::Window),
         // Not routable, not a number, opted out, not on WhatsApp.
-        40_001 | 40_012 | 40_300 | 40_310 | 131_026 => Permanent(Cause::Recipient),
+        40_001 | 40_012 | 40_300 | 40_310 | 131_026 => Permanent(Cause::Recipient(Reach::Nobody)),
         // Credentials, verification and money.
         10_009 | 10_010 | 20_002 | 20_006 | 20_012..=20_017 | 20_100
         // The sending number: blocked by carriers, not registered, not verified, unhealthy, not enabled.

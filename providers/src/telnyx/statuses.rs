@@ -9,7 +9,7 @@ use super::routing::address;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{WireError, WireMessage};
 use crate::status_url::message_of;
-use crate::{DeliveryStatus, EventKind, StatusChange, StatusFailure};
+use crate::{Cause, DeliveryStatus, EventKind, FailureClass, StatusChange, StatusFailure};
 
 /// Reads `message.sent`, `message.finalized` or `message.read`: one change a recipient.
 pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
@@ -70,19 +70,24 @@ fn status(event_type: &str, word: Option<&str>) -> Result<DeliveryStatus, Unread
     })
 }
 
-/// Why it failed. Without an error, the status itself says whether time ran out or the network refused.
+/// Why it failed. Without an error, the status itself says whether time ran out or the network refused;
+/// neither names a reason that could pass.
 fn failure(status: DeliveryStatus, index: usize, wire: &WireMessage) -> Option<StatusFailure> {
     if status != DeliveryStatus::Failed {
         return None;
     }
     let Some(error) = error_of(index, &wire.errors) else {
         let word = wire.to.0.get(index)?.status.0.clone()?;
-        return Some(StatusFailure { code: word, detail: None, cause: None });
+        return Some(StatusFailure {
+            code: word,
+            detail: None,
+            class: FailureClass::Permanent(Cause::Message),
+        });
     };
     let code = error.code.0.clone().unwrap_or_else(|| "unknown".to_owned());
     Some(StatusFailure {
         detail: error.detail.0.clone().or(error.title.0.clone()),
-        cause: errors::class_of(&code).cause(),
+        class: errors::class_of(&code),
         code,
     })
 }

@@ -2,7 +2,7 @@
 //! <https://www.twilio.com/docs/api/errors>
 
 use crate::form::Form;
-use crate::{Cause, FailureClass, LimitScope};
+use crate::{Cause, FailureClass, LimitScope, Reach};
 
 /// The error a webhook reports. Twilio writes `0` for none.
 pub(super) fn code(form: &Form<'_>) -> Option<String> {
@@ -34,7 +34,7 @@ pub(super) fn class_of(code: &str) -> FailureClass {
         // Unreachable, unknown, a land-line.
         | 30_003 | 30_005 | 30_006
         // Not on the channel, not to be written to for now, never joined the sandbox.
-        | 63_003 | 63_015 | 63_024 | 63_032 | 63_049 => Permanent(Cause::Recipient),
+        | 63_003 | 63_015 | 63_024 | 63_032 | 63_049 => Permanent(Cause::Recipient(Reach::Nobody)),
         // Credentials, an account that is closed or on trial, something of ours that does not exist.
         10_001 | 10_002 | 20_003 | 20_005 | 20_006 | 20_404 | 21_219 | 21_608
         // Countries and numbers that the account may not reach.

@@ -63,8 +63,8 @@ fn failure(status: DeliveryStatus, form: &Form<'_>) -> Option<StatusFailure> {
         return None;
     }
     let code = errors::code(form)?;
-    let cause = errors::class_of(&code).cause();
+    let class = errors::class_of(&code);
     // WhatsApp and RCS explain themselves under another name than carriers do.
     let detail = form.any(&["ErrorMessage", "ChannelStatusMessage"]);
-    Some(StatusFailure { code, detail: detail.map(ToOwned::to_owned), cause })
+    Some(StatusFailure { code, detail: detail.map(ToOwned::to_owned), class })
 }

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::{Cause, Failure, FailureClass, LimitScope, ProviderResponse};
+use crate::{Cause, Failure, FailureClass, LimitScope, ProviderResponse, Reach};
 
 /// How much of an explanation is kept, in characters.
 const DETAIL_CHARS: usize = 300;
@@ -32,7 +32,7 @@ pub(super) fn class_of(code: &str) -> FailureClass {
         "429" => RateLimited(LimitScope::Account),
         // The engine threw, or a proxy lost the answer; it may have sent the message before.
         "500" | "502" | "504" => Indeterminate,
-        NOT_ON_WHATSAPP => Permanent(Cause::Recipient),
+        NOT_ON_WHATSAPP => Permanent(Cause::Recipient(Reach::Nobody)),
         _ => Permanent(Cause::Message),
     }
 }

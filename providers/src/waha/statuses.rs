@@ -73,5 +73,5 @@ fn failure(status: DeliveryStatus, wire: &Ack) -> Option<StatusFailure> {
     let error = wire.error.as_ref();
     let code = error.and_then(|error| error.code.0.clone()).unwrap_or_else(|| NO_CODE.to_owned());
     let reason = error.and_then(|error| error.reason.0.clone());
-    Some(StatusFailure { detail: reason, cause: errors::class_of(&code).cause(), code })
+    Some(StatusFailure { detail: reason, class: errors::class_of(&code), code })
 }

@@ -7,9 +7,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use providers::{
-    Account, Address, Channel, ContactCard, FailureClass, FileSource, LimitScope, LoadedFile,
-    MediaKind, MessageRef, OutboundContent, OutboundFile, OutboundMessage, Provider,
-    ProviderRequest, ProviderResponse, Secret, Sender, Settings, Step, Template,
+    Account, Address, Channel, ContactCard, FailureClass, FileSource, LoadedFile, MediaKind,
+    MessageRef, OutboundContent, OutboundFile, OutboundMessage, Provider, ProviderRequest,
+    ProviderResponse, Secret, Sender, Settings, Step, Template,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -143,15 +143,7 @@ pub fn outcome(
 }
 
 pub fn class(class: FailureClass) -> String {
-    match class {
-        FailureClass::Transient => "transient".to_owned(),
-        FailureClass::RateLimited(LimitScope::Account) => "rate_limited:account".to_owned(),
-        FailureClass::RateLimited(LimitScope::Pair) => "rate_limited:pair".to_owned(),
-        FailureClass::Indeterminate => "indeterminate".to_owned(),
-        FailureClass::Permanent(cause) => {
-            format!("permanent:{}", serde_json::to_value(cause).unwrap().as_str().unwrap())
-        }
-    }
+    class.name().to_owned()
 }
 
 fn words() -> impl Strategy<Value = String> {

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use providers::{
     Address, Cause, ContactCard, DeliveryStatus, Failure, FailureClass, LimitScope, MediaKind,
-    MessageRef, OutboundContent, OutboundMessage, ProviderRequest, ProviderResponse, Sent, Step,
+    MessageRef, OutboundContent, OutboundMessage, ProviderRequest, ProviderResponse, Reach, Sent,
+    Step,
 };
 use serde_json::{Value, json};
 
@@ -192,7 +193,7 @@ fn answers_say_what_to_do_and_whose_fault_it_is() {
         (403, json!({}), Permanent(Cause::Account)),
         (404, said(json!(["The \"x\" instance does not exist"])), Permanent(Cause::Account)),
         (400, said(json!(["instance requires property \"text\""])), Permanent(Cause::Message)),
-        (400, said(nobody), Permanent(Cause::Recipient)),
+        (400, said(nobody), Permanent(Cause::Recipient(Reach::Nobody))),
         (400, said(json!("Error: Connection Closed")), Transient),
         (413, json!({}), Permanent(Cause::Message)),
         (429, json!({}), RateLimited(LimitScope::Account)),

@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use providers::{
     Address, Cause, ContactCard, DeliveryStatus, Failure, FailureClass, LimitScope, MediaKind,
-    MessageRef, OutboundContent, OutboundMessage, ProviderRequest, ProviderResponse, Sent, Step,
-    Told,
+    MessageRef, OutboundContent, OutboundMessage, ProviderRequest, ProviderResponse, Reach, Sent,
+    Step, Told,
 };
 use serde_json::{Value, json};
 
@@ -159,7 +159,11 @@ fn answers_say_what_to_do_and_whose_fault_it_is() {
         (403, json!({}), Permanent(Cause::Account)),
         (404, json!({ "message": "Session not found" }), Permanent(Cause::Account)),
         (400, json!({ "message": ["chatId must be a string"] }), Permanent(Cause::Message)),
-        (400, json!({ "message": "the number is not on WhatsApp" }), Permanent(Cause::Recipient)),
+        (
+            400,
+            json!({ "message": "the number is not on WhatsApp" }),
+            Permanent(Cause::Recipient(Reach::Nobody)),
+        ),
         (422, state("STARTING"), Transient),
         (422, state("FAILED"), Transient),
         (422, state("SCAN_QR_CODE"), Permanent(Cause::Account)),
@@ -168,7 +172,7 @@ fn answers_say_what_to_do_and_whose_fault_it_is() {
         (500, json!({}), Indeterminate),
         (500, thrown("Timed Out"), Indeterminate),
         (500, thrown("2 UNKNOWN: server returned error 463"), Permanent(Cause::Account)),
-        (500, thrown("No LID for user"), Permanent(Cause::Recipient)),
+        (500, thrown("No LID for user"), Permanent(Cause::Recipient(Reach::Nobody))),
         (501, json!({}), Permanent(Cause::Message)),
         (502, json!({}), Indeterminate),
         (503, json!({}), Transient),

@@ -64,7 +64,7 @@ pub(super) fn judge(failure: Failure, asked: bool) -> Trouble {
         }
         FailureClass::Permanent(Cause::Account) => Trouble::Again(detail, None),
         FailureClass::Permanent(Cause::Message) if asked => Trouble::Expired(detail),
-        FailureClass::Permanent(_) => Trouble::Failed(detail),
+        FailureClass::Permanent(_) | FailureClass::NoFailure => Trouble::Failed(detail),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use providers::{Cause, Failure, FailureClass, LimitScope, OutboundContent};
+use providers::{Cause, Failure, FailureClass, LimitScope, OutboundContent, Reach};
 
 use crate::clock::Timestamp;
 use crate::model::{Claimed, Outcome};
@@ -55,12 +55,12 @@ pub(super) fn decide(
             let pause = failure.retry_after.unwrap_or_else(|| back_off(message.attempts, chance));
             again(message, failure, now + delta(pause), false, LaneEffect::None)
         }
-        FailureClass::RateLimited(LimitScope::Account) => {
+        FailureClass::RateLimited(LimitScope::Account | LimitScope::Reputation) => {
             let rest = failure.retry_after.unwrap_or(REST.div_f64(factor.clamp(0.01, 1.0)));
             let until = now + delta(rest.min(LONGEST));
             again(message, failure, until, false, LaneEffect::Slower(until))
         }
-        FailureClass::RateLimited(LimitScope::Pair) => {
+        FailureClass::RateLimited(LimitScope::Pair | LimitScope::Template) => {
             let exponent = u32::try_from(message.throttled.clamp(0, 6)).unwrap_or(6);
             let pause = Duration::from_secs(4_u64.pow(exponent)).min(LONGEST);
             let pause = failure.retry_after.unwrap_or(pause);
@@ -71,10 +71,11 @@ pub(super) fn decide(
             again(message, failure, until, false, LaneEffect::Unwell(until))
         }
         FailureClass::Permanent(Cause::Window) => window_closed(message, failure, now),
+        FailureClass::NoFailure => plain(Outcome::Dead(failure)),
         FailureClass::Permanent(cause) => Verdict {
             outcome: Outcome::Dead(failure),
             lane: LaneEffect::None,
-            suppress: cause == Cause::Recipient,
+            suppress: cause == Cause::Recipient(Reach::Nobody),
         },
     }
 }
@@ -241,7 +242,10 @@ mod tests {
 
     #[test]
     fn who_cannot_be_reached_is_left_alone() {
-        assert!(verdict(&message(1, 0), FailureClass::Permanent(Cause::Recipient)).suppress);
+        assert!(
+            verdict(&message(1, 0), FailureClass::Permanent(Cause::Recipient(Reach::Nobody)))
+                .suppress
+        );
         assert!(!verdict(&message(1, 0), FailureClass::Permanent(Cause::Message)).suppress);
     }
 }

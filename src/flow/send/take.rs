@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use providers::{Address, Cause, Failure, FailureClass, HumanPace, Pace, Sender};
+use providers::{Address, Cause, Failure, FailureClass, HumanPace, Pace, Reach, Sender};
 
 use super::retry;
 use crate::clock::Timestamp;
@@ -250,7 +250,11 @@ impl Sorting<'_> {
         }
         if suppressed.contains(&message.identity) {
             let detail = "the recipient is not to be written to on this channel";
-            return Some(Outcome::Dead(permanent(Cause::Recipient, "suppressed", detail)));
+            return Some(Outcome::Dead(permanent(
+                Cause::Recipient(Reach::NotThisTime),
+                "suppressed",
+                detail,
+            )));
         }
         let closed = open.is_some_and(|open| !open.contains(&message.identity));
         if closed && !message.content.opens_window() {
@@ -333,6 +337,6 @@ impl Sorting<'_> {
 }
 
 fn unreadable() -> Failure {
-    let class = FailureClass::Permanent(Cause::Recipient);
+    let class = FailureClass::Permanent(Cause::Recipient(Reach::NotThisTime));
     Failure::new(class, "the recipient's address cannot be read").with_code("address")
 }

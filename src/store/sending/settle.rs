@@ -210,15 +210,9 @@ async fn note(
 
 /// A failure as the API shows it.
 pub fn describe(failure: &Failure) -> Value {
-    use providers::FailureClass;
-    let class = match failure.class {
-        FailureClass::Transient => "transient",
-        FailureClass::RateLimited(_) => "rate_limited",
-        FailureClass::Indeterminate => "indeterminate",
-        FailureClass::Permanent(_) => "permanent",
-    };
     json!({
-        "class": class, "cause": failure.class.cause(), "code": failure.code, "detail": failure.detail,
+        "class": failure.class.word(), "cause": failure.class.cause().map(providers::Cause::word),
+        "code": failure.code, "detail": failure.detail,
     })
 }
 

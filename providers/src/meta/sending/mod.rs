@@ -22,7 +22,7 @@ use super::wire::{Named, Taken, TakenFor};
 use crate::{
     Address, Cause, Channel, DeliveryStatus, Failure, FailureClass, FileSource, LoadedFile,
     MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, PairPace,
-    ProviderRequest, ProviderResponse, Sent, Step, Unfit,
+    ProviderRequest, ProviderResponse, Reach, Sent, Step, Unfit,
 };
 
 /// Hours of the customer-service window.
@@ -189,6 +189,9 @@ impl Sending<'_> {
 }
 
 fn unfit(unfit: &Unfit) -> Failure {
-    let cause = if unfit.field == "to" { Cause::Recipient } else { Cause::Message };
+    let cause = match unfit.field.as_str() {
+        "to" => Cause::Recipient(Reach::NotThisTime),
+        _ => Cause::Message,
+    };
     Failure::new(FailureClass::Permanent(cause), unfit.to_string())
 }

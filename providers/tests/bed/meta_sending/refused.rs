@@ -1,6 +1,6 @@
 //! Messages that Meta would refuse are refused by us, with the member and the limit named.
 
-use providers::{Cause, FailureClass, OutboundContent, OutboundFile, Sender};
+use providers::{Cause, FailureClass, OutboundContent, OutboundFile, Reach, Sender};
 use serde::Deserialize;
 
 use super::{MessageFixture, account, text_message};
@@ -25,7 +25,10 @@ fn every_overstepped_limit_is_named() {
         assert_eq!(unfit.to_string(), refused.says);
         // It is not sent either, and the message is to blame, or the recipient.
         let failure = messages.step(&message, &[]).expect_err(&refused.says);
-        let cause = if unfit.field == "to" { Cause::Recipient } else { Cause::Message };
+        let cause = match unfit.field.as_str() {
+            "to" => Cause::Recipient(Reach::NotThisTime),
+            _ => Cause::Message,
+        };
         assert_eq!(failure.class, FailureClass::Permanent(cause), "{}", refused.says);
         assert_eq!(failure.detail, refused.says);
     }
