@@ -19,6 +19,7 @@ const QUEUE: &str = "switchboard_intake_queue_webhooks";
 const QUARANTINE: &str = "switchboard_quarantine_open_items";
 const WAITING: &str = "switchboard_waiting_changes";
 const ATTEMPTS: &str = "switchboard_send_attempts_total";
+const RESENDS: &str = "switchboard_send_resends_total";
 const SEND_LAG: &str = "switchboard_send_lag_seconds";
 const OUTBOUND: &str = "switchboard_outbound_messages";
 const OUTBOUND_OLDEST: &str = "switchboard_outbound_oldest_seconds";
@@ -54,6 +55,10 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_gauge!(QUARANTINE, "Items that wait for a person, a route or a fix");
     describe_gauge!(WAITING, "Statuses and edits that wait for their message");
     describe_counter!(ATTEMPTS, "Attempts to send a message, by provider and outcome");
+    describe_counter!(
+        RESENDS,
+        "Messages that the provider had taken, that failed later and are sent again, by provider"
+    );
     describe_histogram!(
         SEND_LAG,
         Unit::Seconds,
@@ -123,6 +128,11 @@ pub fn waiting(queue: usize, quarantine: Option<i64>, changes: Option<i64>) {
 /// An attempt to send a message has ended.
 pub fn attempt(provider: &'static str, outcome: &'static str) {
     counter!(ATTEMPTS, "provider" => provider, "outcome" => outcome).increment(1);
+}
+
+/// A message that the provider had taken has failed, and is sent again.
+pub fn resend(provider: &str) {
+    counter!(RESENDS, "provider" => provider.to_owned()).increment(1);
 }
 
 /// A message's first request leaves, so long after it was due.

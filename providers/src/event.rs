@@ -140,8 +140,23 @@ pub struct Notice {
     /// Our number that it is about, if it names one: it says whose it is where organizations share an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<Address>,
+    /// What it says of a template, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateNews>,
     /// Everything the provider said.
     pub data: serde_json::Value,
+}
+
+/// A template stands otherwise than before.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TemplateNews {
+    /// Its name at the provider.
+    pub name: String,
+    /// Its language, if it is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The provider's word for how it stands, in lower case: `approved`, `paused`, `disabled` …
+    pub status: String,
 }
 
 impl Severity {

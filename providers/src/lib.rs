@@ -41,7 +41,7 @@ pub use call::{CallFact, CallProgress, CallRef, CallStage, Recording};
 pub use content::{Attachment, ContactCard, Content, MediaKind, OrderItem};
 pub use event::{
     Event, EventKey, EventKind, IdentityChange, Notice, Party, Severity, StatusChange,
-    StatusFailure,
+    StatusFailure, TemplateNews,
 };
 pub use failure::{Cause, Failure, FailureClass, LimitScope, Reach};
 pub use inbound::{Batch, Inbound, Rejection, Reply, Unparsed};

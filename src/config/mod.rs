@@ -137,6 +137,9 @@ impl Config {
         if sending.conversation_wait_ms > 86_400_000 {
             return fail("sending.conversation_wait_ms", "must be at most 86400000 (a day)");
         }
+        if !(0..=5).contains(&sending.resends) {
+            return fail("sending.resends", "must be 0 to 5");
+        }
         if !(3_000..=600_000).contains(&sending.worker_timeout_ms) {
             return fail("sending.worker_timeout_ms", "must be 3000 to 600000");
         }

@@ -72,6 +72,7 @@ section!(
         max_age_hours: i64,
         request_timeout_ms: u64,
         conversation_wait_ms: u64,
+        resends: i64,
         worker_timeout_ms: u64,
         enabled: bool,
     }

@@ -189,6 +189,11 @@ pub const SETTINGS: &[Setting] = &[
         "How long a message waits for an earlier one to the same person that is still to be sent, in milliseconds, at most a day.",
     ),
     setting(
+        "sending.resends",
+        "2",
+        "How often a message is sent again by itself after the provider had taken it and told of a failure that may pass, 0 to 5. The pauses are at least 1, 10, and then 60 minutes.",
+    ),
+    setting(
         "sending.worker_timeout_ms",
         "15000",
         "After how long without a sign of life a sending process counts as dead, and its messages are taken over, in milliseconds, 3000 to 600000.",

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::flow::access::{self, KeyMemory};
+use crate::flow::send::holds;
 use crate::flow::{media, sweep};
 use crate::gateway::Gateway;
 use crate::store::{StoreError, jobs as queue};
@@ -21,6 +22,8 @@ const DIRECTORY: Duration = Duration::from_secs(1);
 const KEY_USES: Duration = Duration::from_secs(30);
 const MEASURE: Duration = Duration::from_secs(15);
 const SWEEP: Duration = Duration::from_hours(1);
+/// How soon messages go on that waited for a paused template.
+const HOLDS: Duration = Duration::from_secs(2);
 const PRUNE: Duration = Duration::from_secs(30);
 
 /// How many lanes jobs may call this process to before its senders listen.
@@ -63,6 +66,7 @@ impl Jobs {
             jobs.tasks.spawn(senders::recover(Arc::clone(gateway), stopped.clone()));
             jobs.tasks.spawn(lines::supervise(Arc::clone(gateway), stopped.clone()));
             jobs.tasks.spawn(lines::templates(Arc::clone(gateway), stopped.clone()));
+            every(&mut jobs, "template holds", HOLDS, Job::Holds);
         } else {
             jobs.tasks.spawn(wakes::forward(Arc::clone(gateway), stopped.clone()));
         }
@@ -89,6 +93,8 @@ enum Job {
     Sweep,
     /// Deletes wake-ups that have served.
     Prune,
+    /// Lets messages go on that waited for a paused template.
+    Holds,
     /// Fetches the files that came with messages.
     Media,
 }
@@ -114,6 +120,7 @@ impl Job {
             }
             Job::KeyUses => access::flush_uses(gateway, keys).await,
             Job::Media => media::fetch_due(gateway).await.map(drop),
+            Job::Holds => holds::look(gateway).await,
             Job::Measure => sweep::measure(gateway).await,
             Job::Sweep => {
                 let swept = sweep::run(gateway).await?;

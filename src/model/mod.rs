@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod communication;
+pub mod failure;
 mod ids;
 mod intake;
 mod lead;
@@ -11,6 +12,7 @@ mod media;
 mod organization;
 mod sending;
 mod suppression;
+pub mod verdict;
 
 pub use access::{ApiKey, Member, Principal, PrincipalKind, Role, Scope};
 pub use account::{Account, Route, RouteState};
@@ -26,5 +28,5 @@ pub use lead::{Contact, Identity, Lead, LeadChange, NewLead};
 pub use line::{Device, DeviceState, Template, Wish};
 pub use media::{FetchedFile, MediaFile, MediaState, WantedFile};
 pub use organization::{NewOrganization, Organization};
-pub use sending::{ClaimId, Claimed, Lane, NewOutbound, Outcome, QueueState, Settled};
+pub use sending::{ClaimId, Claimed, Lane, NewOutbound, Outcome, QueueState, Settled, hold_key};
 pub use suppression::{Suppress, SuppressionScope};

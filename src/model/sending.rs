@@ -1,9 +1,10 @@
 //! Messages of ours on their way out.
 
-use providers::{Channel, Failure, MessageRef, OutboundContent, Sent, Template};
+use providers::{Address, Channel, Failure, MessageRef, OutboundContent, Sent, Template};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::verdict::Effect;
 use super::{AccountId, IdentityId, MessageId, OrganizationId};
 use crate::clock::Timestamp;
 
@@ -54,6 +55,8 @@ pub struct NewOutbound {
     pub due_at: Timestamp,
     /// When it is given up.
     pub expires_at: Timestamp,
+    /// How often it may be sent again by itself after the provider has taken it and told of a failure.
+    pub most_resends: i64,
     /// What it says.
     pub content: OutboundContent,
     /// What is sent in its place once the customer-service window has closed.
@@ -104,6 +107,8 @@ pub enum Outcome {
         failure: Failure,
         /// Whether the recipient's own limit held it back.
         throttled: bool,
+        /// Whether the provider had taken it before: it is sent again a few times at most.
+        resend: bool,
         /// What it says from now on, if that changed.
         content: Option<OutboundContent>,
     },
@@ -130,10 +135,34 @@ pub struct Settled {
     pub our_address: String,
     /// What became of it.
     pub outcome: Outcome,
+    /// What that means for others.
+    pub effect: Effect,
+    /// The recipient's address, where that matters for others.
+    pub to: Option<Address>,
+    /// The template it used, if one is paused for it.
+    pub template: Option<Template>,
+    /// The paused template for which it waits, if that is what holds it back: see [`hold_key`].
+    pub template_hold: Option<String>,
+    /// Whether its account was being tried again after it had refused everything.
+    pub probing: bool,
     /// The requests and their answers, without credentials.
     pub exchanges: Value,
     /// When it ended.
     pub at: Timestamp,
+}
+
+impl Settled {
+    /// Whether it concerns more than the message itself.
+    pub fn touches_others(&self) -> bool {
+        let is_taken = matches!(self.outcome, Outcome::Sent(_));
+        self.effect != Effect::default() || (self.probing && is_taken)
+    }
+}
+
+/// What messages that wait for a paused template of an account have in common.
+pub fn hold_key(account: AccountId, template: &Template) -> String {
+    let language = template.language.as_deref().unwrap_or_default();
+    format!("{account}/{}/{language}", template.name)
 }
 
 /// Which claim a worker holds: another worker's claim on the same message is another one.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::bulk::{Column, Rows};
 use super::session::on;
-use super::{Session, StoreError, timeline};
+use super::{Session, StoreError, timeline, types};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, Communication, IdentityId, MessageId, OrganizationId};
 
@@ -47,6 +47,8 @@ pub struct StatusEntry {
     pub status: String,
     /// Which recipient; empty where there is one.
     pub recipient: String,
+    /// Which attempt to send it, from 1; 0 where that is not known.
+    pub attempt: i64,
     /// Why it failed, what it cost.
     pub detail: Option<Value>,
     /// When it happened.
@@ -98,11 +100,12 @@ pub async fn get(
                where organization_id = $1 and id = $2 and provider_message_id is not null
                union all select provider_message_id from message_refs
                where organization_id = $1 and message_id = $2";
-    let statuses = "select status, recipient, detail, at, received_at from message_statuses
+    let statuses =
+        "select status, recipient, attempt, detail, at, received_at from message_statuses
                     where organization_id = $1 and message_id = $2 order by at, received_at";
     let edits = "select what, content_before, at from message_edits
                  where organization_id = $1 and message_id = $2 order by at";
-    type Status = (String, String, Option<Json<Value>>, Timestamp, Timestamp);
+    type Status = (String, String, i64, Option<Json<Value>>, Timestamp, Timestamp);
     type Edit = (String, Option<String>, Timestamp);
     let found = timeline::by_ids(session, organization, &[id.0]).await?;
     let Some(communication) = found.into_iter().next().filter(|found| found.kind != "call") else {
@@ -117,9 +120,10 @@ pub async fn get(
         let edits: Vec<Edit> = query.fetch_all(c).await?;
         (ids, statuses, edits)
     });
-    let status = |(status, recipient, detail, at, received_at): Status| StatusEntry {
+    let status = |(status, recipient, attempt, detail, at, received_at): Status| StatusEntry {
         status,
         recipient,
+        attempt,
         detail: detail.map(|Json(detail)| detail),
         at,
         received_at,
@@ -135,6 +139,19 @@ pub async fn get(
         statuses,
         edits: edits.into_iter().map(edit).collect(),
     }))
+}
+
+/// How far a message has come; `None` if there is no such message.
+pub async fn status(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: MessageId,
+) -> Result<Option<DeliveryStatus>, StoreError> {
+    let sql = "select status from messages where organization_id = $1 and id = $2";
+    let word: Option<String> = on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(id).fetch_optional(c).await
+    })?;
+    word.map(|word| types::delivery_status(&word)).transpose()
 }
 
 /// How a message came to us.

@@ -4,6 +4,7 @@ use providers::Notice;
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
+use super::events::Outbox;
 use super::session::on;
 use super::types::{clean, clean_json};
 use super::{Session, StoreError};
@@ -49,26 +50,31 @@ pub async fn insert(
     Ok(written > 0)
 }
 
-/// Writes what the gateway itself has found out about an account. `key` tells it from all other notices of the account.
-pub async fn insert_ours(
+/// Writes what the gateway itself has found out about an account, and tells of it. `key` tells it from all other notices of
+/// the account: what was noticed before is not noticed again, and returns
+/// `false`. The head must be locked.
+pub async fn tell(
     session: &mut Session,
-    organization: OrganizationId,
-    account: AccountId,
+    outbox: &mut Outbox,
+    (organization, account): (OrganizationId, AccountId),
     key: &str,
     notice: &Notice,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let sql = "insert into account_notices
                (organization_id, account_id, key, topic, title, severity, data, at, received_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict do nothing";
     let data = Json(clean_json(notice.data.clone()));
     let (topic, title) = (clean(&notice.topic), clean(&notice.title));
-    on!(session, |c| {
+    let written = on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(account).bind(key);
         let query = query.bind(topic.as_ref()).bind(title.as_ref()).bind(notice.severity.word());
-        query.bind(data).bind(now).execute(c).await.map(drop)
+        query.bind(data).bind(now).execute(c).await.map(|done| done.rows_affected())
     })?;
-    Ok(())
+    if written > 0 {
+        outbox.push(organization, "account.notice", account.0, Some(summary(notice)));
+    }
+    Ok(written > 0)
 }
 
 /// What the outbox says of a notice.

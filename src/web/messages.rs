@@ -43,6 +43,9 @@ struct StatusView {
     status: String,
     /// Which recipient, where the message has several.
     recipient: Option<String>,
+    /// Which attempt to send it, from 1, as the journal counts them; null where it was not sent from here, and where
+    /// that is not known.
+    attempt: Option<i64>,
     /// Why it failed, what it cost.
     detail: Option<Value>,
     /// When it happened.
@@ -137,6 +140,7 @@ pub(super) async fn get(
     let status = |status: messages::StatusEntry| StatusView {
         status: status.status,
         recipient: Some(status.recipient).filter(|recipient| !recipient.is_empty()),
+        attempt: Some(status.attempt).filter(|attempt| *attempt > 0),
         detail: status.detail,
         at: status.at.into(),
         received_at: status.received_at.into(),

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::envelope::{Scope, Unreadable, time};
 use super::wire::{Preference, Preferences, StateSync, SyncItem};
 use super::{errors, severity};
-use crate::{Address, Cause, EventKind, Line, Notice, PhoneNumber, Severity};
+use crate::{Address, Cause, EventKind, Line, Notice, PhoneNumber, Severity, TemplateNews};
 
 /// The fields, and what a person calls their subject.
 const FIELDS: [(&str, &str); 18] = [
@@ -202,8 +202,22 @@ fn push(
         number.map(|number| number.chars().filter(char::is_ascii_digit).collect());
     let number = digits.and_then(|digits| PhoneNumber::international(&digits).ok());
     let number = number.map(Address::Phone);
-    let notice = Notice { topic: field.to_owned(), title, severity, number, data };
+    let template = template(field, &data);
+    let notice = Notice { topic: field.to_owned(), title, severity, number, template, data };
     scope.push(key, scope.at, EventKind::Notice(notice));
+}
+
+/// How a template stands now, if that is what the news is about.
+fn template(field: &str, data: &Value) -> Option<TemplateNews> {
+    let text = |name: &str| data.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+    if field != "message_template_status_update" {
+        return None;
+    }
+    Some(TemplateNews {
+        name: text("message_template_name")?,
+        language: text("message_template_language"),
+        status: text("event")?.to_ascii_lowercase(),
+    })
 }
 
 /// The telling values, not deeper than three levels.

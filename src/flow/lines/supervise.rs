@@ -196,9 +196,8 @@ impl Held {
         if alarm {
             let notice = logged_out(data);
             let key = format!("session:{}", gateway.ids.next());
-            notices::insert_ours(&mut session, organization, id, &key, &notice, now).await?;
-            let summary = notices::summary(&notice);
-            outbox.push(organization, "account.notice", id.0, Some(summary));
+            notices::tell(&mut session, &mut outbox, (organization, id), &key, &notice, now)
+                .await?;
         }
         outbox.flush(&mut session, now).await?;
         let works_again = changed && device.state == DeviceState::Working;
@@ -229,6 +228,7 @@ fn logged_out(data: serde_json::Value) -> Notice {
             .to_owned(),
         severity: Severity::Critical,
         number: None,
+        template: None,
         data,
     }
 }

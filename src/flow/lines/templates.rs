@@ -13,6 +13,7 @@ use crate::gateway::{DirectoryAccount, Gateway};
 use crate::model::{AccountId, OrganizationId, Template};
 use crate::store::events::Outbox;
 use crate::store::lines::templates::{self as rows, TemplateFilter};
+use crate::store::sending::holds::{self, Hold, HoldState};
 use crate::store::{StoreError, routes};
 
 /// How many pages are read. Meta allows 6,000 templates, a hundred a page, to the largest accounts; 250 to most.
@@ -159,6 +160,13 @@ async fn keep(
         let data = json!({ "templates": found.len() });
         outbox.push(organization, "templates.changed", id.0, Some(data));
     }
+    let place = (organization, id);
+    for hold in holds::of_account(&mut session, organization, id).await? {
+        if let Some(state) = stands(&hold, &found, complete) {
+            let language = Some(hold.language.as_str()).filter(|language| !language.is_empty());
+            holds::status(&mut session, place, &hold.name, language, state, now).await?;
+        }
+    }
     let good = GOOD_SECONDS * (0.95 + gateway.chance() / 10.0);
     let next = now + crate::store::sending::lanes::span(good);
     let failure = rows::put_sync(&mut session, organization, id, None, next, now).await?;
@@ -169,6 +177,22 @@ async fn keep(
         tracing::info!(account = %id, "templates can be listed again");
     }
     Ok(Synced { templates: found.len(), complete })
+}
+
+/// How a held template stands by the list; `None` if that leaves it open. What a whole list does not hold is gone.
+fn stands(hold: &Hold, found: &[ListedTemplate], complete: bool) -> Option<HoldState> {
+    let is_it = |template: &&ListedTemplate| {
+        (template.name == hold.name || template.id == hold.name)
+            && (hold.language.is_empty() || template.language == hold.language)
+    };
+    let mut listed = found.iter().filter(is_it).peekable();
+    if listed.peek().is_none() {
+        return (complete && !found.is_empty()).then_some(HoldState::Ended);
+    }
+    let states: Vec<Option<HoldState>> =
+        listed.map(|template| HoldState::of_status(&template.status)).collect();
+    let all = |state| states.iter().all(|one| *one == Some(state));
+    [HoldState::Active, HoldState::Ended].into_iter().find(|state| all(*state))
 }
 
 /// Writes down why it failed. One line when it begins to fail; the same every hour would fill the log.

@@ -107,6 +107,7 @@ impl<'a> Desk<'a> {
             bulk: self.bulk,
             due_at,
             expires_at: due_at + TimeDelta::hours(self.gateway.config.sending.max_age_hours),
+            most_resends: self.gateway.config.sending.resends,
             content,
             fallback,
             reply_to: reply_to.map(|reference| (way.account.provider.name.to_owned(), reference)),

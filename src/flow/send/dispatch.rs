@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use providers::{
-    Account, Address, Failure, FailureClass, LoadedFile, MessageRef, Messages, OutboundMessage,
-    ProviderRequest, ProviderResponse, Sent, Step,
+    Account, Address, Failure, FailureClass, LoadedFile, MessageRef, Messages, OutboundContent,
+    OutboundMessage, ProviderRequest, ProviderResponse, Sent, Step,
 };
 use serde_json::{Value, json};
 
 use super::exchanges;
-use super::retry::{self, LaneEffect, Verdict};
 use super::take::Batch;
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::metrics;
-use crate::model::{Claimed, Lane, Outcome, Settled};
+use crate::model::verdict::{self, Door, Tried, Verdict};
+use crate::model::{Claimed, Lane, Outcome, Settled, hold_key};
 use crate::transport::Lost;
 
 /// How many requests one message may take.
@@ -28,16 +28,6 @@ pub(super) struct Shipment {
     pub(super) first: ProviderRequest,
     /// Its number in the journal.
     pub(super) attempt: i64,
-}
-
-/// What came of a shipment.
-pub(super) struct Shipped {
-    pub(super) settled: Settled,
-    pub(super) lane: LaneEffect,
-    /// Who is not to be written to for a day.
-    pub(super) suppress: Option<Address>,
-    /// Whether the account was being tried again after it had refused everything.
-    pub(super) probing: bool,
 }
 
 /// How the lane was doing when a message was taken.
@@ -96,33 +86,66 @@ pub(super) async fn ship(
     account: &DirectoryAccount,
     lane: LaneState,
     shipment: Shipment,
-) -> Shipped {
+) -> Settled {
     let Shipment { claimed, message, first, attempt } = shipment;
     let mut journal = Vec::new();
     let waited = gateway.clock.now() - claimed.due_at;
     metrics::send_lag(account.provider.name, waited.to_std().unwrap_or_default());
     let result = unbroken(converse(gateway, account, &message, first, &mut journal)).await;
     let verdict = match result {
-        Ok(sent) => {
-            Verdict { outcome: Outcome::Sent(sent), lane: LaneEffect::None, suppress: false }
-        }
-        Err(failure) => {
-            retry::decide(&claimed, failure, lane.factor, gateway.clock.now(), gateway.chance())
-        }
+        Ok(sent) => Verdict::plain(Outcome::Sent(sent)),
+        Err(failure) => judge(gateway, &claimed, failure, lane.factor),
     };
-    let settled = Settled {
+    let settled = settled(gateway, account, &message.from.address, &claimed, verdict, &message.to);
+    Settled {
+        attempt: Some(attempt),
+        exchanges: Value::Array(journal),
+        probing: lane.probing,
+        ..settled
+    }
+}
+
+/// What a failure means that came as an answer, or before anything left.
+pub(super) fn judge(
+    gateway: &Gateway,
+    claimed: &Claimed,
+    failure: Failure,
+    factor: f64,
+) -> Verdict {
+    let tried = Tried::of(claimed, factor);
+    verdict::decide(Door::Answer, &tried, failure, gateway.clock.now(), gateway.chance())
+}
+
+/// What is written down of a message, as far as its verdict says.
+pub(super) fn settled(
+    gateway: &Gateway,
+    account: &DirectoryAccount,
+    our_address: &str,
+    claimed: &Claimed,
+    verdict: Verdict,
+    to: &Address,
+) -> Settled {
+    let Verdict { outcome, effect } = verdict;
+    let template = match &claimed.content {
+        OutboundContent::Template(template) if effect.holds_template => Some(template.clone()),
+        _ => None,
+    };
+    Settled {
         id: claimed.id,
         identity: claimed.identity,
-        attempt: Some(attempt),
+        attempt: None,
         account_id: account.id,
         provider: account.provider.name,
-        our_address: message.from.address.clone(),
-        outcome: verdict.outcome,
-        exchanges: Value::Array(journal),
+        our_address: our_address.to_owned(),
+        outcome,
+        effect,
+        to: effect.concerns_recipient().then(|| to.clone()),
+        template_hold: template.as_ref().map(|template| hold_key(account.id, template)),
+        template,
+        probing: false,
+        exchanges: Value::Null,
         at: gateway.clock.now(),
-    };
-    let suppress = verdict.suppress.then(|| message.to.clone());
-    Shipped { settled, lane: verdict.lane, suppress, probing: lane.probing }
+    }
 }
 
 /// A defect of ours must not leave the message claimed for as long as the process lives. Whether it left is not known.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::dispatch::{self, LaneState, Shipment, Shipped};
+use super::dispatch::{self, LaneState, Shipment};
 use super::files;
-use super::retry::{self, LaneEffect};
+use super::probe;
 use super::take::{self, Batch, Taken, Taker};
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
@@ -47,7 +47,7 @@ pub async fn run(
     stopping: &(dyn Fn() -> bool + Send + Sync),
 ) -> Result<Option<Timestamp>, StoreError> {
     let claim = ClaimId { worker: gateway.worker, claim: gateway.ids.next() };
-    let mut underway: JoinSet<Shipped> = JoinSet::new();
+    let mut underway: JoinSet<Settled> = JoinSet::new();
     let mut result = Ok(None);
     let mut held_back = false;
     let mut broken = false;
@@ -101,7 +101,7 @@ pub async fn run(
 
 enum Begun {
     /// Messages are on their way; these are not sent. Whether others wait for an earlier one of their conversation.
-    Started(Vec<Shipped>, bool),
+    Started(Vec<Settled>, bool),
     /// There is nothing to take now.
     Nothing(Option<Timestamp>),
 }
@@ -109,10 +109,11 @@ enum Begun {
 async fn begin(
     gateway: &Arc<Gateway>,
     taker: Taker,
-    underway: &mut JoinSet<Shipped>,
+    underway: &mut JoinSet<Settled>,
 ) -> Result<Begun, StoreError> {
     let batch = match take::take(gateway, taker).await? {
         Taken::Nothing(until) => return Ok(Begun::Nothing(until)),
+        Taken::Trying => return probe::look(gateway, taker.lane).await.map(Begun::Nothing),
         Taken::Batch(batch) => batch,
     };
     let (prepared, mut unsent) = prepare(gateway, taker.lane, &batch).await;
@@ -139,16 +140,14 @@ async fn begin(
                 .spawn(async move { dispatch::ship(&gateway, &account, state, shipment).await });
         }
     }
-    let plain =
-        |settled| Shipped { settled, lane: LaneEffect::None, suppress: None, probing: false };
-    unsent.extend(batch.settled.into_iter().map(plain));
+    unsent.extend(batch.settled);
     Ok(Begun::Started(unsent, batch.held_back))
 }
 
 type Prepared = (Claimed, providers::OutboundMessage, providers::ProviderRequest);
 
 /// Loads files and makes the first requests.
-async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>, Vec<Shipped>) {
+async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>, Vec<Settled>) {
     let (mut prepared, mut unsent) = (Vec::new(), Vec::new());
     for (claimed, address) in &batch.messages {
         let loaded = files::load(gateway, lane.organization_id, &claimed.content).await;
@@ -160,21 +159,10 @@ async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>
             Ok((message, first)) => prepared.push((claimed.clone(), message, first)),
             Err(failure) => {
                 let exchanges = dispatch::unsent(&failure);
-                let (now, chance) = (gateway.clock.now(), gateway.chance());
-                let verdict = retry::decide(claimed, failure, batch.factor, now, chance);
-                let settled = Settled {
-                    id: claimed.id,
-                    identity: claimed.identity,
-                    attempt: None,
-                    account_id: batch.account.id,
-                    provider: batch.account.provider.name,
-                    our_address: batch.from.address.clone(),
-                    outcome: verdict.outcome,
-                    exchanges,
-                    at: now,
-                };
-                let suppress = verdict.suppress.then(|| address.clone());
-                unsent.push(Shipped { settled, lane: verdict.lane, suppress, probing: false });
+                let verdict = dispatch::judge(gateway, claimed, failure, batch.factor);
+                let (account, from) = (&batch.account, &batch.from.address);
+                let settled = dispatch::settled(gateway, account, from, claimed, verdict, address);
+                unsent.push(Settled { exchanges, ..settled });
             }
         }
     }
@@ -186,15 +174,14 @@ async fn conclude(
     gateway: &Gateway,
     lane: Lane,
     claim: ClaimId,
-    shipped: Vec<Shipped>,
+    settled: Vec<Settled>,
     held_back: bool,
 ) {
-    if shipped.is_empty() {
+    if settled.is_empty() {
         return;
     }
-    let settled: Vec<Settled> = shipped.iter().map(|shipped| shipped.settled.clone()).collect();
     for count in 0_usize.. {
-        match write(gateway, lane, claim, &settled, &shipped).await {
+        match write(gateway, lane, claim, &settled).await {
             Ok(()) => break,
             Err(error) => {
                 tracing::warn!(%error, messages = settled.len(), "what became of messages is not yet written");
@@ -256,10 +243,8 @@ async fn write(
     lane: Lane,
     claim: ClaimId,
     settled: &[Settled],
-    shipped: &[Shipped],
 ) -> Result<(), StoreError> {
     let now = gateway.clock.now();
     let session = gateway.store.write(lane.organization_id).await?;
-    settle::settle(session, &gateway.ids, lane, claim, settled, now).await?;
-    super::accounts::affect(gateway, lane, shipped, now).await
+    settle::settle(session, &gateway.ids, lane, claim, settled, now).await
 }

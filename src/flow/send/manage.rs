@@ -222,7 +222,9 @@ pub(crate) async fn account_changed(
         let lane = Lane { organization_id: organization, channel };
         let Some(row) = lanes::lock(session, lane).await? else { continue };
         if row.paused_until.is_some() {
-            lanes::put(session, lane, &LaneRow { unwell: row.unwell, ..resumed(row, now) }).await?;
+            let (unwell, told_later) = (row.unwell, row.told_later);
+            let row = LaneRow { unwell, told_later, ..resumed(row, now) };
+            lanes::put(session, lane, &row).await?;
             hasten(session, lane, now).await?;
         }
     }
@@ -243,6 +245,9 @@ fn resumed(row: LaneRow, now: Timestamp) -> LaneRow {
         paused_until: None,
         pause_reason: None,
         unwell: false,
+        told_later: false,
+        probe_id: None,
+        probed_at: None,
         factor: 1.0,
         slowed_at: now,
         tokens: row.tokens.max(1.0),

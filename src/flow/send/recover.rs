@@ -5,6 +5,7 @@ use providers::{OutboundMessage, Sender, Sent, Told};
 
 use crate::clock::Timestamp;
 use crate::gateway::{DirectoryAccount, Gateway};
+use crate::model::verdict::Effect;
 use crate::model::{ClaimId, Lane, MessageId, OrganizationId, Outcome, QueueState, Settled};
 use crate::store::events::Outbox;
 use crate::store::sending::outbound::{self, Change};
@@ -134,6 +135,11 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
                 provider: account.provider.name,
                 our_address: attempt.our_address,
                 outcome: Outcome::Sent(sent),
+                effect: Effect::default(),
+                to: None,
+                template: None,
+                template_hold: None,
+                probing: false,
                 exchanges: attempt
                     .exchanges
                     .map_or(serde_json::Value::Null, |exchanges| exchanges.0),

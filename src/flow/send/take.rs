@@ -1,16 +1,19 @@
 //! Taking messages of a lane to send them now: as many as its pace allows, none that must wait.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use providers::{Address, Cause, Failure, FailureClass, HumanPace, Pace, Reach, Sender};
+use providers::{
+    Address, Cause, Failure, FailureClass, HumanPace, OutboundContent, Pace, Reach, Sender,
+};
 
-use super::retry;
 use crate::clock::Timestamp;
 use crate::gateway::{DirectoryAccount, Gateway};
-use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId, Outcome, Settled};
-use crate::store::sending::claim::{self, Claim};
+use crate::model::verdict::{self, Effect, Tried};
+use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId, Outcome, Settled, hold_key};
+use crate::store::sending::claim::{self, Claim, GivenBack};
+use crate::store::sending::holds::{self, HoldState};
 use crate::store::sending::lanes::{self, LaneRow, seconds, span};
 use crate::store::sending::recipients;
 use crate::store::{Session, StoreError, routes};
@@ -25,12 +28,17 @@ const RECOVERY: f64 = 10.0;
 /// How long those step back that must wait for an earlier message of their conversation.
 pub(super) const STEP_BACK: TimeDelta = TimeDelta::milliseconds(500);
 
+/// Templates that are held, by their keys.
+type Holds = HashMap<String, HoldState>;
+
 /// What was taken.
 pub(super) enum Taken {
     /// Messages to send, and some that must not be sent any more.
     Batch(Batch),
     /// Nothing now; something may be due then.
     Nothing(Option<Timestamp>),
+    /// Nothing before it is known what became of the message that tries an unwell account.
+    Trying,
 }
 
 /// Messages that are ours to send.
@@ -70,6 +78,9 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
     if let Some(until) = row.paused_until.filter(|until| *until > now) {
         return Ok(Taken::Nothing(Some(until)));
     }
+    if row.unwell && row.probe_id.is_some() {
+        return Ok(Taken::Trying);
+    }
     let way = way(gateway, &mut session, lane).await?;
     let able =
         way.as_ref().and_then(|(from, account)| Some((from, account, account.account.messages()?)));
@@ -85,9 +96,9 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
     let probing = row.unwell;
     refill(&mut row, &pace, now);
     let allowed = if row.tokens >= 1.0 { row.tokens } else { 0.0 };
-    // People write one message at a time: the pause comes after each.
-    let most =
-        whole(allowed).min(taker.most).min(if pace.human.is_some() { 1 } else { usize::MAX });
+    // People write one message at a time: the pause comes after each. An account that refused everything is tried by one.
+    let singly = pace.human.is_some() || probing;
+    let most = whole(allowed).min(taker.most).min(if singly { 1 } else { usize::MAX });
     let claim = Claim {
         id: taker.claim,
         now,
@@ -103,6 +114,13 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
     let (messages, settled) = sorting.sort(&mut session, &mut row, claimed).await?;
     row.tokens -= f64::from(u32::try_from(messages.len()).unwrap_or(u32::MAX));
     rest(&mut row, pace.human.filter(|_| !messages.is_empty()), gateway, now);
+    if probing
+        && row.told_later
+        && let Some((message, _)) = messages.first()
+    {
+        row.probe_id = Some(message.id.0);
+        row.probed_at = Some(now);
+    }
     row.due_at = claim::next_due(&mut session, lane).await?;
     if row.tokens < 1.0 {
         let next = now + span((1.0 - row.tokens) / (pace.per_second * row.factor).max(0.001));
@@ -205,9 +223,14 @@ impl Sorting<'_> {
         let suppressed =
             recipients::who_is_suppressed(session, lane, &identities, self.now).await?;
         let open = self.open_windows(session, &identities).await?;
-        let (mut ready, mut settled) = (Vec::new(), Vec::new());
+        let holds = self.holds(session, &claimed).await?;
+        let (mut ready, mut settled, mut later) = (Vec::new(), Vec::new(), Vec::new());
         for message in claimed {
-            match self.refusal(&message, &suppressed, open.as_ref()) {
+            if let Some(held) = self.held(&message, &holds) {
+                later.push(held);
+                continue;
+            }
+            match self.refusal(&message, &suppressed, open.as_ref(), &holds) {
                 Some(outcome) => settled.push(self.settled(&message, outcome)),
                 None => match Address::from_parts(&message.address.0, &message.address.1) {
                     Some(address) => ready.push((message, address)),
@@ -215,7 +238,6 @@ impl Sorting<'_> {
                 },
             }
         }
-        let mut later = Vec::new();
         self.hold_strangers(session, row, &mut ready, &mut later).await?;
         self.hold_pairs(session, &mut ready, &mut later).await?;
         claim::give_back(session, lane, self.taker.claim, &later).await?;
@@ -240,6 +262,7 @@ impl Sorting<'_> {
         message: &Claimed,
         suppressed: &HashSet<IdentityId>,
         open: Option<&HashSet<IdentityId>>,
+        holds: &Holds,
     ) -> Option<Outcome> {
         let permanent = |cause, code, detail: &str| {
             Failure::new(FailureClass::Permanent(cause), detail).with_code(code)
@@ -260,9 +283,39 @@ impl Sorting<'_> {
         if closed && !message.content.opens_window() {
             let detail = "the customer-service window is closed; only a template gets through";
             let failure = permanent(Cause::Window, "window_closed", detail);
-            return Some(retry::window_closed(message, failure, self.now).outcome);
+            return Some(verdict::window_closed(&Tried::of(message, 1.0), failure, self.now));
+        }
+        if self.template_of(message, holds).is_some() {
+            let detail = "the provider has ended the template that it uses";
+            return Some(Outcome::Dead(permanent(Cause::Message, "template_ended", detail)));
         }
         None
+    }
+
+    /// The templates of the account that are paused or ended, if any of these messages uses one.
+    async fn holds(&self, session: &mut Session, claimed: &[Claimed]) -> Result<Holds, StoreError> {
+        let uses = |message: &Claimed| matches!(message.content, OutboundContent::Template(_));
+        if !claimed.iter().any(uses) {
+            return Ok(Holds::new());
+        }
+        let organization = self.taker.lane.organization_id;
+        let holds = holds::of_account(session, organization, self.account.id).await?;
+        Ok(holds.into_iter().map(|hold| (hold.key(), hold.state)).collect())
+    }
+
+    /// The held template that a message uses, and how that stands.
+    fn template_of(&self, message: &Claimed, holds: &Holds) -> Option<(String, HoldState)> {
+        let OutboundContent::Template(template) = &message.content else { return None };
+        let key = hold_key(self.account.id, template);
+        holds.get(&key).map(|state| (key.clone(), *state))
+    }
+
+    /// What uses a paused template waits for it, as long as it has time.
+    fn held(&self, message: &Claimed, holds: &Holds) -> Option<GivenBack> {
+        let (key, _) = self
+            .template_of(message, holds)
+            .filter(|(_, state)| *state == HoldState::Paused && message.expires_at > self.now)?;
+        Some(GivenBack { id: message.id, due_at: message.expires_at, template_hold: Some(key) })
     }
 
     fn settled(&self, message: &Claimed, outcome: Outcome) -> Settled {
@@ -274,6 +327,11 @@ impl Sorting<'_> {
             provider: self.account.provider.name,
             our_address: self.from.address.clone(),
             outcome,
+            effect: Effect::default(),
+            to: None,
+            template: None,
+            template_hold: None,
+            probing: false,
             exchanges: serde_json::Value::Null,
             at: self.now,
         }
@@ -285,7 +343,7 @@ impl Sorting<'_> {
         session: &mut Session,
         row: &mut LaneRow,
         ready: &mut Vec<(Claimed, Address)>,
-        later: &mut Vec<(MessageId, Timestamp)>,
+        later: &mut Vec<GivenBack>,
     ) -> Result<(), StoreError> {
         let Some(human) = self.pace.human else { return Ok(()) };
         let identities: Vec<IdentityId> =
@@ -303,7 +361,7 @@ impl Sorting<'_> {
                 return true;
             }
             if row.first_contacts >= i64::from(human.first_contacts_per_day) {
-                later.push((message.id, tomorrow.and_utc()));
+                later.push(wait(message.id, tomorrow.and_utc()));
                 return false;
             }
             row.first_contacts += 1;
@@ -317,7 +375,7 @@ impl Sorting<'_> {
         &self,
         session: &mut Session,
         ready: &mut Vec<(Claimed, Address)>,
-        later: &mut Vec<(MessageId, Timestamp)>,
+        later: &mut Vec<GivenBack>,
     ) -> Result<(), StoreError> {
         let Some(pace) = self.pace.pair else { return Ok(()) };
         let recipients: Vec<IdentityId> =
@@ -327,13 +385,18 @@ impl Sorting<'_> {
         let mut free_at = free_at.into_iter();
         ready.retain(|(message, _)| match free_at.next() {
             Some(at) if at > self.now => {
-                later.push((message.id, at));
+                later.push(wait(message.id, at));
                 false
             }
             _ => true,
         });
         Ok(())
     }
+}
+
+/// A message that waits for its turn.
+fn wait(id: MessageId, due_at: Timestamp) -> GivenBack {
+    GivenBack { id, due_at, template_hold: None }
 }
 
 fn unreadable() -> Failure {

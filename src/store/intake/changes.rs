@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use providers::{DeliveryStatus, EventKind, StatusChange};
+use providers::{EventKind, Failure, StatusChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use super::messages::Stored;
 use super::writer::{Work, Writer};
-use super::{edits, outgoing};
+use super::{edits, outgoing, statuses};
 use crate::clock::Timestamp;
-use crate::model::{AccountId, OrganizationId};
+use crate::model::failure::describe;
+use crate::model::{AccountId, OrganizationId, QueueState};
 use crate::store::bulk::{Column, Rows};
-use crate::store::messages::{RANK_OF_STATUS, provider_ref};
+use crate::store::messages::provider_ref;
 use crate::store::session::on;
 use crate::store::types::{clean, clean_json};
 use crate::store::{StoreError, types};
@@ -55,6 +56,23 @@ pub(super) struct Pending {
     /// The submission to count it for; none if it waited.
     pub(super) submission: Option<usize>,
     pub(super) message: Option<Uuid>,
+    /// Which attempt to send the message it is about.
+    pub(super) attempt: Attempt,
+}
+
+/// Which attempt to send a message a status is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Attempt {
+    /// From 1; 0 for messages that were not sent from here, and where it is not known.
+    pub(super) number: i64,
+    /// The last one that was begun.
+    pub(super) last: i64,
+    /// Where the message stands in the queue, if it is there.
+    pub(super) state: Option<QueueState>,
+    /// Whether the status names the attempt as a whole, not a further part of it.
+    pub(super) whole: bool,
+    /// Whether only our own id led to the message.
+    pub(super) by_our_id: bool,
 }
 
 type Waited = (OrganizationId, Uuid, String, AccountId, Json<Change>, Timestamp);
@@ -86,7 +104,7 @@ pub(super) async fn join(
     found.sort_by_key(|pending| pending.at);
     park(writer, waiting).await?;
     outgoing::name(writer, &found.iter().collect::<Vec<_>>()).await?;
-    apply_statuses(writer, &found).await?;
+    statuses::apply(writer, &found).await?;
     for pending in &found {
         match &pending.change {
             Change::Status { .. } => {}
@@ -122,13 +140,18 @@ fn read(work: &Work<'_>) -> Option<Pending> {
         at: item.event.at,
         submission: Some(work.submission),
         message: None,
+        attempt: Attempt::default(),
     })
 }
 
 fn status_change(status: &StatusChange) -> Change {
     let mut detail = Map::new();
     if let Some(failure) = &status.failure {
-        detail.insert("failure".to_owned(), json!(failure));
+        let failure = Failure {
+            code: Some(failure.code.clone()),
+            ..Failure::new(failure.class, failure.detail.clone().unwrap_or_default())
+        };
+        detail.insert("failure".to_owned(), describe(&failure));
     }
     if let Some(pricing) = &status.pricing {
         detail.insert("pricing".to_owned(), pricing.clone());
@@ -192,11 +215,19 @@ async fn take_waiting(
             at,
             submission: None,
             message: None,
+            attempt: Attempt::default(),
         };
     Ok(waited.into_iter().map(pending).collect())
 }
 
-/// Finds each change's message: among those just written, by the provider's id, or by our own.
+/// A message that a provider's id leads to: organization, reference, message, attempt, last attempt, state, whether as a whole.
+type ByReference = (OrganizationId, Uuid, Uuid, i64, i64, Option<String>, bool);
+
+/// A message that our own id leads to: organization, message, reference, attempt, last attempt, state.
+type ById = (OrganizationId, Uuid, Uuid, i64, i64, Option<String>);
+
+/// Finds each change's message, and for statuses which attempt they are about: among those just written, by the provider's id,
+/// or by our own. News that names only our id is about the last attempt that the provider has not named.
 async fn find_messages(
     writer: &mut Writer<'_>,
     pending: &mut [Pending],
@@ -206,41 +237,78 @@ async fn find_messages(
         change.message = stored.get(&(change.organization_id, change.reference)).copied();
     }
     let missing: Vec<&Pending> = pending.iter().filter(|p| p.message.is_none()).collect();
-    let by_reference: Vec<(OrganizationId, Uuid, Uuid)> = Rows::new()
+    let by_reference: Vec<ByReference> = Rows::new()
         .column("o", Column::Uuid(missing.iter().map(|p| p.organization_id.0).collect()))
         .column("r", Column::Uuid(missing.iter().map(|p| p.reference).collect()))
         .query(
             &mut writer.session,
-            "select m.organization_id, m.provider_ref, m.id from k join messages m
-             on m.organization_id = k.o and m.provider_ref = k.r
+            "select m.organization_id, m.provider_ref, m.id, coalesce((
+                     select max(a.attempt) from send_attempts a where a.organization_id = m.organization_id
+                     and a.message_id = m.id and a.provider_ref = m.provider_ref), q.attempts, 0),
+                 coalesce(q.attempts, 0), q.state, true
+             from k join messages m on m.organization_id = k.o and m.provider_ref = k.r
+             left join outbound q on q.organization_id = m.organization_id and q.message_id = m.id
              union all
-             select m.organization_id, m.provider_ref, m.message_id from k join message_refs m
-             on m.organization_id = k.o and m.provider_ref = k.r",
+             select m.organization_id, m.provider_ref, m.message_id, coalesce((
+                     select max(a.attempt) from send_attempts a where a.organization_id = m.organization_id
+                     and a.message_id = m.message_id and a.provider_ref = m.provider_ref), m.attempt),
+                 coalesce(q.attempts, 0), q.state, exists (
+                     select 1 from send_attempts a where a.organization_id = m.organization_id
+                     and a.message_id = m.message_id and a.provider_ref = m.provider_ref)
+             from k join message_refs m on m.organization_id = k.o and m.provider_ref = k.r
+             left join outbound q on q.organization_id = m.organization_id and q.message_id = m.message_id",
         )
         .await?;
     let ours = |pending: &Pending| match &pending.change {
         Change::Status { ours, .. } => *ours,
         _ => None,
     };
-    let with_ours: Vec<(Uuid, Uuid)> =
-        missing.iter().filter_map(|p| Some((p.organization_id.0, ours(p)?))).collect();
-    let by_id: Vec<(OrganizationId, Uuid)> = Rows::new()
-        .column("o", Column::Uuid(with_ours.iter().map(|(o, _)| *o).collect()))
-        .column("i", Column::Uuid(with_ours.iter().map(|(_, id)| *id).collect()))
+    let with_ours: Vec<(Uuid, Uuid, Uuid)> =
+        missing.iter().filter_map(|p| Some((p.organization_id.0, ours(p)?, p.reference))).collect();
+    let by_id: Vec<ById> = Rows::new()
+        .column("o", Column::Uuid(with_ours.iter().map(|(o, ..)| *o).collect()))
+        .column("i", Column::Uuid(with_ours.iter().map(|(_, id, _)| *id).collect()))
+        .column("r", Column::Uuid(with_ours.iter().map(|(.., reference)| *reference).collect()))
         .query(
             &mut writer.session,
-            "select m.organization_id, m.id from k join messages m
-             on m.organization_id = k.o and m.id = k.i",
+            "select m.organization_id, m.id, k.r, coalesce((
+                     select max(a.attempt) from send_attempts a where a.organization_id = m.organization_id
+                     and a.message_id = m.id and a.provider_ref = k.r), (
+                     select max(a.attempt) from send_attempts a where a.organization_id = m.organization_id
+                     and a.message_id = m.id and a.provider_ref is null), 0),
+                 coalesce(q.attempts, 0), q.state
+             from k join messages m on m.organization_id = k.o and m.id = k.i
+             left join outbound q on q.organization_id = m.organization_id and q.message_id = m.id",
         )
         .await?;
-    let by_reference: HashMap<(OrganizationId, Uuid), Uuid> =
-        by_reference.into_iter().map(|(o, reference, id)| ((o, reference), id)).collect();
+    let mut places: HashMap<(OrganizationId, Uuid), (Uuid, Attempt)> = HashMap::new();
+    for (organization, reference, message, number, last, state, whole) in by_reference {
+        let state = queue_state(state)?;
+        let attempt = Attempt { number, last, state, whole, by_our_id: false };
+        places.insert((organization, reference), (message, attempt));
+    }
+    let mut named: HashMap<(OrganizationId, Uuid, Uuid), Attempt> = HashMap::new();
+    for (organization, message, reference, number, last, state) in by_id {
+        let state = queue_state(state)?;
+        let attempt = Attempt { number, last, state, whole: true, by_our_id: true };
+        named.insert((organization, message, reference), attempt);
+    }
     for change in pending.iter_mut().filter(|p| p.message.is_none()) {
         let organization = change.organization_id;
-        let by_our_id = ours(change).filter(|id| by_id.contains(&(organization, *id)));
-        change.message = by_reference.get(&(organization, change.reference)).copied().or(by_our_id);
+        let by_our_id = || {
+            let id = ours(change)?;
+            named.get(&(organization, id, change.reference)).map(|attempt| (id, *attempt))
+        };
+        let found = places.get(&(organization, change.reference)).copied().or_else(by_our_id);
+        if let Some((message, attempt)) = found {
+            (change.message, change.attempt) = (Some(message), attempt);
+        }
     }
     Ok(())
+}
+
+fn queue_state(word: Option<String>) -> Result<Option<QueueState>, StoreError> {
+    word.map(|word| types::queue_state(&word)).transpose()
 }
 
 /// Lets changes wait for their message.
@@ -274,109 +342,6 @@ async fn park(writer: &mut Writer<'_>, waiting: Vec<Pending>) -> Result<(), Stor
              where not waiting and organization_id in (select k.o from k)",
         )
         .await
-}
-
-/// Writes the history, and moves each message's status forward, never back.
-async fn apply_statuses(writer: &mut Writer<'_>, found: &[Pending]) -> Result<(), StoreError> {
-    let statuses: Vec<(&Pending, Uuid, &str, &str, Option<&Value>)> = found
-        .iter()
-        .filter_map(|pending| match &pending.change {
-            Change::Status { status, recipient, detail, .. } => {
-                let message = pending.message?;
-                Some((pending, message, status.as_str(), recipient.as_str(), detail.as_ref()))
-            }
-            _ => None,
-        })
-        .collect();
-    let new: Vec<(Uuid, String, String)> = Rows::new()
-        .column(
-            "organization_id",
-            Column::Uuid(statuses.iter().map(|s| s.0.organization_id.0).collect()),
-        )
-        .column("message_id", Column::Uuid(statuses.iter().map(|s| s.1).collect()))
-        .column("status", Column::Text(statuses.iter().map(|s| s.2).collect()))
-        .column("recipient", Column::Text(statuses.iter().map(|s| s.3).collect()))
-        .column("detail", Column::Json(statuses.iter().map(|s| s.4.map(Json)).collect()))
-        .column("at", Column::Time(statuses.iter().map(|s| s.0.at).collect()))
-        .column("received_at", Column::Time(vec![writer.now; statuses.len()]))
-        .insert_returning(
-            &mut writer.session,
-            "message_statuses",
-            "on conflict do nothing returning message_id, status, recipient",
-        )
-        .await?;
-    let mut new: std::collections::HashSet<(Uuid, String, String)> = new.into_iter().collect();
-    let mut furthest: HashMap<(OrganizationId, Uuid), Furthest<'_>> = HashMap::new();
-    for (pending, message, status, recipient, detail) in statuses {
-        let is_new = new.remove(&(message, status.to_owned(), recipient.to_owned()));
-        writer.count_pending(pending, is_new);
-        if !is_new {
-            continue;
-        }
-        let rank = types::delivery_status(status)?;
-        let next = Furthest { status: rank, at: pending.at, recipient, detail };
-        let entry = furthest.entry((pending.organization_id, message)).or_insert(next);
-        if rank > entry.status {
-            *entry = next;
-        }
-    }
-    advance(writer, &furthest).await
-}
-
-/// The furthest of a message's new statuses.
-#[derive(Debug, Clone, Copy)]
-struct Furthest<'a> {
-    status: DeliveryStatus,
-    at: Timestamp,
-    recipient: &'a str,
-    detail: Option<&'a Value>,
-}
-
-async fn advance(
-    writer: &mut Writer<'_>,
-    furthest: &HashMap<(OrganizationId, Uuid), Furthest<'_>>,
-) -> Result<(), StoreError> {
-    let rows: Vec<_> = furthest.iter().collect();
-    let statement = format!(
-        "update messages set status = k.st, processed_at = k.now from k
-         where messages.organization_id = k.o and messages.id = k.i and {RANK_OF_STATUS} < k.rk
-         returning organization_id, id"
-    );
-    let advanced: Vec<(OrganizationId, Uuid)> = Rows::new()
-        .column("o", Column::Uuid(rows.iter().map(|((o, _), _)| o.0).collect()))
-        .column("i", Column::Uuid(rows.iter().map(|((_, id), _)| *id).collect()))
-        .column("st", Column::Text(rows.iter().map(|(_, f)| f.status.word()).collect()))
-        .column("rk", Column::Int(rows.iter().map(|(_, f)| i64::from(f.status.rank())).collect()))
-        .column("now", Column::Time(vec![writer.now; rows.len()]))
-        .query(&mut writer.session, &statement)
-        .await?;
-    for (organization, message) in advanced {
-        let Some(furthest) = furthest.get(&(organization, message)) else {
-            continue;
-        };
-        let mut data = Map::new();
-        data.insert("status".to_owned(), json!(furthest.status.word()));
-        data.insert("at".to_owned(), json!(furthest.at));
-        if !furthest.recipient.is_empty() {
-            data.insert("recipient".to_owned(), json!(furthest.recipient));
-        }
-        if let Some(Value::Object(detail)) = furthest.detail {
-            data.extend(detail.clone());
-            edits::merge_metadata(writer, organization, message, detail).await?;
-        }
-        writer.outbox.push(organization, "message.status", message, Some(Value::Object(data)));
-    }
-    let news: Vec<outgoing::News<'_>> = rows
-        .iter()
-        .map(|((organization, message), furthest)| outgoing::News {
-            organization: *organization,
-            message: *message,
-            status: furthest.status,
-            detail: furthest.detail,
-            at: furthest.at,
-        })
-        .collect();
-    outgoing::tell(writer, &news).await
 }
 
 impl Writer<'_> {

@@ -16,6 +16,7 @@ mod outgoing;
 mod people;
 mod quarantine;
 mod queue;
+mod statuses;
 mod strangers;
 mod writer;
 

@@ -6,22 +6,20 @@ use std::sync::Mutex;
 
 use lru::LruCache;
 use providers::{DeliveryStatus, Direction};
-use serde_json::Value;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::changes::{self, Change, Pending};
 use super::identities::{Identities, Memory};
 use super::messages::{Row, Stored};
+use super::statuses::News;
 use super::writer::Writer;
 use crate::clock::Timestamp;
 use crate::ids::Ids;
-use crate::model::{Lane, OrganizationId};
+use crate::model::OrganizationId;
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
-use crate::store::sending::{lanes, suppressions};
-use crate::store::session::on;
-use crate::store::{Session, StoreError, types};
+use crate::store::sending::suppressions;
+use crate::store::{Session, StoreError};
 
 /// A transaction in which messages of ours got the ids by which their provider calls them.
 pub(in crate::store) struct Joining<'a> {
@@ -51,19 +49,35 @@ impl Joining<'_> {
     }
 }
 
-/// Gives messages that a status found by our own id the id by which the provider calls them.
+/// Gives messages that a status found by our own id the id by which the provider calls them, and the attempt that it is about.
 pub(super) async fn name(writer: &mut Writer<'_>, found: &[&Pending]) -> Result<(), StoreError> {
     let named: Vec<(&Pending, Uuid, &str)> = found
         .iter()
         .filter_map(|pending| match &pending.change {
-            Change::Status { id: Some(id), .. } => Some((*pending, pending.message?, id.as_str())),
+            Change::Status { id: Some(id), .. } if pending.attempt.by_our_id => {
+                Some((*pending, pending.message?, id.as_str()))
+            }
             _ => None,
         })
         .collect();
-    Rows::new()
-        .column("o", Column::Uuid(named.iter().map(|(p, ..)| p.organization_id.0).collect()))
-        .column("i", Column::Uuid(named.iter().map(|(_, id, _)| *id).collect()))
-        .column("r", Column::Uuid(named.iter().map(|(p, ..)| p.reference).collect()))
+    let rows = || {
+        Rows::new()
+            .column("o", Column::Uuid(named.iter().map(|(p, ..)| p.organization_id.0).collect()))
+            .column("i", Column::Uuid(named.iter().map(|(_, id, _)| *id).collect()))
+            .column("r", Column::Uuid(named.iter().map(|(p, ..)| p.reference).collect()))
+    };
+    rows()
+        .column("n", Column::Int(named.iter().map(|(p, ..)| p.attempt.number).collect()))
+        .execute(
+            &mut writer.session,
+            "update send_attempts set provider_ref = k.r from k
+             where send_attempts.organization_id = k.o and send_attempts.message_id = k.i
+             and send_attempts.attempt = k.n and send_attempts.provider_ref is null
+             and not exists (select 1 from send_attempts other where other.organization_id = k.o
+                             and other.message_id = k.i and other.provider_ref = k.r)",
+        )
+        .await?;
+    rows()
         .column("p", Column::Text(named.iter().map(|(.., id)| *id).collect()))
         .execute(
             &mut writer.session,
@@ -75,154 +89,27 @@ pub(super) async fn name(writer: &mut Writer<'_>, found: &[&Pending]) -> Result<
         .await
 }
 
-/// How far a provider says that a message has come.
-pub(super) struct News<'a> {
-    pub(super) organization: OrganizationId,
-    pub(super) message: Uuid,
-    pub(super) status: DeliveryStatus,
-    pub(super) detail: Option<&'a Value>,
-    /// When it happened.
-    pub(super) at: Timestamp,
-}
-
-/// The queue hears of every message of ours that got further, and whoever could not be reached is left alone for a day.
+/// The queue hears of every message of ours that got further: what nobody knew of is known, and what is to be tried again, or was
+/// given up, although it arrived, is not.
 pub(super) async fn tell(writer: &mut Writer<'_>, news: &[News<'_>]) -> Result<(), StoreError> {
-    let (again, news): (Vec<&News<'_>>, Vec<&News<'_>>) =
-        news.iter().partition(|news| news.may_pass());
-    send_again(writer, &again).await?;
-    let failed = |news: &News<'_>| news.status == DeliveryStatus::Failed;
-    let further: Vec<(OrganizationId, Uuid, &'static str)> = news
-        .iter()
-        .filter(|news| news.status >= DeliveryStatus::Sent)
-        .map(|news| (news.organization, news.message, told(news.status)))
-        .collect();
-    tell_queue(writer, &further).await?;
-    let unreachable = |news: &&&News<'_>| {
-        failed(news) && news.detail.is_some_and(|detail| detail["failure"]["cause"] == "recipient")
+    let counts = |news: &&News<'_>| {
+        let is_out = news.status >= DeliveryStatus::Delivered
+            || (news.status >= DeliveryStatus::Sent && news.attempt.number == news.attempt.last);
+        is_out && news.attempt.state.is_some()
     };
-    let unreachable: Vec<(OrganizationId, Uuid)> =
-        news.iter().filter(unreachable).map(|news| (news.organization, news.message)).collect();
-    let until = writer.now + chrono::TimeDelta::days(1);
-    suppress_unreachable(writer, &unreachable, until).await
-}
-
-impl News<'_> {
-    /// Whether it failed for a reason that passes: too fast, out of order for now.
-    fn may_pass(&self) -> bool {
-        let failure = self.detail.map(|detail| &detail["failure"]);
-        self.status == DeliveryStatus::Failed
-            && failure.is_some_and(|f| f["code"].is_string() && f["cause"].is_null())
-    }
-}
-
-/// What failed after the provider had taken it, for a reason that passes, is due again, while there is time; each time four
-/// times later. What has no time left is given up.
-async fn send_again(writer: &mut Writer<'_>, news: &[&News<'_>]) -> Result<(), StoreError> {
-    let now = writer.now;
-    for news in news {
-        let (organization, message) = (news.organization, news.message);
-        let sql = last_try(&writer.session);
-        let found: Option<(String, i64, Timestamp)> = on!(writer.session, |c| {
-            sqlx::query_as(sqlx::AssertSqlSafe(sql.as_str()))
-                .bind(organization)
-                .bind(message)
-                .bind(news.at + chrono::TimeDelta::seconds(1))
-                .fetch_optional(c)
-                .await
-        })?;
-        // A failure of an earlier try, told again: a later one is what counts.
-        let Some((channel, throttled, expires_at)) = found else { continue };
-        let exponent = u32::try_from(throttled.clamp(0, 6)).unwrap_or(6);
-        let at = now + chrono::TimeDelta::seconds(5 * 4_i64.pow(exponent));
-        if at >= expires_at {
-            tell_queue(writer, &[(organization, message, "failed")]).await?;
-            continue;
-        }
-        let failure = news.detail.map(|detail| Json(&detail["failure"]));
-        let queue = "update outbound set state = 'due', due_at = $3, throttled = throttled + 1, last_failure = $4
-                     where organization_id = $1 and message_id = $2";
-        let status = "update messages set status = 'queued' where organization_id = $1 and id = $2";
-        let history = "delete from message_statuses
-                       where organization_id = $1 and message_id = $2 and status = 'failed'";
-        on!(writer.session, |c| {
-            let query = sqlx::query(queue).bind(organization).bind(message);
-            query.bind(at).bind(failure).execute(&mut *c).await?;
-            sqlx::query(status).bind(organization).bind(message).execute(&mut *c).await?;
-            sqlx::query(history).bind(organization).bind(message).execute(c).await.map(drop)
-        })?;
-        let lane = Lane { organization_id: organization, channel: types::channel(&channel)? };
-        lanes::wake(&mut writer.session, lane, at).await?;
-        let data = serde_json::json!({ "status": "queued", "next_attempt_at": at });
-        writer.outbox.push(organization, "message.status", message, Some(data));
-    }
-    Ok(())
-}
-
-/// Finds and locks a message that the provider has taken, unless a later try has begun since the failure.
-fn last_try(session: &Session) -> String {
-    session.locking(
-        "select channel, throttled, expires_at from outbound
-         where organization_id = $1 and message_id = $2 and state in ('sent', 'unknown')
-         and not exists (select 1 from send_attempts later where later.organization_id = $1
-                         and later.message_id = $2 and later.started_at > $3)",
-    )
-}
-
-/// What the queue makes of a status. Bare `sent` may still belong to an earlier try of what is tried again.
-fn told(status: DeliveryStatus) -> &'static str {
-    match status {
-        DeliveryStatus::Failed => "failed",
-        DeliveryStatus::Delivered | DeliveryStatus::Read | DeliveryStatus::Played => "arrived",
-        _ => "sent",
-    }
-}
-
-/// Those nobody knew of have arrived, and so have those that are to be tried again although an earlier try arrived; those
-/// that failed can be sent again by a person.
-async fn tell_queue(
-    writer: &mut Writer<'_>,
-    news: &[(OrganizationId, Uuid, &'static str)],
-) -> Result<(), StoreError> {
+    let rows: Vec<&News<'_>> = news.iter().filter(counts).collect();
+    let arrived = |news: &&News<'_>| news.status >= DeliveryStatus::Delivered;
     Rows::new()
-        .column("o", Column::Uuid(news.iter().map(|(o, ..)| o.0).collect()))
-        .column("i", Column::Uuid(news.iter().map(|(_, id, _)| *id).collect()))
-        .column(
-            "st",
-            Column::Text(news.iter().map(|(.., told)| *told).collect()),
-        )
-        .column("now", Column::Time(vec![writer.now; news.len()]))
+        .column("o", Column::Uuid(rows.iter().map(|news| news.organization.0).collect()))
+        .column("i", Column::Uuid(rows.iter().map(|news| news.message).collect()))
+        .column("ar", Column::Bool(rows.iter().map(arrived).collect()))
+        .column("now", Column::Time(vec![writer.now; rows.len()]))
         .execute(
             &mut writer.session,
-            "update outbound set state = case k.st when 'failed' then 'dead' else 'sent' end, updated_at = k.now,
-                 worker_id = null, claim_id = null from k
+            "update outbound set state = 'sent', updated_at = k.now, worker_id = null, claim_id = null from k
              where outbound.organization_id = k.o and outbound.message_id = k.i
-             and (outbound.state = 'unknown' or (outbound.state = 'sent' and k.st = 'failed')
-                  or (outbound.state = 'due' and outbound.attempts > 0 and k.st = 'arrived'))",
-        )
-        .await
-}
-
-/// Whoever a provider says cannot be reached is not written to for a while.
-async fn suppress_unreachable(
-    writer: &mut Writer<'_>,
-    messages: &[(OrganizationId, Uuid)],
-    until: Timestamp,
-) -> Result<(), StoreError> {
-    Rows::new()
-        .column("o", Column::Uuid(messages.iter().map(|(o, _)| o.0).collect()))
-        .column("i", Column::Uuid(messages.iter().map(|(_, id)| *id).collect()))
-        .column("un", Column::Time(vec![until; messages.len()]))
-        .column("now", Column::Time(vec![writer.now; messages.len()]))
-        .execute(
-            &mut writer.session,
-            "insert into suppressions
-                 (organization_id, channel, kind, match_key, value, reason, until, created_at)
-             select distinct m.organization_id, m.channel, i.kind, i.match_key, min(i.value), 'undeliverable', k.un, k.now
-             from k join messages m on m.organization_id = k.o and m.id = k.i
-             join contact_identities i on i.organization_id = m.organization_id and i.id = m.identity_id
-             where true group by m.organization_id, m.channel, i.kind, i.match_key, k.un, k.now
-             on conflict (organization_id, channel, kind, match_key) do update set until = excluded.until
-             where suppressions.until is not null",
+             and (outbound.state = 'unknown'
+                  or (outbound.state in ('due', 'dead', 'canceled') and outbound.attempts > 0 and k.ar))",
         )
         .await
 }

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{Item, Receipt, Submission};
 use crate::store::events::Outbox;
+use crate::store::lines::templates;
 use crate::store::{Session, Store, StoreError, notices};
 
 /// One transaction at work.
@@ -82,6 +83,10 @@ impl<'a> Writer<'a> {
                 let is_new =
                     notices::insert(&mut self.session, work.item, notice, self.now).await?;
                 if is_new {
+                    if let Some(news) = &notice.template {
+                        let place = (work.item.organization_id, work.item.account_id);
+                        templates::told(&mut self.session, place, news, self.now).await?;
+                    }
                     self.outbox.push(
                         work.item.organization_id,
                         "account.notice",

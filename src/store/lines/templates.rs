@@ -1,12 +1,13 @@
 //! `templates`, `template_syncs`: what the providers have approved, and when they were last asked.
 
-use providers::ListedTemplate;
+use providers::{ListedTemplate, TemplateNews};
 use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::clock::Timestamp;
 use crate::model::{AccountId, OrganizationId, Template};
 use crate::store::bulk::{Column, Rows};
+use crate::store::sending::holds::{self, HoldState};
 use crate::store::session::on;
 use crate::store::types::{clean, clean_json};
 use crate::store::{Session, StoreError};
@@ -190,4 +191,31 @@ pub async fn fresh(session: &mut Session, now: Timestamp) -> Result<Vec<AccountI
     let sql = "select account_id from template_syncs where due_at > $1
                /* every organization: what is listed by the clock */";
     Ok(on!(session, |c| sqlx::query_scalar(sql).bind(now).fetch_all(c).await)?)
+}
+
+/// A provider told how a template stands: it stands so from now on, what waits for it hears of it, and the account's templates
+/// are listed anew, since the rest of them may have changed as well.
+pub(in crate::store) async fn told(
+    session: &mut Session,
+    (organization, account): (OrganizationId, AccountId),
+    news: &TemplateNews,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let change = "update templates set status = $5 where organization_id = $1 and account_id = $2 and name = $3
+                  and ($4 is null or language = $4)";
+    let list = "update template_syncs set due_at = $3 where organization_id = $1 and account_id = $2 and due_at > $3";
+    let (name, status) = (clean(&news.name), clean(&news.status));
+    let language = news.language.as_deref().map(clean);
+    on!(session, |c| {
+        let query = sqlx::query(change).bind(organization).bind(account).bind(name.as_ref());
+        query.bind(language.as_deref()).bind(status.as_ref()).execute(&mut *c).await?;
+        sqlx::query(list).bind(organization).bind(account).bind(now).execute(c).await.map(drop)
+    })?;
+    match HoldState::of_status(&status) {
+        Some(state) => {
+            let place = (organization, account);
+            holds::status(session, place, &name, language.as_deref(), state, now).await
+        }
+        None => Ok(()),
+    }
 }

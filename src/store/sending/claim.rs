@@ -178,21 +178,36 @@ pub async fn step_up(
         .await
 }
 
-/// Gives claimed messages back untried, to be due at these times; with `throttled` as waiting for their recipient's limit.
+/// A claimed message that is given back.
+#[derive(Debug, Clone)]
+pub struct GivenBack {
+    /// The message.
+    pub id: MessageId,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// The paused template for which it waits, if that is why.
+    pub template_hold: Option<String>,
+}
+
+/// Gives claimed messages back untried.
 pub async fn give_back(
     session: &mut Session,
     lane: Lane,
     claim: ClaimId,
-    messages: &[(MessageId, Timestamp)],
+    messages: &[GivenBack],
 ) -> Result<(), StoreError> {
     Rows::new()
         .column("o", Column::Uuid(vec![lane.organization_id.0; messages.len()]))
-        .column("i", Column::Uuid(messages.iter().map(|(id, _)| id.0).collect()))
-        .column("at", Column::Time(messages.iter().map(|(_, at)| *at).collect()))
+        .column("i", Column::Uuid(messages.iter().map(|m| m.id.0).collect()))
+        .column("at", Column::Time(messages.iter().map(|m| m.due_at).collect()))
+        .column(
+            "hd",
+            Column::MaybeText(messages.iter().map(|m| m.template_hold.as_deref()).collect()),
+        )
         .column("cl", Column::Uuid(vec![claim.claim; messages.len()]))
         .execute(
             session,
-            "update outbound set state = 'due', due_at = k.at, worker_id = null, claim_id = null from k
+            "update outbound set state = 'due', due_at = k.at, template_hold = k.hd, worker_id = null, claim_id = null from k
              where outbound.organization_id = k.o and outbound.message_id = k.i
              and outbound.state = 'claimed' and outbound.claim_id = k.cl",
         )

@@ -48,6 +48,8 @@ pub struct Attempt {
     pub detail: Option<String>,
     /// The requests and their answers, without credentials.
     pub exchanges: Option<Json<Value>>,
+    /// What a status told of it after it had been taken, if it failed then: `{at, failure, then, next_attempt_at}`.
+    pub failed_later: Option<Json<Value>>,
 }
 
 /// Opens an attempt for each of these messages that is still held under the claim. Returns them with the numbers of their
@@ -92,7 +94,7 @@ pub async fn list(
 ) -> Result<Vec<Attempt>, StoreError> {
     let sql =
         "select attempt, account_id, provider, our_address, started_at, finished_at, outcome, code,
-               detail, exchanges from send_attempts
+               detail, exchanges, failed_later from send_attempts
                where organization_id = $1 and message_id = $2 order by attempt";
     Ok(on!(session, |c| {
         sqlx::query_as(sql).bind(organization).bind(message).fetch_all(c).await
@@ -139,7 +141,7 @@ pub async fn last(
 ) -> Result<Option<Attempt>, StoreError> {
     let sql =
         "select attempt, account_id, provider, our_address, started_at, finished_at, outcome, code,
-               detail, exchanges from send_attempts
+               detail, exchanges, failed_later from send_attempts
                where organization_id = $1 and message_id = $2 order by attempt desc limit 1";
     Ok(on!(session, |c| {
         sqlx::query_as(sql).bind(organization).bind(message).fetch_optional(c).await

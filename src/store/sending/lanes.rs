@@ -37,6 +37,18 @@ pub struct LaneRow {
     pub first_contacts: i64,
     /// The day, UTC.
     pub first_contacts_day: Option<String>,
+    /// While it is unwell: whether its trouble was told by a status, so that being taken proves nothing.
+    pub told_later: bool,
+    /// The message that tries the account then, until it is known what became of it, and since when.
+    pub probe_id: Option<Uuid>,
+    /// Since when.
+    pub probed_at: Option<Timestamp>,
+    /// When it was last judged. What had left before says nothing new.
+    pub judged_at: Option<Timestamp>,
+    /// How often in a row it rested because people complained.
+    pub rests: i64,
+    /// Until when it last rested for that.
+    pub rested_until: Option<Timestamp>,
 }
 
 /// A lane in which something is due, and nobody is at it.
@@ -75,13 +87,15 @@ pub async fn lock(session: &mut Session, lane: Lane) -> Result<Option<LaneRow>, 
 
 /// What [`LaneRow`] is read from.
 const COLUMNS: &str = "due_at, awake_at, tokens, refilled_at, factor, slowed_at,
-     paused_until, pause_reason, unwell, first_contacts, first_contacts_day";
+     paused_until, pause_reason, unwell, first_contacts, first_contacts_day, told_later, probe_id, probed_at, judged_at,
+     rests, rested_until";
 
 /// Writes a lane that was locked.
 pub async fn put(session: &mut Session, lane: Lane, row: &LaneRow) -> Result<(), StoreError> {
     let sql =
         "update lanes set due_at = $3, tokens = $4, refilled_at = $5, factor = $6, slowed_at = $7,
-               paused_until = $8, pause_reason = $9, first_contacts = $10, first_contacts_day = $11, unwell = $12, awake_at = $13
+               paused_until = $8, pause_reason = $9, first_contacts = $10, first_contacts_day = $11, unwell = $12, awake_at = $13,
+               told_later = $14, probe_id = $15, probed_at = $16, judged_at = $17, rests = $18, rested_until = $19
                where organization_id = $1 and channel = $2";
     on!(session, |c| {
         let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());
@@ -89,6 +103,8 @@ pub async fn put(session: &mut Session, lane: Lane, row: &LaneRow) -> Result<(),
         let query = query.bind(row.factor).bind(row.slowed_at).bind(row.paused_until);
         let query = query.bind(&row.pause_reason).bind(row.first_contacts);
         let query = query.bind(&row.first_contacts_day).bind(row.unwell).bind(row.awake_at);
+        let query = query.bind(row.told_later).bind(row.probe_id).bind(row.probed_at);
+        let query = query.bind(row.judged_at).bind(row.rests).bind(row.rested_until);
         query.execute(c).await.map(drop)
     })?;
     Ok(())

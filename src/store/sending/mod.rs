@@ -6,11 +6,16 @@
 
 pub mod backlog;
 pub mod claim;
+pub mod effects;
+pub(in crate::store) mod failed;
+pub mod holds;
 pub mod idempotency;
 pub mod journal;
 pub mod lanes;
 pub mod outbound;
 pub mod recipients;
 pub mod recovery;
+mod references;
 pub mod settle;
+mod statuses;
 pub mod suppressions;

@@ -64,6 +64,7 @@ pub async fn insert(
         .column("bulk", Column::Bool(new.iter().map(|n| n.bulk).collect()))
         .column("due_at", Column::Time(new.iter().map(|n| n.due_at).collect()))
         .column("expires_at", Column::Time(new.iter().map(|n| n.expires_at).collect()))
+        .column("most_resends", Column::Int(new.iter().map(|n| n.most_resends).collect()))
         .column("content", Column::Json(contents.iter().map(|c| Some(Json(c))).collect()))
         .column("fallback", Column::Json(fallbacks.iter().map(|f| f.as_ref().map(Json)).collect()))
         .column(
@@ -215,12 +216,10 @@ pub async fn change(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let queue = "update outbound set state = $3, due_at = $4, expires_at = $5, content = $6, updated_at = $7,
-                 worker_id = null, claim_id = null
+                 template_hold = null, worker_id = null, claim_id = null
                  where organization_id = $1 and message_id = $2";
     let message = "update messages set status = $3, kind = $4, content = $5, processed_at = $6
                    where organization_id = $1 and id = $2";
-    let forget = "delete from message_statuses where organization_id = $1 and message_id = $2
-                  and status in ('failed', 'unknown')";
     let (state, status) = (change.state.word(), change.status.word());
     let words = change.content.text().map(clean);
     on!(session, |c| {
@@ -228,20 +227,15 @@ pub async fn change(
         let query = query.bind(change.due_at).bind(change.expires_at).bind(Json(change.content));
         query.bind(now).execute(&mut *c).await?;
         let query = sqlx::query(message).bind(organization).bind(id).bind(status);
-        query.bind(change.content.kind()).bind(words).bind(now).execute(&mut *c).await?;
-        if change.state == QueueState::Due {
-            // If it fails again, that is news.
-            sqlx::query(forget).bind(organization).bind(id).execute(c).await.map(drop)
-        } else {
-            Ok(())
-        }
+        query.bind(change.content.kind()).bind(words).bind(now).execute(c).await.map(drop)
     })?;
     outbox.push(organization, "message.status", id.0, Some(json!({ "status": status })));
     Ok(())
 }
 
-/// Makes messages of a lane due at once that were tried before and wait for their next try, but for those that their
-/// recipient's own limit holds back; at most `limit`. Returns whether there were any.
+/// Makes messages of a lane due at once that were refused before and wait for their next try, but for those that their
+/// recipient's own limit holds back, those that had been taken and failed later, and those whose template is paused; at
+/// most `limit`. Returns whether there were any.
 pub async fn hasten(
     session: &mut Session,
     lane: Lane,
@@ -250,7 +244,8 @@ pub async fn hasten(
 ) -> Result<bool, StoreError> {
     let sql = "update outbound set due_at = $3 where organization_id = $1 and message_id in (
                    select message_id from outbound where organization_id = $1 and channel = $2
-                   and state = 'due' and due_at > $3 and attempts > 0 and throttled = 0
+                   and state = 'due' and due_at > $3 and attempts > 0 and throttled = 0 and resends = 0
+                   and template_hold is null
                    order by bulk, due_at, message_id limit $4)";
     let hastened = on!(session, |c| {
         let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());

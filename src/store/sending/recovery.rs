@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
-use super::lanes;
+use super::statuses::{self, Move};
+use super::{failed, lanes};
 use crate::clock::Timestamp;
+use crate::model::failure::describe;
 use crate::model::{Lane, MessageId, OrganizationId};
 use crate::store::events::Outbox;
 use crate::store::session::on;
@@ -105,10 +107,12 @@ pub async fn adopt(
                 query.bind(now).bind(detail).execute(c).await.map(drop)
             })?;
             let failure = providers::Failure::new(providers::FailureClass::Indeterminate, detail);
-            let moves = [(orphan.id, providers::DeliveryStatus::Unknown, now)];
-            let described = super::settle::describe(&failure);
-            super::settle::advance(session, outbox, organization, &moves, Some(&described)).await?;
+            let status = providers::DeliveryStatus::Unknown;
+            let moves = [Move { message: orphan.id, attempt, status, at: now }];
+            let described = describe(&failure);
+            statuses::advance(session, outbox, organization, &moves, Some(&described)).await?;
             super::settle::known_after_all(session, organization, &[orphan.id]).await?;
+            failed::judge_told(session, outbox, organization, (orphan.id, attempt), now).await?;
         }
     }
     Ok(true)

@@ -98,6 +98,9 @@ pub(crate) struct AttemptView {
     detail: Option<String>,
     /// The requests and their answers, without credentials.
     exchanges: Value,
+    /// What a status told of it after it had been taken, if it failed then: `at`, `failure`, what followed in `then`
+    /// (`sent_again`, `template_sent`, `given_up`, `unknown`), and `next_attempt_at`.
+    failed_later: Option<Value>,
 }
 
 /// A page of messages that were given up, newest first.
@@ -183,6 +186,7 @@ impl From<Attempt> for AttemptView {
             code: attempt.code,
             detail: attempt.detail,
             exchanges: attempt.exchanges.map_or(Value::Null, |exchanges| exchanges.0),
+            failed_later: attempt.failed_later.map(|told| told.0),
         }
     }
 }
