@@ -39,7 +39,7 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     (
         "POST /control/faults",
         "{provider, account, to, next|always, on: send|media|other|any, kind: delay_before|delay_after {ms} | status \
-         {status, code, retry_after} | drop_before | drop_after | fail_status {code} | duplicate_webhooks | \
+         {status, code, retry_after} | drop_before | drop_after | fail_status|fail_late {code} | duplicate_webhooks | \
          reorder_webhooks | lose_webhooks | expired_media | revoked_token | recipient_blocked}",
     ),
     ("POST /control/hold", "{provider, account}: status webhooks wait until they are released"),

@@ -140,13 +140,13 @@ pub(super) fn of(name: &str) -> Option<&'static Emulator> {
     EMULATORS.into_iter().find(|emulator| emulator.name == name)
 }
 
-/// The statuses of a message that fails with `code`.
+/// The statuses of a message that fails with `code`, or without one where it is 0.
 pub(super) fn failing(provider: &str, code: u32) -> Vec<Status> {
     let words = of(provider).map_or(&[][..], |emulator| emulator.failing);
     let last = words.len().saturating_sub(1);
     let status = |(index, word): (usize, &&'static str)| Status {
         word,
-        code: (index == last).then_some(code),
+        code: (index == last && code != 0).then_some(code),
     };
     words.iter().enumerate().map(status).collect()
 }

@@ -84,7 +84,12 @@ pub enum FaultKind {
     DropAfter,
     /// The message is taken; later a status says that it failed with this code.
     FailStatus {
-        /// The provider's error code.
+        /// The provider's error code; 0 where the status names none.
+        code: u32,
+    },
+    /// The message is taken and delivered; then a status says that it failed with this code.
+    FailLate {
+        /// The provider's error code; 0 where the status names none.
         code: u32,
     },
     /// Every status webhook of the message comes twice.

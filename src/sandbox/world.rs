@@ -221,12 +221,15 @@ impl World {
             to: Some(&new.to),
         };
         let fails = self.faults().take(occasion, |kind| match kind {
-            FaultKind::FailStatus { code } => Some(*code),
+            FaultKind::FailStatus { code } => Some((*code, false)),
+            FaultKind::FailLate { code } => Some((*code, true)),
             _ => None,
         });
         let mut statuses = new.statuses;
-        if let Some(code) = fails {
-            statuses = emulator::failing(&provider, code);
+        match fails {
+            Some((code, false)) => statuses = emulator::failing(&provider, code),
+            Some((code, true)) => statuses.extend(emulator::failing(&provider, code).pop()),
+            None => {}
         }
         if self.strikes(&FaultKind::ReorderWebhooks, On::Send, &new.account, Some(&new.to)) {
             statuses.reverse();

@@ -15,6 +15,8 @@ mod devices;
 mod doubtful;
 mod events;
 mod evolution;
+mod failing_providers;
+mod failures;
 mod intake;
 mod isolation;
 mod lending;

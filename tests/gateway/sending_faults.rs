@@ -263,7 +263,7 @@ on_both_engines! {
         for round in 1..=2 {
             graph.fails(&gateway, &format!("wamid.SENT{round}"), 131_056).await;
             assert_eq!(graph.status(&gateway, &id).await, "queued");
-            graph.later(&gateway, TimeDelta::seconds(30)).await;
+            graph.later(&gateway, TimeDelta::minutes(11)).await;
             assert_eq!(graph.received().len(), round + 1);
             assert_eq!(graph.status(&gateway, &id).await, "sent");
         }

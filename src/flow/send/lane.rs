@@ -113,7 +113,13 @@ async fn begin(
 ) -> Result<Begun, StoreError> {
     let batch = match take::take(gateway, taker).await? {
         Taken::Nothing(until) => return Ok(Begun::Nothing(until)),
-        Taken::Trying => return probe::look(gateway, taker.lane).await.map(Begun::Nothing),
+        Taken::Trying => {
+            let next = probe::look(gateway, taker.lane).await?;
+            return Ok(match next.filter(|at| *at <= gateway.clock.now()) {
+                Some(_) => Begun::Started(Vec::new(), false),
+                None => Begun::Nothing(next),
+            });
+        }
         Taken::Batch(batch) => batch,
     };
     let (prepared, mut unsent) = prepare(gateway, taker.lane, &batch).await;

@@ -8,6 +8,7 @@ pub mod meta;
 pub mod peer;
 pub mod program;
 pub mod restarted;
+pub mod rig;
 pub mod site;
 
 use std::sync::Arc;
