@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use crate::{Cause, Failure, FailureClass, Misconfigured, ProviderResponse, Secret, Settings};
+use crate::{Failure, FailureClass, Misconfigured, ProviderResponse, Secret, Settings};
 
 /// How much of a provider's explanation is kept, in characters.
 const DETAIL: usize = 500;
@@ -141,18 +141,17 @@ pub(crate) fn messages_per_second(settings: &Settings) -> Result<Option<f64>, Mi
     number.map(Some).ok_or_else(|| Misconfigured::new("messages_per_second", reason))
 }
 
-/// What a refusal means: what the provider's table says of its code, or else what the HTTP status says. A table
-/// that does not know a code blames the message, which a status may know better.
+/// What a refusal means: what the provider's table says of its code, whatever the HTTP status. The status is asked only
+/// where there is no code that the table knows: 403 beside a message that is too long does not blame the account.
 pub(crate) fn refusal(
     response: &ProviderResponse,
     code: Option<&str>,
     detail: Option<&str>,
-    class_of: fn(&str) -> FailureClass,
+    known: Option<FailureClass>,
 ) -> Failure {
     let mut failure = Failure::of_status(response.http.status());
-    match code.map(class_of) {
-        None | Some(FailureClass::Permanent(Cause::Message)) => {}
-        Some(known) => failure.class = known,
+    if let Some(known) = known {
+        failure.class = known;
     }
     if let Some(detail) = detail {
         let detail: String = detail.chars().take(DETAIL).collect();

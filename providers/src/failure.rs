@@ -40,7 +40,8 @@ pub enum LimitScope {
     Account,
     /// Only what goes from this number to this recipient.
     Pair,
-    /// Everything the account or number sends, for hours: people complained about it.
+    /// Everything the account or number sends, for hours or days: people complained about it, or a day's allowance is used
+    /// up.
     Reputation,
     /// Only messages that use this template: it is paused, and may come back.
     Template,

@@ -105,8 +105,8 @@ pub enum LaneEffect {
     Slower(Timestamp),
     /// Nothing gets through until somebody mends the account: it rests until then, and goes on with one message.
     Unwell(Timestamp),
-    /// People complained: it rests for hours, each time longer, and goes on with one message.
-    Rests,
+    /// People complained: it rests for hours, each time longer, at least until then, and goes on with one message.
+    Rests(Timestamp),
 }
 
 impl Tried {
@@ -167,7 +167,9 @@ fn effect(failure: &Failure, factor: f64, now: Timestamp) -> Effect {
             Effect { lane: LaneEffect::Slower(now + delta(rest.min(LONGEST))), ..none }
         }
         FailureClass::RateLimited(LimitScope::Reputation) => {
-            Effect { lane: LaneEffect::Rests, ..none }
+            let asked = failure.retry_after.map_or(REPUTATION_REST, delta);
+            let least = asked.clamp(REPUTATION_REST, LONGEST_REPUTATION_REST);
+            Effect { lane: LaneEffect::Rests(now + least), ..none }
         }
         FailureClass::RateLimited(LimitScope::Template) => Effect { holds_template: true, ..none },
         FailureClass::Permanent(Cause::Account) => {
@@ -189,8 +191,7 @@ fn effect(failure: &Failure, factor: f64, now: Timestamp) -> Effect {
 fn after(effect: Effect, now: Timestamp) -> Timestamp {
     match effect.lane {
         LaneEffect::None => now,
-        LaneEffect::Slower(until) | LaneEffect::Unwell(until) => until,
-        LaneEffect::Rests => now + REPUTATION_REST,
+        LaneEffect::Slower(until) | LaneEffect::Unwell(until) | LaneEffect::Rests(until) => until,
     }
 }
 

@@ -23,8 +23,13 @@ const CONNECTION_CLOSED: &str = "CONNECTION_CLOSED";
 /// What to do about a code: an HTTP status, a connection's state, a word of ours for Evolution's, or WhatsApp's own number.
 /// Codes we do not know are final and the message's fault: repeating an unknown refusal helps nobody.
 pub(super) fn class_of(code: &str) -> FailureClass {
+    known_class_of(code).unwrap_or(FailureClass::Permanent(Cause::Message))
+}
+
+/// What to do about a code that we know.
+fn known_class_of(code: &str) -> Option<FailureClass> {
     use FailureClass::{Indeterminate, Permanent, RateLimited, Transient};
-    match code.trim() {
+    Some(match code.trim() {
         // Keys, an instance that does not exist, a device that is not linked.
         "401" | "403" | "404" | LOGGED_OUT
         // Temporary bans, and the restriction of numbers that wrote to too many strangers: going on makes it worse.
@@ -35,12 +40,14 @@ pub(super) fn class_of(code: &str) -> FailureClass {
         // The library threw, or a proxy lost the answer; it may have sent the message before.
         "500" | "502" | "504" => Indeterminate,
         NOT_ON_WHATSAPP => Permanent(Cause::Recipient(Reach::Nobody)),
-        _ => Permanent(Cause::Message),
-    }
+        // A server that cannot do it never will.
+        "501" => Permanent(Cause::Message),
+        _ => return None,
+    })
 }
 
-/// What an answer to a sending says is wrong.
-pub(super) fn of_sending(response: &ProviderResponse) -> Failure {
+/// What an answer says is wrong.
+pub(super) fn of_answer(response: &ProviderResponse) -> Failure {
     let body: Value = response.json().unwrap_or_default();
     let status = response.http.status();
     let message = &body["response"]["message"];
@@ -52,18 +59,15 @@ pub(super) fn of_sending(response: &ProviderResponse) -> Failure {
         _ => None,
     };
     let code = code.map_or_else(|| status.as_u16().to_string(), ToOwned::to_owned);
-    let known = Failure::of_status(status);
-    let class = match (status.as_u16(), class_of(&code)) {
-        (500..=599, FailureClass::Permanent(Cause::Message)) => known.class,
-        (_, class) => class,
-    };
-    let detail = words.unwrap_or(known.detail);
+    let by_status = Failure::of_status(status);
+    let class = known_class_of(&code).unwrap_or(by_status.class);
+    let detail = words.unwrap_or(by_status.detail);
     Failure { class, code: Some(code), detail, retry_after: response.retry_after() }
 }
 
 /// What an answer to a question, or to something that may be repeated, says is wrong.
 pub(super) fn of_asking(response: &ProviderResponse) -> Failure {
-    let failure = of_sending(response);
+    let failure = of_answer(response);
     match failure.class {
         FailureClass::Indeterminate => Failure { class: FailureClass::Transient, ..failure },
         _ => failure,

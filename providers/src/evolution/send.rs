@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::{EvolutionAccount, errors, statuses};
-use crate::bridge::{fit, jids};
+use crate::bridge::{fit, jids, reached_by};
 use crate::{
     Cause, Channel, ContactCard, DeliveryStatus, Failure, FailureClass, LoadedFile, MediaKind,
     MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
@@ -59,7 +59,7 @@ impl Messages for EvolutionAccount {
                 Ok(Step::Next(Box::new(request)))
             }
             Some(answer) if answer.is_success() => sent(message, answer).map(Step::Done),
-            Some(answer) => Err(errors::of_sending(answer)),
+            Some(answer) => Err(reached_by(&message.to, errors::of_answer(answer))),
         }
     }
 

@@ -7,7 +7,7 @@
 mod calls;
 mod content;
 mod envelope;
-mod errors;
+pub(crate) mod errors;
 mod graph;
 mod health;
 mod history;

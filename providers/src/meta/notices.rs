@@ -8,7 +8,10 @@ use sha2::{Digest, Sha256};
 use super::envelope::{Scope, Unreadable, time};
 use super::wire::{Preference, Preferences, StateSync, SyncItem};
 use super::{errors, severity};
-use crate::{Address, Cause, EventKind, Line, Notice, PhoneNumber, Severity, TemplateNews};
+use crate::{
+    Address, Cause, EventKind, FailureClass, LimitScope, Line, Notice, PhoneNumber, Severity,
+    TemplateNews,
+};
 
 /// The fields, and what a person calls their subject.
 const FIELDS: [(&str, &str); 18] = [
@@ -107,8 +110,12 @@ pub(super) fn read_errors(
     let error = errors::first(errors).unwrap_or_default();
     let detail = errors::explain(&error).unwrap_or_else(|| "no explanation".to_owned());
     let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
-    let severity = match errors::class_of(&code).cause() {
-        Some(Cause::Account) => Severity::Critical,
+    let severity = match errors::class_of(&code) {
+        // Nothing gets through until somebody mends it, or for hours.
+        FailureClass::Permanent(Cause::Account)
+        | FailureClass::RateLimited(LimitScope::Reputation | LimitScope::Template) => {
+            Severity::Critical
+        }
         _ => Severity::Warning,
     };
     let title = format!("WhatsApp reports error {code}: {detail}");

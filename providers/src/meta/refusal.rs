@@ -1,6 +1,7 @@
 //! What the Graph API's answers mean when they do not bring what was asked for.
 //!
-//! The error's code decides. The HTTP status is asked only where there is no code that we know.
+//! The error's code decides. Meta's mark that it will pass, and then the HTTP status, are asked only where there is no code
+//! that we know.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes>
 
 use std::collections::BTreeMap;
@@ -16,10 +17,6 @@ const DETAIL_CHARS: usize = 500;
 
 /// The longest wait that we take from an answer.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
-
-/// Meta says of spam and portfolio limits that they last for hours or days, and not until when.
-const LONG_LIMIT_CODES: [&str; 2] = ["131048", "131064"];
-const LONG_LIMIT_WAIT: Duration = Duration::from_hours(1);
 
 const USAGE_HEADER: &str = "x-business-use-case-usage";
 
@@ -53,10 +50,10 @@ impl Graph {
     fn of_error(&self, error: &Refusal, by_status: &Failure) -> Failure {
         // Codes are numbers; whatever else stands there is not passed on.
         let code = error.code.number().map(|code| code.to_string());
+        // What the table knows is the same in an answer and in a status, which has no such mark.
         let class = match code.as_deref().and_then(errors::known_class_of) {
-            Some(limit @ FailureClass::RateLimited(_)) => limit,
-            _ if error.is_transient.get() == Some("true") => FailureClass::Transient,
             Some(class) => class,
+            None if error.is_transient.get() == Some("true") => FailureClass::Transient,
             None => by_status.class,
         };
         let said = error.explanation().unwrap_or(&by_status.detail);
@@ -88,11 +85,11 @@ pub(super) fn codes(response: &ProviderResponse) -> (Option<i64>, Option<i64>) {
 /// How long to wait: the longest time that anything in the answer asks for.
 fn wait(response: &ProviderResponse, failure: &Failure) -> Option<Duration> {
     let asked = response.retry_after();
-    if !matches!(failure.class, FailureClass::RateLimited(LimitScope::Account)) {
+    let of_all = [LimitScope::Account, LimitScope::Reputation].map(FailureClass::RateLimited);
+    if !of_all.contains(&failure.class) {
         return asked;
     }
-    let is_long = failure.code.as_deref().is_some_and(|code| LONG_LIMIT_CODES.contains(&code));
-    [asked, until_access(response), is_long.then_some(LONG_LIMIT_WAIT)].into_iter().flatten().max()
+    [asked, until_access(response)].into_iter().flatten().max()
 }
 
 /// `estimated_time_to_regain_access`, in minutes, of whatever is used up.

@@ -59,11 +59,12 @@ pub(super) fn status_of(word: &str) -> Option<DeliveryStatus> {
     })
 }
 
+/// Why it failed, if it did. Where no error can be read, it failed for a reason that we do not know.
 fn failure(status: DeliveryStatus, errors: &[&RawValue]) -> Option<StatusFailure> {
     if status != DeliveryStatus::Failed {
         return None;
     }
-    let error = errors::first(errors)?;
+    let error = errors::first(errors).unwrap_or_default();
     let detail = errors::explain(&error);
     let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
     Some(StatusFailure { class: errors::class_of(&code), code, detail })

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::errors;
 use super::wire::WireError;
-use crate::{Cause, Failure, FailureClass, ProviderResponse, api};
+use crate::{Cause, Failure, FailureClass, LimitScope, ProviderResponse, api};
 
 /// In how many seconds the limit that was met ends.
 /// <https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting>
@@ -27,23 +27,31 @@ struct WireErrors {
 pub(super) fn refusal(response: &ProviderResponse) -> Failure {
     let body: WireErrors = response.json().unwrap_or_default();
     let errors = body.errors.unwrap_or_default();
-    let told = most_telling(&errors);
+    let told = most_telling(errors.iter());
     let code = told.and_then(|error| error.code.get());
     let detail = told.and_then(explanation);
-    let mut failure = api::refusal(response, code, detail.as_deref(), errors::class_of);
-    if let FailureClass::RateLimited(_) = failure.class {
+    let known = told.and_then(errors::known_class);
+    let mut failure = api::refusal(response, code, detail.as_deref(), known);
+    // The reset is that of the rate of requests, and says nothing of limits that last for hours.
+    if failure.class == FailureClass::RateLimited(LimitScope::Account) {
         failure.retry_after = failure.retry_after.or_else(|| reset(response.http.headers()));
     }
     failure
 }
 
 /// Of several errors the one that says more than that the request is wrong.
-pub(super) fn most_telling(errors: &[WireError]) -> Option<&WireError> {
-    let tells = |error: &&WireError| {
-        let class = error.code.get().map(errors::class_of);
-        class.is_some_and(|class| class != FailureClass::Permanent(Cause::Message))
-    };
-    errors.iter().find(tells).or(errors.first())
+pub(super) fn most_telling<'a>(
+    errors: impl Iterator<Item = &'a WireError>,
+) -> Option<&'a WireError> {
+    let mut first = None;
+    for error in errors {
+        let class = errors::known_class(error);
+        if class.is_some_and(|class| class != FailureClass::Permanent(Cause::Message)) {
+            return Some(error);
+        }
+        first = first.or(Some(error));
+    }
+    first
 }
 
 /// The error's title, its detail, and what it points at.

@@ -5,8 +5,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::client::Client;
+use super::errors::{DELIVERY_FAILED, EXPIRED, SENDING_FAILED};
 use super::wire::WireMessage;
-use super::{answers, limits};
+use super::{answers, limits, statuses};
 use crate::sms::SmsSender;
 use crate::{
     Cause, Channel, DeliveryStatus, Failure, FailureClass, MessageRef, Messages, OutboundContent,
@@ -97,7 +98,7 @@ fn sent(response: &ProviderResponse) -> Result<Sent, Failure> {
     let message = answer.data.unwrap_or_default();
     let word = message.to.0.first().and_then(|end| end.status.get()).unwrap_or_default();
     let status = match word {
-        "expired" | "sending_failed" | "delivery_failed" => return Err(failed(&message, word)),
+        EXPIRED | SENDING_FAILED | DELIVERY_FAILED => return Err(failed(&message, word)),
         "sent" | "delivered" | "delivery_unconfirmed" => DeliveryStatus::Sent,
         _ => DeliveryStatus::Sending,
     };
@@ -107,10 +108,9 @@ fn sent(response: &ProviderResponse) -> Result<Sent, Failure> {
 
 /// Telnyx took the message and gave it up at once.
 fn failed(message: &WireMessage, word: &str) -> Failure {
-    let told = answers::most_telling(&message.errors);
-    let code = told.and_then(|error| error.code.get());
-    let class = code.map_or(FailureClass::Permanent(Cause::Message), super::errors::class_of);
+    let (code, class) = statuses::verdict(0, message, word);
+    let told = statuses::error_of(0, &message.errors);
     let detail = told.and_then(answers::explanation);
     let detail = detail.unwrap_or_else(|| format!("Telnyx gave the message up at once: {word}"));
-    Failure { code: code.map(ToOwned::to_owned), ..Failure::new(class, detail) }
+    Failure::new(class, detail).with_code(code)
 }

@@ -3,13 +3,14 @@
 
 use serde_json::{Map, Value};
 
-use super::errors;
+use super::answers::most_telling;
+use super::errors::{self, DELIVERY_FAILED, EXPIRED, SENDING_FAILED};
 use super::messages::{money, reference};
 use super::routing::address;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{WireError, WireMessage};
 use crate::status_url::message_of;
-use crate::{Cause, DeliveryStatus, EventKind, FailureClass, StatusChange, StatusFailure};
+use crate::{DeliveryStatus, EventKind, FailureClass, StatusChange, StatusFailure};
 
 /// Reads `message.sent`, `message.finalized` or `message.read`: one change a recipient.
 pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
@@ -64,36 +65,39 @@ fn status(event_type: &str, word: Option<&str>) -> Result<DeliveryStatus, Unread
         "sent" | "delivery_unconfirmed" => DeliveryStatus::Sent,
         "delivered" => DeliveryStatus::Delivered,
         "read" => DeliveryStatus::Read,
-        "expired" | "sending_failed" | "delivery_failed" => DeliveryStatus::Failed,
+        EXPIRED | SENDING_FAILED | DELIVERY_FAILED => DeliveryStatus::Failed,
         "cancelled" | "canceled" => DeliveryStatus::Canceled,
         unknown => return Err(Unreadable(format!("unknown message status `{unknown}`"))),
     })
 }
 
-/// Why it failed. Without an error, the status itself says whether time ran out or the network refused;
-/// neither names a reason that could pass.
+/// Why it failed, if it did.
 fn failure(status: DeliveryStatus, index: usize, wire: &WireMessage) -> Option<StatusFailure> {
     if status != DeliveryStatus::Failed {
         return None;
     }
-    let Some(error) = error_of(index, &wire.errors) else {
-        let word = wire.to.0.get(index)?.status.0.clone()?;
-        return Some(StatusFailure {
-            code: word,
-            detail: None,
-            class: FailureClass::Permanent(Cause::Message),
-        });
-    };
-    let code = error.code.0.clone().unwrap_or_else(|| "unknown".to_owned());
-    Some(StatusFailure {
-        detail: error.detail.0.clone().or(error.title.0.clone()),
-        class: errors::class_of(&code),
-        code,
-    })
+    let word = wire.to.0.get(index)?.status.get()?;
+    let (code, class) = verdict(index, wire, word);
+    let error = error_of(index, &wire.errors);
+    let detail = error.and_then(|error| error.detail.get().or(error.title.get()));
+    Some(StatusFailure { detail: detail.map(ToOwned::to_owned), class, code })
 }
 
-/// The error that points at this recipient, else the first that points at nobody, else the first.
-fn error_of(index: usize, errors: &[WireError]) -> Option<&WireError> {
+/// The code and class of what a recipient's message failed with. Without an error, the status itself, `word`, says whether
+/// time ran out or the network refused; neither names a reason that could pass.
+pub(super) fn verdict(index: usize, wire: &WireMessage, word: &str) -> (String, FailureClass) {
+    match error_of(index, &wire.errors) {
+        None => (word.to_owned(), errors::class_of(word)),
+        Some(error) => {
+            let code = error.code.get().unwrap_or("unknown");
+            let class = errors::known_class(error).unwrap_or_else(|| errors::class_of(code));
+            (code.to_owned(), class)
+        }
+    }
+}
+
+/// The most telling error that points at this recipient, else the one that points at nobody, else the one of all.
+pub(super) fn error_of(index: usize, errors: &[WireError]) -> Option<&WireError> {
     let pointer = |error: &WireError| {
         let source = error.source.as_ref();
         source.and_then(|source| source.pointer.0.clone())
@@ -105,11 +109,9 @@ fn error_of(index: usize, errors: &[WireError]) -> Option<&WireError> {
     };
     let points_nowhere =
         |error: &&WireError| !pointer(error).is_some_and(|pointer| pointer.starts_with("/to/"));
-    errors
-        .iter()
-        .find(points_here)
-        .or_else(|| errors.iter().find(points_nowhere))
-        .or(errors.first())
+    most_telling(errors.iter().filter(points_here))
+        .or_else(|| most_telling(errors.iter().filter(points_nowhere)))
+        .or_else(|| most_telling(errors.iter()))
 }
 
 /// How many parts were billed, and what the price is made of.

@@ -19,5 +19,5 @@ struct WireError {
 pub(super) fn refusal(response: &ProviderResponse) -> Failure {
     let error: WireError = response.json().unwrap_or_default();
     let code = error.code.get().filter(|code| *code != "0");
-    api::refusal(response, code, error.message.get(), errors::class_of)
+    api::refusal(response, code, error.message.get(), code.and_then(errors::known_class_of))
 }

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::address::{recipient, sender};
-use super::{TwilioAccount, answers, limits};
+use super::{TwilioAccount, answers, errors, limits};
 use crate::lenient::Maybe;
 use crate::{
     Cause, Channel, DeliveryStatus, Failure, FailureClass, MessageRef, Messages, OutboundContent,
@@ -132,19 +132,18 @@ fn sent(response: &ProviderResponse) -> Result<Sent, Failure> {
     }
     let message: WireMessage = response.json().unwrap_or_default();
     let status = match message.status.get().unwrap_or_default() {
-        "failed" | "undelivered" | "canceled" => return Err(failed(&message)),
+        word @ ("failed" | "undelivered" | "canceled") => return Err(failed(&message, word)),
         _ => message.progress(),
     };
     let sid = message.sid.0.ok_or_else(|| api::unreadable_success(response))?;
     Ok(Sent { references: vec![MessageRef(sid)], status, recipient: Vec::new() })
 }
 
-/// Twilio took the message and gave it up at once.
-fn failed(message: &WireMessage) -> Failure {
-    let code = message.error_code.get();
-    let class = code.map_or(FailureClass::Permanent(Cause::Message), super::errors::class_of);
+/// Twilio took the message and gave it up at once. Where it names no error, the status stands for one.
+fn failed(message: &WireMessage, word: &str) -> Failure {
+    let code = message.error_code.get().filter(|code| *code != "0").unwrap_or(word);
     let detail = message.error_message.get().unwrap_or("Twilio gave the message up at once");
-    Failure { code: code.map(ToOwned::to_owned), ..Failure::new(class, detail) }
+    Failure::new(errors::class_of(code), detail).with_code(code)
 }
 
 impl WireMessage {

@@ -36,7 +36,7 @@ pub(super) fn read(scope: &mut Scope<'_>, id: String) -> Result<(), Unreadable> 
         ours: scope.ours(),
         status,
         recipient: None,
-        failure: failure(status, form),
+        failure: failure(status, &word, form),
         pricing: None,
         cost: None,
     };
@@ -58,11 +58,12 @@ fn status_of(word: &str) -> Option<DeliveryStatus> {
     })
 }
 
-fn failure(status: DeliveryStatus, form: &Form<'_>) -> Option<StatusFailure> {
+/// Why it failed, if it did. Where no error is named, the status stands for one.
+fn failure(status: DeliveryStatus, word: &str, form: &Form<'_>) -> Option<StatusFailure> {
     if status != DeliveryStatus::Failed {
         return None;
     }
-    let code = errors::code(form)?;
+    let code = errors::code(form).unwrap_or_else(|| word.to_owned());
     let class = errors::class_of(&code);
     // WhatsApp and RCS explain themselves under another name than carriers do.
     let detail = form.any(&["ErrorMessage", "ChannelStatusMessage"]);

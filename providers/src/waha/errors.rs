@@ -14,14 +14,23 @@ const DETAIL_CHARS: usize = 300;
 /// The code for somebody who is not on WhatsApp; the engines have words for it and no number.
 const NOT_ON_WHATSAPP: &str = "NOT_ON_WHATSAPP";
 
+/// The code for somebody whose LID the engine does not know, so that it cannot address them. It also happens to people who
+/// are on WhatsApp: engines learn LIDs late, and mistake one for a number.
+const NO_LID: &str = "NO_LID";
+
 /// The code for a device that was unlinked while we were sending.
 const LOGGED_OUT: &str = "LOGGED_OUT";
 
 /// What to do about a code: an HTTP status, a session's status, or WhatsApp's own number. Codes we do not know are final and
 /// the message's fault: repeating an unknown refusal helps nobody.
 pub(super) fn class_of(code: &str) -> FailureClass {
+    known_class_of(code).unwrap_or(FailureClass::Permanent(Cause::Message))
+}
+
+/// What to do about a code that we know.
+fn known_class_of(code: &str) -> Option<FailureClass> {
     use FailureClass::{Indeterminate, Permanent, RateLimited, Transient};
-    match code.trim() {
+    Some(match code.trim() {
         // Keys, a session that does not exist or is not linked.
         "401" | "403" | "404" | "SCAN_QR_CODE" | "PASSKEY_REQUIRED" | "LOGGED_OUT"
         | "PASSKEY_CONFIRMATION_REQUIRED"
@@ -33,12 +42,15 @@ pub(super) fn class_of(code: &str) -> FailureClass {
         // The engine threw, or a proxy lost the answer; it may have sent the message before.
         "500" | "502" | "504" => Indeterminate,
         NOT_ON_WHATSAPP => Permanent(Cause::Recipient(Reach::Nobody)),
-        _ => Permanent(Cause::Message),
-    }
+        NO_LID => Permanent(Cause::Recipient(Reach::NotThisTime)),
+        // An engine that cannot do it never will.
+        "501" => Permanent(Cause::Message),
+        _ => return None,
+    })
 }
 
-/// What an answer to a sending says is wrong.
-pub(super) fn of_sending(response: &ProviderResponse) -> Failure {
+/// What an answer says is wrong.
+pub(super) fn of_answer(response: &ProviderResponse) -> Failure {
     let body: Value = response.json().unwrap_or_default();
     let status = response.http.status();
     let words = words(&body);
@@ -48,22 +60,17 @@ pub(super) fn of_sending(response: &ProviderResponse) -> Failure {
         _ => None,
     };
     let code = code.unwrap_or_else(|| status.as_u16().to_string());
-    let known = Failure::of_status(status);
-    let class = match (status.as_u16(), class_of(&code)) {
-        // An engine that cannot do it never will.
-        (501, class) => class,
-        (500..=599, FailureClass::Permanent(Cause::Message)) => known.class,
-        (_, class) => class,
-    };
+    let by_status = Failure::of_status(status);
+    let class = known_class_of(&code).unwrap_or(by_status.class);
     let session = body["status"].as_str().map(|state| format!(" (the session is {state})"));
-    let told = words.unwrap_or(known.detail);
+    let told = words.unwrap_or(by_status.detail);
     let detail = format!("{told}{}", session.unwrap_or_default());
     Failure { class, code: Some(code), detail, retry_after: response.retry_after() }
 }
 
 /// What an answer to a question, or to something that may be repeated, says is wrong.
 pub(super) fn of_asking(response: &ProviderResponse) -> Failure {
-    let failure = of_sending(response);
+    let failure = of_answer(response);
     match failure.class {
         FailureClass::Indeterminate => Failure { class: FailureClass::Transient, ..failure },
         _ => failure,
@@ -88,7 +95,9 @@ fn spoken(words: Option<&str>) -> Option<&'static str> {
         Some("463")
     } else if says(&["logged out", "not logged in", "device_removed", "unpaired"]) {
         Some(LOGGED_OUT)
-    } else if says(&["not on whatsapp", "no lid for user", "invalid wid", "not a whatsapp"]) {
+    } else if says(&["no lid for user"]) {
+        Some(NO_LID)
+    } else if says(&["not on whatsapp", "invalid wid", "not a whatsapp"]) {
         Some(NOT_ON_WHATSAPP)
     } else {
         None

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ids::{self, Id};
 use super::{WahaAccount, errors, statuses};
-use crate::bridge::{fit, vcard};
+use crate::bridge::{fit, reached_by, vcard};
 use crate::{
     Cause, Channel, DeliveryStatus, Failure, FailureClass, LoadedFile, MediaKind, MessageRef,
     Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
@@ -47,7 +47,7 @@ impl Messages for WahaAccount {
                 Ok(Step::Next(Box::new(request)))
             }
             Some(answer) if answer.is_success() => sent(message, answer).map(Step::Done),
-            Some(answer) => Err(errors::of_sending(answer)),
+            Some(answer) => Err(reached_by(&message.to, errors::of_answer(answer))),
         }
     }
 

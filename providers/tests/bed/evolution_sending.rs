@@ -217,6 +217,24 @@ fn answers_say_what_to_do_and_whose_fault_it_is() {
     assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(7)));
 }
 
+/// Whoever is not found under a LID may well be there under their number.
+#[test]
+fn a_lid_that_leads_nowhere_says_nothing_of_the_person() {
+    let missing = |jid: &str| {
+        let all = json!([{ "jid": jid, "exists": false, "number": jid }]);
+        answer(400, &json!({ "response": { "message": all } }))
+    };
+    let mut by_lid = message(text("x"));
+    by_lid.to = Address::WaLid("198273645500112".to_owned());
+    let failure = settled(&by_lid, missing("198273645500112@lid")).unwrap_err();
+    let not_this_time = FailureClass::Permanent(Cause::Recipient(Reach::NotThisTime));
+    assert_eq!(failure.class, not_this_time);
+    assert_eq!(failure.code.as_deref(), Some("NOT_ON_WHATSAPP"));
+    let number = missing("5511987654321@s.whatsapp.net");
+    let failure = settled(&message(text("x")), number).unwrap_err();
+    assert_eq!(failure.class, FailureClass::Permanent(Cause::Recipient(Reach::Nobody)));
+}
+
 proptest! {
     #[test]
     fn what_is_checked_becomes_a_request_and_nothing_else_does(message in crate::cases::any_message()) {

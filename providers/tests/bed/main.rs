@@ -5,6 +5,7 @@
 
 mod bridges;
 mod cases;
+mod codes;
 mod evolution;
 mod evolution_asking;
 mod evolution_sending;

@@ -91,22 +91,6 @@ fn answers_say_what_became_of_a_message() {
 }
 
 #[test]
-fn every_code_of_the_table_means_in_an_answer_what_it_means_in_a_webhook() {
-    let account = account();
-    let message = text("+13125550130").build();
-    let table = std::fs::read_to_string(fixtures::folder(telnyx()).join("classes.json")).unwrap();
-    let table: std::collections::BTreeMap<String, Vec<String>> =
-        serde_json::from_str(&table).unwrap();
-    for (class, codes) in table {
-        for code in codes {
-            let body = json!({ "errors": [{ "code": code, "title": "no" }] });
-            let outcome = outcome(account.as_ref(), &message, answer(422, body));
-            assert_eq!(outcome["class"], json!(class), "{code}");
-        }
-    }
-}
-
-#[test]
 fn without_an_api_key_an_account_only_receives() {
     let account = open(telnyx(), &[], &[("api_key", " ")]).unwrap();
     assert!(account.messages().is_none() && account.health().is_none());

@@ -121,22 +121,6 @@ fn answers_say_what_became_of_a_message() {
 }
 
 #[test]
-fn every_code_of_the_table_means_in_an_answer_what_it_means_in_a_webhook() {
-    let account = account();
-    let message = text("sms", "+14155550199", "Hello").build();
-    let table = std::fs::read_to_string(fixtures::folder(twilio()).join("classes.json")).unwrap();
-    let table: std::collections::BTreeMap<String, Vec<String>> =
-        serde_json::from_str(&table).unwrap();
-    for (class, codes) in table {
-        for code in codes {
-            let body = json!({ "code": code.parse::<i64>().ok(), "message": "no", "status": 400 });
-            let outcome = outcome(account.as_ref(), &message, answer(400, body));
-            assert_eq!(outcome["class"], json!(class), "{code}");
-        }
-    }
-}
-
-#[test]
 fn a_file_that_is_with_us_needs_an_address_to_be_sent() {
     let source = FileSource::Stored("7Zk3".to_owned());
     let media = MediaKind::Image;

@@ -172,7 +172,7 @@ fn answers_say_what_to_do_and_whose_fault_it_is() {
         (500, json!({}), Indeterminate),
         (500, thrown("Timed Out"), Indeterminate),
         (500, thrown("2 UNKNOWN: server returned error 463"), Permanent(Cause::Account)),
-        (500, thrown("No LID for user"), Permanent(Cause::Recipient(Reach::Nobody))),
+        (500, thrown("No LID for user"), Permanent(Cause::Recipient(Reach::NotThisTime))),
         (501, json!({}), Permanent(Cause::Message)),
         (502, json!({}), Indeterminate),
         (503, json!({}), Transient),
@@ -186,6 +186,26 @@ fn answers_say_what_to_do_and_whose_fault_it_is() {
     waiting.http.headers_mut().insert("retry-after", http::HeaderValue::from_static("7"));
     let failure = settled(&message(text("x")), waiting).unwrap_err();
     assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(7)));
+}
+
+/// Whoever has no LID, or is not found under one, may well be there under their number.
+#[test]
+fn a_lid_that_leads_nowhere_says_nothing_of_the_person() {
+    let mut by_lid = message(text("x"));
+    by_lid.to = Address::WaLid("198273645500112".to_owned());
+    let by_number = message(text("x"));
+    let gone = || answer(400, &json!({ "message": "the number is not on WhatsApp" }));
+    let no_lid = || answer(500, &json!({ "exception": { "message": "No LID for user" } }));
+    for (message, answer, code, reach) in [
+        (&by_number, gone(), "NOT_ON_WHATSAPP", Reach::Nobody),
+        (&by_lid, gone(), "NOT_ON_WHATSAPP", Reach::NotThisTime),
+        (&by_number, no_lid(), "NO_LID", Reach::NotThisTime),
+        (&by_lid, no_lid(), "NO_LID", Reach::NotThisTime),
+    ] {
+        let failure = settled(message, answer).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Permanent(Cause::Recipient(reach)), "{code}");
+        assert_eq!(failure.code.as_deref(), Some(code));
+    }
 }
 
 fn told(message: &OutboundMessage, after: TimeDelta, listed: &Value) -> Told {

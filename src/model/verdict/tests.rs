@@ -160,7 +160,7 @@ fn a_paused_template_holds_its_messages_for_as_long_as_they_have() {
 fn complaints_rest_a_lane_for_an_hour_and_then_ever_longer_up_to_a_day() {
     let complained = FailureClass::RateLimited(LimitScope::Reputation);
     for verdict in [answered, told].map(|judge| judge(&message(1, 0), complained)) {
-        assert_eq!(verdict.effect.lane, LaneEffect::Rests);
+        assert_eq!(verdict.effect.lane, LaneEffect::Rests(now() + TimeDelta::hours(1)));
         assert_eq!(pause(&verdict), 3_600);
     }
     let hours: Vec<i64> = (0..7).map(|rests| reputation_rest(rests).num_hours()).collect();

@@ -94,10 +94,10 @@ async fn judge(
                 tell_unwell(session, outbox, lane, one, "account.unwell", now).await?;
             }
         }
-        LaneEffect::Rests if is_news => {
+        LaneEffect::Rests(least) if is_news => {
             let rests = row.unwell && row.paused_until.is_some_and(|until| until > now);
             if !rests {
-                rest(row, one, now);
+                rest(row, one, least, now);
                 tell_unwell(session, outbox, lane, one, "account.rests", now).await?;
             }
         }
@@ -128,11 +128,11 @@ fn unwell(row: &mut LaneRow, one: &Touched<'_>, until: Timestamp, now: Timestamp
 }
 
 /// It rests for hours, each time twice as long as the time before.
-fn rest(row: &mut LaneRow, one: &Touched<'_>, now: Timestamp) {
+fn rest(row: &mut LaneRow, one: &Touched<'_>, least: Timestamp, now: Timestamp) {
     if row.rested_until.is_none_or(|until| now > until + FORGIVEN) {
         row.rests = 0;
     }
-    let until = now + reputation_rest(row.rests);
+    let until = (now + reputation_rest(row.rests)).max(least);
     row.rests += 1;
     row.rested_until = Some(until);
     one_tries(row, one.door, until, now);

@@ -1,13 +1,10 @@
 //! What Meta's refusals mean: by their code, then by their status.
 
-use std::collections::BTreeMap;
-
-use providers::{Cause, Failure, FailureClass, ProviderResponse, meta::PROVIDER};
+use providers::{Cause, Failure, FailureClass, ProviderResponse};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{AnswerFixture, account, answer, text_message, token, word};
-use crate::fixtures;
 
 #[derive(Debug, Deserialize)]
 struct Refusal {
@@ -43,29 +40,10 @@ fn every_refusal_means_what_its_fixture_says() {
 }
 
 #[test]
-fn every_code_means_the_same_with_every_status() {
-    let text = std::fs::read_to_string(fixtures::folder(&PROVIDER).join("classes.json")).unwrap();
-    let table: BTreeMap<String, Vec<String>> = serde_json::from_str(&text).unwrap();
-    // Codes in the table that stand for all those nobody has heard of.
-    let unknown = ["33", "300", "199", "999999"];
-    for (class, codes) in table {
-        for code in codes.iter().filter(|code| !unknown.contains(&code.as_str())) {
-            let number: i64 = code.parse().unwrap();
-            let body = json!({ "error": { "message": "No.", "code": number } }).to_string();
-            for status in [400, 401, 403, 404, 429, 500, 502, 503, 504] {
-                let failure = failure(answer(status, &[], &body));
-                assert_eq!(word(failure.class), class, "code {code} with {status}");
-                assert_eq!(failure.code.as_deref(), Some(code.as_str()));
-            }
-        }
-    }
-}
-
-#[test]
-fn a_transient_mark_lifts_every_code_but_rate_limits() {
+fn a_transient_mark_speaks_only_where_the_code_is_unknown() {
     for (code, class) in [
-        (100, "transient"),
-        (131_009, "transient"),
+        (100, "permanent:message"),
+        (131_042, "permanent:account"),
         (777, "transient"),
         (4, "rate_limited:account"),
         (131_056, "rate_limited:pair"),

@@ -228,7 +228,7 @@ fn an_account_is_well_if_its_token_sees_its_own_waba() {
         (400, r#"{"error":{"code":100,"error_subcode":33}}"#, "permanent:account"),
         (401, r#"{"error":{"code":190,"error_subcode":463}}"#, "permanent:account"),
         (404, "", "permanent:account"),
-        (400, r#"{"error":{"code":80008}}"#, "permanent:account"),
+        (400, r#"{"error":{"code":80008}}"#, "rate_limited:account"),
         (400, r#"{"error":{"code":4}}"#, "rate_limited:account"),
         (503, "", "transient"),
         (504, "", "transient"),
