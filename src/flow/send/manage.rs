@@ -248,6 +248,7 @@ fn resumed(row: LaneRow, now: Timestamp) -> LaneRow {
         told_later: false,
         probe_id: None,
         probed_at: None,
+        rested_until: row.rested_until.map(|until| until.min(now)),
         factor: 1.0,
         slowed_at: now,
         tokens: row.tokens.max(1.0),

@@ -95,8 +95,8 @@ async fn judge(
             }
         }
         LaneEffect::Rests(least) if is_news => {
-            let rests = row.unwell && row.paused_until.is_some_and(|until| until > now);
-            if !rests {
+            // What was on its way when the rest began does not make it longer.
+            if row.rested_until.is_none_or(|until| until <= now) {
                 rest(row, one, least, now);
                 tell_unwell(session, outbox, lane, one, "account.rests", now).await?;
             }
