@@ -39,9 +39,11 @@ pub(super) fn known_class_of(code: &str) -> Option<FailureClass> {
         1 | 2 | 131_000 | 131_016 | 131_057 | 133_004 | 133_015 | 132_015 | 132_069 => Transient,
         131_047 => Permanent(Cause::Window),
         // Not reachable, not willing, or not to be written to for now.
-        131_021 | 131_026 | 131_030 | 131_049 | 131_050 | 131_062 | 130_472 | 137_000 => {
+        131_021 | 131_026 | 131_030 | 131_062 | 137_000 => {
             Permanent(Cause::Recipient(Reach::Nobody))
         }
+        131_049 | 130_472 => Permanent(Cause::Recipient(Reach::NoMarketingNow)),
+        131_050 => Permanent(Cause::Recipient(Reach::NoMarketing)),
         // Credentials, permissions, billing, registration, policy.
         0
         | 3

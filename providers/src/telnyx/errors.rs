@@ -22,8 +22,9 @@ pub(super) fn class_of(code: &str) -> FailureClass {
         }
         // WhatsApp through Telnyx keeps Meta's codes.
         131_047 => Permanent(Cause::Window),
-        // Not routable, not a number, opted out, not on WhatsApp.
-        40_001 | 40_012 | 40_300 | 40_310 | 131_026 => Permanent(Cause::Recipient(Reach::Nobody)),
+        // Not routable, not a number, not on WhatsApp.
+        40_001 | 40_012 | 40_310 | 131_026 => Permanent(Cause::Recipient(Reach::Nobody)),
+        40_300 => Permanent(Cause::Recipient(Reach::OptedOut)),
         // Credentials, verification and money.
         10_009 | 10_010 | 20_002 | 20_006 | 20_012..=20_017 | 20_100
         // The sending number: blocked by carriers, not registered, not verified, unhealthy, not enabled.

@@ -29,12 +29,17 @@ pub(super) fn class_of(code: &str) -> FailureClass {
         63_016 => Permanent(Cause::Window),
         // No such number, or none that takes calls or messages.
         13_223 | 13_224 | 21_211 | 21_214 | 21_217 | 21_612 | 21_614 | 21_635
-        // They asked for no more messages, or blocked us.
-        | 21_610 | 30_004 | 63_014
-        // Unreachable, unknown, a land-line.
-        | 30_003 | 30_005 | 30_006
+        // They blocked us.
+        | 30_004 | 63_014
+        // Unknown, a land-line.
+        | 30_005 | 30_006
         // Not on the channel, not to be written to for now, never joined the sandbox.
-        | 63_003 | 63_015 | 63_024 | 63_032 | 63_049 => Permanent(Cause::Recipient(Reach::Nobody)),
+        | 63_003 | 63_015 | 63_024 | 63_032 => Permanent(Cause::Recipient(Reach::Nobody)),
+        // They asked for no more messages.
+        21_610 => Permanent(Cause::Recipient(Reach::OptedOut)),
+        63_049 => Permanent(Cause::Recipient(Reach::NoMarketingNow)),
+        // Switched off, or out of reach for now.
+        30_003 => Permanent(Cause::Recipient(Reach::NotThisTime)),
         // Credentials, an account that is closed or on trial, something of ours that does not exist.
         10_001 | 10_002 | 20_003 | 20_005 | 20_006 | 20_404 | 21_219 | 21_608
         // Countries and numbers that the account may not reach.

@@ -15,9 +15,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use providers::{
-    Account, Address, Channel, Failure, FailureClass, LimitScope, LoadedFile, MessageRef,
-    OutboundContent, OutboundMessage, PhoneNumber, ProviderRequest, ProviderResponse, Sender,
-    meta::PROVIDER,
+    Account, Address, Channel, Failure, FailureClass, LoadedFile, MessageRef, OutboundContent,
+    OutboundMessage, PhoneNumber, ProviderRequest, ProviderResponse, Sender, meta::PROVIDER,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -168,15 +167,7 @@ pub fn bearer(request: &ProviderRequest) -> Option<String> {
 }
 
 pub fn word(class: FailureClass) -> String {
-    match class {
-        FailureClass::Transient => "transient".to_owned(),
-        FailureClass::RateLimited(LimitScope::Account) => "rate_limited:account".to_owned(),
-        FailureClass::RateLimited(LimitScope::Pair) => "rate_limited:pair".to_owned(),
-        FailureClass::Indeterminate => "indeterminate".to_owned(),
-        FailureClass::Permanent(cause) => {
-            format!("permanent:{}", serde_json::to_value(cause).unwrap().as_str().unwrap())
-        }
-    }
+    class.name().to_owned()
 }
 
 pub fn show_failure(failure: &Failure) -> Value {
