@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    Address, CallProgress, Content, DeliveryStatus, FailureClass, Line, Message, MessageRef, Money,
-    Timestamp,
+    Address, CallProgress, Channel, Content, DeliveryStatus, FailureClass, Line, Message,
+    MessageRef, Money, Timestamp,
 };
 
 /// A key that is the same each time the provider delivers the same news, and differs for different news of one
@@ -140,8 +140,22 @@ pub struct Notice {
     /// Our number that it is about, if it names one: it says whose it is where organizations share an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<Address>,
+    /// What a person wants of marketing, if that is the news.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preference: Option<Preference>,
     /// Everything the provider said.
     pub data: serde_json::Value,
+}
+
+/// A person wants marketing no longer, or again. They told the channel, not us.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Preference {
+    /// The channel it is about.
+    pub channel: Channel,
+    /// Every address by which the channel names the person; at least one.
+    pub person: Vec<Address>,
+    /// Whether they want marketing.
+    pub marketing: bool,
 }
 
 impl Severity {

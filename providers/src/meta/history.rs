@@ -39,6 +39,7 @@ fn progress(metadata: Map<String, Value>) -> Notice {
         title: format!("History import: phase {phase}, chunk {chunk}, {percent} % done"),
         severity: Severity::Info,
         number: None,
+        preference: None,
         data: Value::Object(metadata),
     }
 }

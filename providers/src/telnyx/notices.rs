@@ -38,6 +38,7 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
         title: titled(&scope.event_type, &data),
         severity: Severity::Info,
         number: None,
+        preference: None,
         data,
     };
     scope.push(None, EventKind::Notice(notice));

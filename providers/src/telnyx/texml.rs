@@ -216,6 +216,7 @@ fn conference(form: &Form<'_>) -> Notice {
         title,
         severity: Severity::Info,
         number: None,
+        preference: None,
         data: form.to_json(),
     }
 }

@@ -229,6 +229,7 @@ fn logged_out(data: serde_json::Value) -> Notice {
             .to_owned(),
         severity: Severity::Critical,
         number: None,
+        preference: None,
         data,
     }
 }

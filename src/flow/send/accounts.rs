@@ -1,7 +1,6 @@
 //! What the fate of single messages says about their whole lane: that it is too fast, that its account refuses everything,
 //! that it works again; and about recipients: that they cannot be reached.
 
-use chrono::TimeDelta;
 use serde_json::json;
 
 use super::dispatch::Shipped;
@@ -16,9 +15,6 @@ use crate::store::{Session, StoreError};
 
 /// The slowest a lane becomes: a sixty-fourth of its pace.
 const SLOWEST: f64 = 1.0 / 64.0;
-
-/// How long somebody who cannot be reached is left alone.
-const UNREACHABLE: TimeDelta = TimeDelta::days(1);
 
 /// Draws the conclusions.
 pub(super) async fn affect(
@@ -116,12 +112,14 @@ async fn suppress(
     shipped: &Shipped,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(address) = &shipped.suppress else { return Ok(()) };
+    let Some((address, suppress)) = &shipped.suppress else { return Ok(()) };
     let detail = shipped.settled.outcome.failure().map(|f| crate::store::cleaned(&f.detail));
     let cause = Cause {
-        reason: "undeliverable",
+        reason: suppress.reason,
+        scope: suppress.scope,
         detail: detail.as_deref(),
-        until: Some(now + UNREACHABLE),
+        until: suppress.lasts.map(|lasts| now + lasts),
+        since: shipped.settled.at,
     };
     suppressions::put(session, lane.organization_id, lane.channel, address, &cause, now).await
 }

@@ -10,12 +10,12 @@ use providers::{
 };
 use serde_json::{Value, json};
 
-use super::exchanges;
 use super::retry::{self, LaneEffect, Verdict};
 use super::take::Batch;
+use super::{by_number, exchanges};
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::metrics;
-use crate::model::{Claimed, Lane, Outcome, Settled};
+use crate::model::{Claimed, Lane, Outcome, Settled, Suppress};
 use crate::transport::Lost;
 
 /// How many requests one message may take.
@@ -34,8 +34,8 @@ pub(super) struct Shipment {
 pub(super) struct Shipped {
     pub(super) settled: Settled,
     pub(super) lane: LaneEffect,
-    /// Who is not to be written to for a day.
-    pub(super) suppress: Option<Address>,
+    /// Who is not to be written to, about what and for how long.
+    pub(super) suppress: Option<(Address, Suppress)>,
     /// Whether the account was being tried again after it had refused everything.
     pub(super) probing: bool,
 }
@@ -97,14 +97,22 @@ pub(super) async fn ship(
     lane: LaneState,
     shipment: Shipment,
 ) -> Shipped {
-    let Shipment { claimed, message, first, attempt } = shipment;
+    let Shipment { claimed, mut message, first, attempt } = shipment;
     let mut journal = Vec::new();
     let waited = gateway.clock.now() - claimed.due_at;
     metrics::send_lag(account.provider.name, waited.to_std().unwrap_or_default());
-    let result = unbroken(converse(gateway, account, &message, first, &mut journal)).await;
+    let mut result = unbroken(converse(gateway, account, &message, first, &mut journal)).await;
+    if let Err(failure) = &result
+        && let Some(other) = by_number::instead(&claimed, &message, failure)
+        && let Ok(first) = prepare(account, &other)
+    {
+        message = other;
+        result = unbroken(converse(gateway, account, &message, first, &mut journal)).await;
+        result = result.map_err(by_number::after_all);
+    }
     let verdict = match result {
         Ok(sent) => {
-            Verdict { outcome: Outcome::Sent(sent), lane: LaneEffect::None, suppress: false }
+            Verdict { outcome: Outcome::Sent(sent), lane: LaneEffect::None, suppress: None }
         }
         Err(failure) => {
             retry::decide(&claimed, failure, lane.factor, gateway.clock.now(), gateway.chance())
@@ -121,7 +129,7 @@ pub(super) async fn ship(
         exchanges: Value::Array(journal),
         at: gateway.clock.now(),
     };
-    let suppress = verdict.suppress.then(|| message.to.clone());
+    let suppress = verdict.suppress.map(|suppress| (message.to.clone(), suppress));
     Shipped { settled, lane: verdict.lane, suppress, probing: lane.probing }
 }
 

@@ -173,7 +173,7 @@ async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>
                     exchanges,
                     at: now,
                 };
-                let suppress = verdict.suppress.then(|| address.clone());
+                let suppress = verdict.suppress.map(|suppress| (address.clone(), suppress));
                 unsent.push(Shipped { settled, lane: verdict.lane, suppress, probing: false });
             }
         }

@@ -6,6 +6,7 @@
 
 pub mod accept;
 mod accounts;
+mod by_number;
 mod desk;
 mod dispatch;
 mod exchanges;
@@ -13,6 +14,7 @@ mod files;
 pub mod lane;
 pub mod leave_alone;
 pub mod manage;
+mod marketing;
 pub mod recipient;
 pub mod recover;
 mod retry;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use providers::{Cause, Failure, FailureClass, LimitScope, OutboundContent, Reach};
+use providers::{Cause, Failure, FailureClass, LimitScope, OutboundContent};
 
 use crate::clock::Timestamp;
-use crate::model::{Claimed, Outcome};
+use crate::model::{Claimed, Outcome, Suppress};
 
 /// The first pause after something that passes, and the longest.
 const FIRST: Duration = Duration::from_secs(5);
@@ -25,8 +25,8 @@ pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     /// For everything else that goes the same way.
     pub(super) lane: LaneEffect,
-    /// Whether the recipient is not to be written to for a day.
-    pub(super) suppress: bool,
+    /// What it says about writing to the recipient again.
+    pub(super) suppress: Option<Suppress>,
 }
 
 /// What a failure means for a lane.
@@ -75,7 +75,10 @@ pub(super) fn decide(
         FailureClass::Permanent(cause) => Verdict {
             outcome: Outcome::Dead(failure),
             lane: LaneEffect::None,
-            suppress: cause == Cause::Recipient(Reach::Nobody),
+            suppress: match cause {
+                Cause::Recipient(reach) => Suppress::of(reach),
+                _ => None,
+            },
         },
     }
 }
@@ -94,7 +97,7 @@ pub(super) fn window_closed(message: &Claimed, failure: Failure, now: Timestamp)
 }
 
 fn plain(outcome: Outcome) -> Verdict {
-    Verdict { outcome, lane: LaneEffect::None, suppress: false }
+    Verdict { outcome, lane: LaneEffect::None, suppress: None }
 }
 
 /// Tries again at `at`, unless the message is too old by then.
@@ -111,7 +114,7 @@ fn again(
     } else {
         Outcome::Again { at, failure, throttled, content: None }
     };
-    Verdict { outcome, lane, suppress: false }
+    Verdict { outcome, lane, suppress: None }
 }
 
 /// 5 s, 10 s, 20 s … an hour, each between half and all of it.
@@ -127,7 +130,7 @@ fn delta(span: Duration) -> TimeDelta {
 
 #[cfg(test)]
 mod tests {
-    use providers::Template;
+    use providers::{Reach, Template};
 
     use super::*;
     use crate::model::{IdentityId, MessageId};
@@ -143,6 +146,8 @@ mod tests {
             address: ("phone".to_owned(), "+5511987654321".to_owned()),
             content: OutboundContent::Text { body: "Hello".to_owned(), preview_url: false },
             fallback: None,
+            number: None,
+            purpose: None,
             reply_to: None,
             attempts,
             throttled,
@@ -245,7 +250,8 @@ mod tests {
         assert!(
             verdict(&message(1, 0), FailureClass::Permanent(Cause::Recipient(Reach::Nobody)))
                 .suppress
+                .is_some()
         );
-        assert!(!verdict(&message(1, 0), FailureClass::Permanent(Cause::Message)).suppress);
+        assert_eq!(verdict(&message(1, 0), FailureClass::Permanent(Cause::Message)).suppress, None);
     }
 }

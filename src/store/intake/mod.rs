@@ -17,6 +17,7 @@ mod people;
 mod quarantine;
 mod queue;
 mod strangers;
+mod wishes;
 mod writer;
 
 pub(super) use outgoing::Joining;

@@ -5,18 +5,18 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
 use lru::LruCache;
-use providers::{DeliveryStatus, Direction};
+use providers::{Cause, DeliveryStatus, FailureClass};
 use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::changes::{self, Change, Pending};
 use super::identities::{Identities, Memory};
-use super::messages::{Row, Stored};
+use super::messages::Stored;
 use super::writer::Writer;
 use crate::clock::Timestamp;
 use crate::ids::Ids;
-use crate::model::{Lane, OrganizationId};
+use crate::model::{Lane, OrganizationId, Suppress};
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
 use crate::store::sending::{lanes, suppressions};
@@ -90,28 +90,47 @@ pub(super) async fn tell(writer: &mut Writer<'_>, news: &[News<'_>]) -> Result<(
     let (again, news): (Vec<&News<'_>>, Vec<&News<'_>>) =
         news.iter().partition(|news| news.may_pass());
     send_again(writer, &again).await?;
-    let failed = |news: &News<'_>| news.status == DeliveryStatus::Failed;
     let further: Vec<(OrganizationId, Uuid, &'static str)> = news
         .iter()
         .filter(|news| news.status >= DeliveryStatus::Sent)
         .map(|news| (news.organization, news.message, told(news.status)))
         .collect();
     tell_queue(writer, &further).await?;
-    let unreachable = |news: &&&News<'_>| {
-        failed(news) && news.detail.is_some_and(|detail| detail["failure"]["cause"] == "recipient")
-    };
-    let unreachable: Vec<(OrganizationId, Uuid)> =
-        news.iter().filter(unreachable).map(|news| (news.organization, news.message)).collect();
-    let until = writer.now + chrono::TimeDelta::days(1);
-    suppress_unreachable(writer, &unreachable, until).await
+    let told: Vec<suppressions::Telling<'_>> =
+        news.iter().filter_map(|news| news.telling()).collect();
+    suppressions::put_by_message(&mut writer.session, &told, writer.now).await
 }
 
-impl News<'_> {
+impl<'a> News<'a> {
     /// Whether it failed for a reason that passes: too fast, out of order for now.
     fn may_pass(&self) -> bool {
-        let failure = self.detail.map(|detail| &detail["failure"]);
         self.status == DeliveryStatus::Failed
-            && failure.is_some_and(|f| f["code"].is_string() && f["cause"].is_null())
+            && self.class().is_some_and(|class| class.cause().is_none())
+    }
+
+    /// What it says about writing to the recipient again.
+    fn telling(&self) -> Option<suppressions::Telling<'a>> {
+        let suppress = match self.class()?.cause()? {
+            Cause::Recipient(reach) if self.status == DeliveryStatus::Failed => {
+                Suppress::of(reach)?
+            }
+            _ => return None,
+        };
+        let cause = suppressions::Cause {
+            reason: suppress.reason,
+            scope: suppress.scope,
+            detail: self.detail.and_then(|detail| detail["failure"]["detail"].as_str()),
+            until: suppress.lasts.map(|lasts| self.at + lasts),
+            since: self.at,
+        };
+        let (organization, message) = (self.organization, self.message);
+        Some(suppressions::Telling { organization, message, cause })
+    }
+
+    /// What to do about the failure.
+    fn class(&self) -> Option<FailureClass> {
+        let class = self.detail.and_then(|detail| detail["failure"]["class"].as_str());
+        class.and_then(FailureClass::from_name)
     }
 }
 
@@ -200,54 +219,4 @@ async fn tell_queue(
                   or (outbound.state = 'due' and outbound.attempts > 0 and k.st = 'arrived'))",
         )
         .await
-}
-
-/// Whoever a provider says cannot be reached is not written to for a while.
-async fn suppress_unreachable(
-    writer: &mut Writer<'_>,
-    messages: &[(OrganizationId, Uuid)],
-    until: Timestamp,
-) -> Result<(), StoreError> {
-    Rows::new()
-        .column("o", Column::Uuid(messages.iter().map(|(o, _)| o.0).collect()))
-        .column("i", Column::Uuid(messages.iter().map(|(_, id)| *id).collect()))
-        .column("un", Column::Time(vec![until; messages.len()]))
-        .column("now", Column::Time(vec![writer.now; messages.len()]))
-        .execute(
-            &mut writer.session,
-            "insert into suppressions
-                 (organization_id, channel, kind, match_key, value, reason, until, created_at)
-             select distinct m.organization_id, m.channel, i.kind, i.match_key, min(i.value), 'undeliverable', k.un, k.now
-             from k join messages m on m.organization_id = k.o and m.id = k.i
-             join contact_identities i on i.organization_id = m.organization_id and i.id = m.identity_id
-             where true group by m.organization_id, m.channel, i.kind, i.match_key, k.un, k.now
-             on conflict (organization_id, channel, kind, match_key) do update set until = excluded.until
-             where suppressions.until is not null",
-        )
-        .await
-}
-
-/// People who asked not to be written to, or to be again.
-pub(super) async fn opt_outs(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result<(), StoreError> {
-    for row in rows {
-        let wish = row.message.context.opt_out.as_deref();
-        let Some(address) = row.message.party.addresses.first() else { continue };
-        if row.message.direction != Direction::Inbound {
-            continue;
-        }
-        let organization = row.work.item.organization_id;
-        let (session, channel) = (&mut writer.session, row.message.channel);
-        match wish {
-            Some("stop") => {
-                let cause = suppressions::Cause { reason: "opted_out", detail: None, until: None };
-                suppressions::put(session, organization, channel, address, &cause, writer.now)
-                    .await?;
-            }
-            Some("start") => {
-                suppressions::delete(session, organization, channel, address).await?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

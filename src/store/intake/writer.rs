@@ -4,7 +4,7 @@ use providers::EventKind;
 
 use super::identities::{Identities, Memory};
 use super::people::Person;
-use super::{calls, changes, messages, people, quarantine};
+use super::{calls, changes, messages, people, quarantine, wishes};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{Item, Receipt, Submission};
@@ -82,6 +82,9 @@ impl<'a> Writer<'a> {
                 let is_new =
                     notices::insert(&mut self.session, work.item, notice, self.now).await?;
                 if is_new {
+                    if let Some(preference) = &notice.preference {
+                        wishes::of_preference(self, work, preference).await?;
+                    }
                     self.outbox.push(
                         work.item.organization_id,
                         "account.notice",
