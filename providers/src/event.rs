@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::{
-    Address, CallProgress, Content, DeliveryStatus, FailureClass, Line, Message, MessageRef, Money,
-    Timestamp,
+    Address, CallProgress, Channel, Content, DeliveryStatus, FailureClass, Line, Message,
+    MessageRef, Money, Timestamp,
 };
 
 /// A key that is the same each time the provider delivers the same news, and differs for different news of one
@@ -143,6 +143,9 @@ pub struct Notice {
     /// What it says of a template, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<TemplateNews>,
+    /// What a person wants of marketing, if that is the news.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preference: Option<Preference>,
     /// Everything the provider said.
     pub data: serde_json::Value,
 }
@@ -157,6 +160,17 @@ pub struct TemplateNews {
     pub language: Option<String>,
     /// The provider's word for how it stands, in lower case: `approved`, `paused`, `disabled` …
     pub status: String,
+}
+
+/// A person wants marketing no longer, or again. They told the channel, not us.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Preference {
+    /// The channel it is about.
+    pub channel: Channel,
+    /// Every address by which the channel names the person; at least one.
+    pub person: Vec<Address>,
+    /// Whether they want marketing.
+    pub marketing: bool,
 }
 
 impl Severity {

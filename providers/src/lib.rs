@@ -40,7 +40,7 @@ pub use address::{Address, AddressError, Channel, Direction, Line, PhoneNumber};
 pub use call::{CallFact, CallProgress, CallRef, CallStage, Recording};
 pub use content::{Attachment, ContactCard, Content, MediaKind, OrderItem};
 pub use event::{
-    Event, EventKey, EventKind, IdentityChange, Notice, Party, Severity, StatusChange,
+    Event, EventKey, EventKind, IdentityChange, Notice, Party, Preference, Severity, StatusChange,
     StatusFailure, TemplateNews,
 };
 pub use failure::{Cause, Failure, FailureClass, LimitScope, Reach};

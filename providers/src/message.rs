@@ -61,6 +61,10 @@ pub struct Context {
     /// They asked not to be written to again (or to be again): `stop`, `start` or `help`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opt_out: Option<String>,
+    /// The whole text is a word by which the provider lets those be written to again who had asked not to be. From anybody
+    /// else it is an ordinary answer: one of these words is `YES`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub opt_in_word: bool,
     /// What the provider charges for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<crate::Money>,

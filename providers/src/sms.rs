@@ -39,6 +39,36 @@ impl SmsSender {
     }
 }
 
+/// The words that a provider of SMS understands by itself, in capitals.
+#[derive(Debug)]
+pub(crate) struct Keywords {
+    /// Nobody writes to the person any more.
+    pub(crate) stop: &'static [&'static str],
+    /// They are written to again.
+    pub(crate) start: &'static [&'static str],
+}
+
+/// What such a word asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keyword {
+    Stop,
+    Start,
+}
+
+impl Keywords {
+    /// The keyword that is the whole text, whatever its case and the spaces around it.
+    pub(crate) fn find(&self, text: &str) -> Option<Keyword> {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_uppercase();
+        if self.stop.contains(&words.as_str()) {
+            Some(Keyword::Stop)
+        } else if self.start.contains(&words.as_str()) {
+            Some(Keyword::Start)
+        } else {
+            None
+        }
+    }
+}
+
 /// Whether the text is 3 to 8 digits, the first not zero.
 pub(crate) fn is_short_code(text: &str) -> bool {
     (3..=8).contains(&text.len())
@@ -56,4 +86,21 @@ pub(crate) fn check_words(field: &str, words: &str, most: usize) -> Result<(), U
         return Err(Unfit::new(field, format!("has {length} characters, at most {most} fit")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keyword_is_the_whole_text() {
+        let keywords = Keywords { stop: &["STOP", "STOP ALL"], start: &["START"] };
+        for text in ["STOP", " stop\n", "Stop  all"] {
+            assert_eq!(keywords.find(text), Some(Keyword::Stop), "{text}");
+        }
+        assert_eq!(keywords.find("Start"), Some(Keyword::Start));
+        for text in ["", "STOPALL", "please stop", "stop.", "start now"] {
+            assert_eq!(keywords.find(text), None, "{text}");
+        }
+    }
 }

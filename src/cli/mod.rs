@@ -13,6 +13,7 @@ mod queue;
 mod replay;
 mod sandbox;
 mod serve;
+mod suppression;
 mod table;
 mod user;
 
@@ -83,6 +84,9 @@ enum Command {
     Key(key::KeyCommand),
     /// What waits to be sent, what holds it back, and what was given up.
     Queue(queue::QueueArgs),
+    /// Whom an organization does not write to, or sends no marketing.
+    #[command(subcommand)]
+    Suppression(suppression::SuppressionCommand),
     /// Read kept webhooks again.
     Replay(replay::ReplayArgs),
 }
@@ -126,6 +130,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::User(command) => user::run(&*open(config).await?, command).await?,
         Command::Key(command) => key::run(&*open(config).await?, command).await?,
         Command::Queue(args) => queue::run(&*open(config).await?, args).await?,
+        Command::Suppression(command) => suppression::run(&*open(config).await?, command).await?,
         Command::Replay(args) => replay::run(&*open(config).await?, args).await?,
         Command::Config(_) | Command::Demo(_) | Command::Sandbox(_) => {}
     }

@@ -69,7 +69,7 @@ struct WhichArgs {
     channel: Option<Channel>,
 }
 
-fn channel(word: &str) -> Result<Channel, String> {
+pub(super) fn channel(word: &str) -> Result<Channel, String> {
     Channel::from_word(word).ok_or_else(|| "must be whatsapp or sms".to_owned())
 }
 

@@ -28,5 +28,7 @@ pub use lead::{Contact, Identity, Lead, LeadChange, NewLead};
 pub use line::{Device, DeviceState, Template, Wish};
 pub use media::{FetchedFile, MediaFile, MediaState, WantedFile};
 pub use organization::{NewOrganization, Organization};
-pub use sending::{ClaimId, Claimed, Lane, NewOutbound, Outcome, QueueState, Settled, hold_key};
+pub use sending::{
+    ClaimId, Claimed, Lane, NewOutbound, Outcome, Purpose, QueueState, Settled, hold_key,
+};
 pub use suppression::{Suppress, SuppressionScope};

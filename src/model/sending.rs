@@ -34,6 +34,13 @@ pub enum QueueState {
     Canceled,
 }
 
+/// What a message is for, as whoever sends it says. A template has a category of its own at the provider beside that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// It advertises.
+    Marketing,
+}
+
 /// A message to put into the queue.
 #[derive(Debug, Clone)]
 pub struct NewOutbound {
@@ -61,6 +68,8 @@ pub struct NewOutbound {
     pub content: OutboundContent,
     /// What is sent in its place once the customer-service window has closed.
     pub fallback: Option<Template>,
+    /// What it is for, if that was said.
+    pub purpose: Option<Purpose>,
     /// The message it answers: the provider that carried that one, and its id there.
     pub reply_to: Option<(String, MessageRef)>,
     /// What the timeline shows beside its words.
@@ -76,10 +85,14 @@ pub struct Claimed {
     pub identity: IdentityId,
     /// The recipient's address: kind and value.
     pub address: (String, String),
+    /// The person's telephone number, where the address is WhatsApp's own id of them, the number is known and not suppressed.
+    pub number: Option<String>,
     /// What it says.
     pub content: OutboundContent,
     /// What is sent in its place once the window has closed.
     pub fallback: Option<Template>,
+    /// What it is for, if that was said.
+    pub purpose: Option<Purpose>,
     /// The message it answers: the provider that carried that one, and its id there.
     pub reply_to: Option<(String, MessageRef)>,
     /// How often it was tried before.
@@ -172,6 +185,20 @@ pub struct ClaimId {
     pub worker: Uuid,
     /// The claim.
     pub claim: Uuid,
+}
+
+impl Purpose {
+    /// The purpose's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Purpose::Marketing => "marketing",
+        }
+    }
+
+    /// The purpose of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Purpose::Marketing].into_iter().find(|purpose| purpose.word() == word)
+    }
 }
 
 impl QueueState {

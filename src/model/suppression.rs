@@ -35,6 +35,14 @@ impl SuppressionScope {
         }
     }
 
+    /// Whether it keeps a message from somebody that is marketing, or is not.
+    pub fn covers(self, marketing: bool) -> bool {
+        match self {
+            SuppressionScope::All => true,
+            SuppressionScope::Marketing => marketing,
+        }
+    }
+
     /// The scope of that word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.word() == word)

@@ -109,7 +109,8 @@ impl Limits {
     pub(super) fn read(&mut self, line: &str, person: &str, text: &str) {
         let key = (line.to_owned(), person.to_owned());
         match text.trim().to_ascii_uppercase().as_str() {
-            "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" => {
+            "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" | "REVOKE"
+            | "OPTOUT" => {
                 self.opted_out.insert(key);
             }
             "START" | "YES" | "UNSTOP" => {

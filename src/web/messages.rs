@@ -12,7 +12,7 @@ use super::extract::{Access, Id, Query, cursor, limit};
 use super::sending::queue::AttemptView;
 use super::times::At;
 use super::{App, Problem};
-use crate::model::{MessageId, Scope};
+use crate::model::{MessageId, Purpose, Scope};
 use crate::store::messages::{self, MessageFilter};
 use crate::store::sending::{journal, outbound};
 
@@ -32,6 +32,8 @@ pub(super) struct MessageView {
     queue_state: Option<&'static str>,
     /// When it is due.
     due_at: Option<At>,
+    /// `marketing`, if whoever sent it said so.
+    purpose: Option<&'static str>,
     /// Everything that was tried to send it, without credentials.
     journal: Vec<AttemptView>,
 }
@@ -156,7 +158,8 @@ pub(super) async fn get(
         statuses: found.statuses.into_iter().map(status).collect(),
         edits: found.edits.into_iter().map(edit).collect(),
         queue_state: queued.as_ref().map(|queued| queued.state.word()),
-        due_at: queued.map(|queued| queued.due_at.into()),
+        due_at: queued.as_ref().map(|queued| queued.due_at.into()),
+        purpose: queued.and_then(|queued| queued.purpose).map(Purpose::word),
         journal: journal.into_iter().map(AttemptView::from).collect(),
     }))
 }

@@ -262,3 +262,30 @@ fn the_demonstration_shows_everything_and_leaves_nothing_behind() {
     let folder = text.split("SQLite in ").nth(1).unwrap().lines().next().unwrap();
     assert!(!std::path::Path::new(folder.trim()).exists());
 }
+
+#[tokio::test]
+async fn the_operator_sees_and_decides_whom_not_to_write_to() {
+    let database = Database::create(Kind::Sqlite).await;
+    must(&database, &["migrate"]);
+    let made = must(&database, &["org", "create", "--name", "Aurora"]);
+    let org = made.split_whitespace().find(|word| word.len() == 36).unwrap().to_owned();
+    let of = |verb: &str, scope: &[&str]| {
+        let mut all = vec!["suppression", verb, "--org", &org, "--channel", "sms"];
+        all.extend(scope);
+        all.push("+14155550177");
+        run(&database, &all)
+    };
+    assert!(of("add", &["--scope", "marketing"]).status.success());
+    assert!(of("add", &[]).status.success());
+    let listed = must(&database, &["suppression", "list", "--org", &org]);
+    let lines: Vec<&str> = listed.lines().filter(|line| line.contains("+14155550177")).collect();
+    assert_eq!(lines.len(), 2, "{listed}");
+    assert!(
+        listed.contains(" marketing ") && listed.contains(" all ") && listed.contains(" manual ")
+    );
+    assert!(of("lift", &["--scope", "all"]).status.success());
+    assert!(!of("lift", &["--scope", "all"]).status.success(), "there is none");
+    assert!(of("lift", &[]).status.success());
+    let refused = text(of("add", &["--scope", "some"]));
+    assert!(refused.contains("must be all or marketing"), "{refused}");
+}

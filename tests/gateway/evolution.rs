@@ -155,6 +155,42 @@ with_a_peer! {
         assert!(problem.to_string().contains("content.buttons"), "{problem}");
     }
 
+    who_is_not_found_by_lid_is_written_to_by_number(gateway) {
+        let aurora = gateway.organization_in("Aurora", Some("BR")).await;
+        let peer = Peer::start(vec![]).await;
+        let id = connect(&gateway, &aurora, &peer).await;
+        let now = gateway.clock.now().timestamp();
+        let mut written = json!({
+            "key": { "remoteJid": "198273645500112@lid", "fromMe": false, "id": "3A5E01" },
+            "messageType": "conversation", "message": { "conversation": "Bom dia!" }, "messageTimestamp": now,
+        });
+        deliver(&gateway, &id, Some(&secret()), "messages.upsert", &written).await.expect(200);
+        let contact = gateway.communications(&aurora).await[0]["contact_id"].as_str().unwrap().to_owned();
+        let draft = json!({ "channel": "whatsapp", "contact_id": contact, "content": { "kind": "text", "body": "Bom dia!" } });
+        let accepted = gateway.post(&aurora, "/api/v1/messages", draft.clone()).await.expect(202);
+        // The bridge tells their number before the answer goes.
+        written["key"] = json!({ "remoteJid": "198273645500112@lid", "remoteJidAlt": "5511987654321@s.whatsapp.net", "fromMe": false, "id": "3A5E02" });
+        deliver(&gateway, &id, Some(&secret()), "messages.upsert", &written).await.expect(200);
+        let unknown = json!({ "status": 400, "response": { "message": [{ "jid": "198273645500112@lid", "exists": false, "number": "198273645500112" }] } });
+        peer.will(answer(400, &unknown));
+        peer.will(answer(201, &json!({ "key": { "remoteJid": "5511987654321@s.whatsapp.net", "fromMe": true, "id": OURS }, "status": "PENDING" })));
+        gateway.drain().await;
+        let numbers: Vec<Value> = peer.requests().iter().map(|asked| serde_json::from_slice::<Value>(&asked.body).unwrap()["number"].clone()).collect();
+        assert_eq!(numbers, [json!("198273645500112@lid"), json!("5511987654321")]);
+        let sent = gateway.message(&aurora, accepted["id"].as_str().unwrap()).await;
+        assert_eq!((&sent["status"], &sent["journal"].as_array().unwrap().len()), (&json!("sending"), &1), "{sent}");
+        let suppressed = gateway.get(&aurora, "/api/v1/suppressions").await.expect(200);
+        assert_eq!(suppressed["items"], json!([]));
+        // Whoever is not to be written to by number is not.
+        gateway.post(&aurora, "/api/v1/suppressions", json!({ "channel": "whatsapp", "address": PERSON })).await.expect(204);
+        let accepted = gateway.post(&aurora, "/api/v1/messages", draft).await.expect(202);
+        peer.will(answer(400, &unknown));
+        gateway.advance(TimeDelta::seconds(5));
+        gateway.drain().await;
+        assert_eq!(gateway.message(&aurora, accepted["id"].as_str().unwrap()).await["status"], "failed");
+        assert_eq!(peer.requests().len(), 3);
+    }
+
     a_file_is_taken_out_of_the_answer(gateway) {
         let aurora = gateway.organization_in("Aurora", Some("BR")).await;
         let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();

@@ -35,6 +35,7 @@ mod sending_providers;
 mod statuses;
 mod stopping;
 mod support;
+mod suppressions;
 mod sweep;
 mod timeline;
 mod tokens;

@@ -1,7 +1,7 @@
 //! Sending through Twilio, Telnyx and WAHA as their emulators have it: what is told and when, and what goes wrong.
 
 use chrono::TimeDelta;
-use serde_json::json;
+use serde_json::{Value, json};
 use switchboard::sandbox::FaultKind;
 
 use crate::support::Kind;
@@ -20,7 +20,8 @@ each_way! {
     what_is_told_before_the_answer_is_given_up_counts: twilio_sms = TWILIO_SMS, telnyx = TELNYX;
     a_failure_that_outruns_the_answer_is_a_dead_letter: twilio_sms = TWILIO_SMS, telnyx = TELNYX;
     a_failure_that_outruns_a_lost_answer_is_a_dead_letter: twilio_sms = TWILIO_SMS, telnyx = TELNYX;
-    stop_is_heard_and_start_too: twilio_sms = TWILIO_SMS;
+    stop_is_heard_and_start_too: twilio_sms = TWILIO_SMS, telnyx = TELNYX;
+    an_opt_out_that_a_failure_tells_is_lifted_by_start: twilio_sms = TWILIO_SMS, telnyx = TELNYX;
 }
 
 async fn a_message_is_accepted_sent_and_delivered(rig: &Rig) {
@@ -206,4 +207,13 @@ async fn stop_is_heard_and_start_too(rig: &Rig) {
     let id = rig.send("again").await;
     assert_eq!(rig.status(&id).await, "delivered");
     rig.took(1);
+}
+
+async fn an_opt_out_that_a_failure_tells_is_lifted_by_start(rig: &Rig) {
+    who_blocks_us_is_left_alone(rig).await;
+    let listed = rig.gateway.get(&rig.org, "/api/v1/suppressions").await.expect(200);
+    let told = &listed["items"][0];
+    assert_eq!((&told["reason"], &told["until"]), (&json!("opted_out"), &Value::Null));
+    rig.writes(PERSON, " unstop ").await;
+    assert_eq!(rig.status(&rig.send("again").await).await, "delivered");
 }

@@ -67,13 +67,8 @@ pub(super) fn read_end(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadab
 
 fn push(scope: &mut Scope<'_>, severity: Severity, title: String, value: Value, data: &str) {
     let key = format!("{}:{}", scope.event, scope.digest(data));
-    let notice = Notice {
-        topic: scope.event.to_owned(),
-        title,
-        severity,
-        number: None,
-        template: None,
-        data: value,
-    };
+    let topic = scope.event.to_owned();
+    let (number, template, preference) = (None, None, None);
+    let notice = Notice { topic, title, severity, number, template, preference, data: value };
     scope.push(key, None, EventKind::Notice(notice));
 }

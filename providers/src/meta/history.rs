@@ -40,6 +40,7 @@ fn progress(metadata: Map<String, Value>) -> Notice {
         severity: Severity::Info,
         number: None,
         template: None,
+        preference: None,
         data: Value::Object(metadata),
     }
 }

@@ -6,11 +6,12 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::envelope::{Scope, Unreadable, time};
-use super::wire::{Preference, Preferences, StateSync, SyncItem};
+use super::people::{People, Who};
+use super::wire::{self, Preferences, StateSync, SyncItem};
 use super::{errors, severity};
 use crate::{
-    Address, Cause, EventKind, FailureClass, LimitScope, Line, Notice, PhoneNumber, Severity,
-    TemplateNews,
+    Address, Cause, Channel, EventKind, FailureClass, LimitScope, Line, Notice, PhoneNumber,
+    Preference, Severity, TemplateNews,
 };
 
 /// The fields, and what a person calls their subject.
@@ -131,8 +132,9 @@ fn read_preferences(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreada
         return Err(Unreadable("the value lists no preferences".to_owned()));
     }
     let sent_at = scope.at;
+    let people = People::read(&value.contacts);
     scope.each(field, &value.user_preferences, |scope, raw| {
-        let preference: Preference<'_> = serde_json::from_str(raw.get())?;
+        let preference: wire::Preference<'_> = serde_json::from_str(raw.get())?;
         let person = preference.wa_id.get().or(preference.user_id.get());
         let person = person.ok_or_else(|| Unreadable("it names nobody".to_owned()))?;
         scope.at = match preference.timestamp.get() {
@@ -147,11 +149,29 @@ fn read_preferences(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreada
             _ => Severity::Info,
         };
         let data = serde_json::from_str(raw.get())?;
-        push(scope, field, raw, title, severity, data);
+        let mut notice = notice(field, title, severity, data);
+        notice.preference = marketing(&preference, &people);
+        add(scope, raw, notice);
         Ok(())
     });
     scope.at = sent_at;
     Ok(())
+}
+
+/// What somebody wants of marketing; `None` if it is about something else, or cannot be understood.
+fn marketing(preference: &wire::Preference<'_>, people: &People<'_>) -> Option<Preference> {
+    if preference.category.get().is_some_and(|category| category != "marketing_messages") {
+        return None;
+    }
+    let marketing = match preference.value.as_ref() {
+        "stop" => false,
+        "resume" => true,
+        _ => return None,
+    };
+    let who =
+        Who { number: preference.wa_id.get(), user_id: preference.user_id.get(), ..Who::default() };
+    let person = people.party(who).addresses;
+    (!person.is_empty()).then_some(Preference { channel: Channel::Whatsapp, person, marketing })
 }
 
 /// The telephone's address book changed. One notice for all of it: at the beginning it comes as a whole.
@@ -184,7 +204,6 @@ fn read_contacts(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable
     Ok(())
 }
 
-/// Adds a notice. Meta gives these no id: what it says, of whom, at the time it names, is the news.
 fn push(
     scope: &mut Scope<'_>,
     field: &str,
@@ -193,6 +212,12 @@ fn push(
     severity: Severity,
     data: Value,
 ) {
+    add(scope, raw, notice(field, title, severity, data));
+}
+
+/// Adds a notice. Meta gives these no id: what it says, of whom, at the time it names, is the news.
+fn add(scope: &mut Scope<'_>, raw: &RawValue, notice: Notice) {
+    let field = &notice.topic;
     let mut digest = Sha256::new();
     if let Line::Account(id) | Line::Handle(id) = &scope.line {
         digest.update(id);
@@ -204,14 +229,17 @@ fn push(
         Some(time) => format!("{field}:{}:{digest}", time.timestamp()),
         None => format!("{field}:{digest}"),
     };
+    scope.push(key, scope.at, EventKind::Notice(notice));
+}
+
+fn notice(field: &str, title: String, severity: Severity, data: Value) -> Notice {
     let number = data.get("display_phone_number").and_then(Value::as_str);
     let digits: Option<String> =
         number.map(|number| number.chars().filter(char::is_ascii_digit).collect());
     let number = digits.and_then(|digits| PhoneNumber::international(&digits).ok());
     let number = number.map(Address::Phone);
     let template = template(field, &data);
-    let notice = Notice { topic: field.to_owned(), title, severity, number, template, data };
-    scope.push(key, scope.at, EventKind::Notice(notice));
+    Notice { topic: field.to_owned(), title, severity, number, template, preference: None, data }
 }
 
 /// How a template stands now, if that is what the news is about.

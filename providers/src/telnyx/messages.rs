@@ -5,9 +5,17 @@ use super::routing::{address, addresses};
 use super::webhook::{Scope, Unreadable};
 use super::whatsapp;
 use super::wire::{WireCost, WireMedia, WireMessage};
+use crate::sms::{Keyword, Keywords};
 use crate::{
     Attachment, Channel, Content, Context, Direction, EventKind, MediaKind, Message, MessageRef,
     Money, Party,
+};
+
+/// What every messaging profile heeds by itself.
+/// <https://developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out>
+const KEYWORDS: Keywords = Keywords {
+    stop: &["STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"],
+    start: &["START", "UNSTOP"],
 };
 
 /// Reads `message.received`.
@@ -22,10 +30,17 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
         Channel::Whatsapp => whatsapp::read(&wire)?,
         _ => (content(&wire)?, None),
     };
+    let told = wire.autoresponse_type.get().and_then(opt_out);
+    // It is told with some keywords only, and what a profile adds to them.
+    let keyword = match &content {
+        Content::Text { body } if channel == Channel::Sms && told.is_none() => KEYWORDS.find(body),
+        _ => None,
+    };
     let surroundings = Context {
         reply_to,
         group_id: group(&wire),
-        opt_out: wire.autoresponse_type.get().and_then(opt_out),
+        opt_out: told.or_else(|| (keyword == Some(Keyword::Stop)).then(|| "stop".to_owned())),
+        opt_in_word: keyword == Some(Keyword::Start),
         cost: wire.cost.as_ref().and_then(money),
         ..Context::default()
     };

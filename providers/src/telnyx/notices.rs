@@ -39,6 +39,7 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
         severity: Severity::Info,
         number: None,
         template: None,
+        preference: None,
         data,
     };
     scope.push(None, EventKind::Notice(notice));

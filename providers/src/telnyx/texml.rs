@@ -217,6 +217,7 @@ fn conference(form: &Form<'_>) -> Notice {
         severity: Severity::Info,
         number: None,
         template: None,
+        preference: None,
         data: form.to_json(),
     }
 }

@@ -5,13 +5,22 @@ use super::address::{account, channel, correspondent, user};
 use super::webhook::{Scope, Unreadable};
 use super::{content, statuses};
 use crate::form::Form;
+use crate::sms::{self, Keyword, Keywords};
 use crate::{
-    Address, Channel, Context, Direction, EventKind, Line, Message, MessageRef, Party, PhoneNumber,
-    Referral,
+    Address, Channel, Content, Context, Direction, EventKind, Line, Message, MessageRef, Party,
+    PhoneNumber, Referral,
 };
 
 /// One id under three names; the later ones are kept by Twilio for old programs.
 const ID_NAMES: [&str; 3] = ["MessageSid", "SmsSid", "SmsMessageSid"];
+
+/// What Twilio heeds by itself on numbers whose messaging service has no keywords of its own. Only such a service makes it
+/// say so (`OptOutType`).
+/// <https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out>
+const KEYWORDS: Keywords = Keywords {
+    stop: &["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"],
+    start: &["START", "YES", "UNSTOP"],
+};
 
 /// Whether these are news of a message.
 pub(super) fn is_message(form: &Form<'_>) -> bool {
@@ -40,13 +49,14 @@ pub(super) fn read(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
         return Err(Unreadable(reason.to_owned()));
     }
     let key = format!("{id}:message");
+    let (channel, content) = (channel(form, Channel::Sms), content::read(form)?);
     let message = Message {
         reference: MessageRef(id),
-        channel: channel(form, Channel::Sms),
+        channel,
         direction: Direction::Inbound,
         party,
-        content: content::read(form)?,
-        context: context(form),
+        context: context(form, keyword(form, channel, &content)),
+        content,
         status: None,
         historical: false,
     };
@@ -73,8 +83,22 @@ fn party(form: &Form<'_>) -> Party {
     Party { addresses, name: form.owned("ProfileName"), username: form.owned("Username") }
 }
 
-fn context(form: &Form<'_>) -> Context {
-    let opt_out = form.get("OptOutType");
+/// The keyword that the whole message is, where Twilio heeds keywords unasked and does not say so: in SMS to telephone numbers.
+/// Who writes to a short code is only heeded by a messaging service.
+fn keyword(form: &Form<'_>, channel: Channel, content: &Content) -> Option<Keyword> {
+    let to_short_code = form.get("To").is_some_and(|to| sms::is_short_code(to.trim()));
+    match content {
+        Content::Text { body }
+            if channel == Channel::Sms && !to_short_code && form.get("OptOutType").is_none() =>
+        {
+            KEYWORDS.find(body)
+        }
+        _ => None,
+    }
+}
+
+fn context(form: &Form<'_>, keyword: Option<Keyword>) -> Context {
+    let told = form.get("OptOutType").map(|word| word.trim().to_ascii_lowercase());
     Context {
         reply_to: form.owned("OriginalRepliedMessageSid").map(MessageRef),
         forwarded: form.get("Forwarded") == Some("true"),
@@ -82,7 +106,8 @@ fn context(form: &Form<'_>) -> Context {
         product: None,
         referral: referral(form),
         group_id: None,
-        opt_out: opt_out.map(|word| word.trim().to_ascii_lowercase()),
+        opt_out: told.or_else(|| (keyword == Some(Keyword::Stop)).then(|| "stop".to_owned())),
+        opt_in_word: keyword == Some(Keyword::Start),
         cost: None,
     }
 }

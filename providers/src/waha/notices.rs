@@ -78,14 +78,9 @@ pub(super) fn read_state(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unr
 
 fn push(scope: &mut Scope<'_>, severity: Severity, title: String, data: Value) {
     let key = format!("{}:{}", scope.event, scope.id);
-    let notice = Notice {
-        topic: scope.event.to_owned(),
-        title,
-        severity,
-        number: None,
-        template: None,
-        data,
-    };
+    let topic = scope.event.to_owned();
+    let (number, template, preference) = (None, None, None);
+    let notice = Notice { topic, title, severity, number, template, preference, data };
     scope.push(key, None, EventKind::Notice(notice));
 }
 

@@ -229,6 +229,7 @@ fn logged_out(data: serde_json::Value) -> Notice {
         severity: Severity::Critical,
         number: None,
         template: None,
+        preference: None,
         data,
     }
 }

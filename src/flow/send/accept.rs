@@ -10,7 +10,7 @@ use super::running::Running;
 use crate::clock::Timestamp;
 use crate::flow::{Actor, FlowError};
 use crate::gateway::Gateway;
-use crate::model::{Lane, MessageId, NewOutbound, OrganizationId};
+use crate::model::{Lane, MessageId, NewOutbound, OrganizationId, Purpose};
 use crate::store::Session;
 use crate::store::events::Outbox;
 use crate::store::sending::idempotency::{self, Answered};
@@ -30,6 +30,8 @@ pub struct Draft {
     pub content: OutboundContent,
     /// What is sent in its place if the customer-service window is closed.
     pub fallback: Option<Template>,
+    /// What it is for, if that is said.
+    pub purpose: Option<Purpose>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
     /// The sender's own id of it.

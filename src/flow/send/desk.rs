@@ -9,13 +9,15 @@ use serde_json::{Map, Value, json};
 
 use super::accept::Draft;
 use super::files;
+use super::marketing::is_marketing;
 use super::recipient::{self, Found};
 use crate::clock::Timestamp;
 use crate::flow::{FlowError, optional_text};
 use crate::gateway::{DirectoryAccount, Gateway};
-use crate::model::{Lane, MessageId, NewOutbound, OrganizationId};
+use crate::model::{Lane, MessageId, NewOutbound, OrganizationId, SuppressionScope};
 use crate::store::events::Outbox;
-use crate::store::sending::{recipients, suppressions};
+use crate::store::sending::recipients;
+use crate::store::sending::suppressions::{self, Suppression};
 use crate::store::{Session, messages, routes};
 
 /// How far ahead a message may be scheduled.
@@ -67,7 +69,7 @@ impl<'a> Desk<'a> {
         let found =
             recipient::find(&mut self.session, self.organization, draft.channel, &draft.recipient)
                 .await?;
-        self.check_suppression(draft.channel, &found).await?;
+        let suppressed = self.suppressed(draft.channel, &found).await?;
         let mut content = self.resolve_target(draft, &way).await?;
         files::complete(&mut self.session, self.organization, &mut content).await?;
         let reply_to = match draft.reply_to {
@@ -86,6 +88,13 @@ impl<'a> Desk<'a> {
             && !self.window_is_open(draft.channel, &way, &found).await?
         {
             content = OutboundContent::Template(fallback.take().ok_or_else(window_closed)?);
+        }
+        if let Some(no_marketing) = suppressed {
+            let (organization, account) = (self.organization, way.account.id);
+            let session = &mut self.session;
+            if is_marketing(session, organization, account, draft.purpose, &content).await? {
+                return Err(suppressed_is(draft.channel, &no_marketing));
+            }
         }
         let identity = recipient::make_known(
             self.gateway,
@@ -110,6 +119,7 @@ impl<'a> Desk<'a> {
             most_resends: self.gateway.config.sending.resends,
             content,
             fallback,
+            purpose: draft.purpose,
             reply_to: reply_to.map(|reference| (way.account.provider.name.to_owned(), reference)),
             metadata,
         })
@@ -147,28 +157,22 @@ impl<'a> Desk<'a> {
         way.ok_or_else(|| no_way(channel))
     }
 
-    async fn check_suppression(
+    /// Refuses whoever is not to be written to at all; otherwise returns what keeps them from getting marketing.
+    async fn suppressed(
         &mut self,
         channel: Channel,
         found: &Found,
-    ) -> Result<(), FlowError> {
-        let suppression = suppressions::find(
-            &mut self.session,
-            self.organization,
-            channel,
-            &found.address,
-            self.now,
-        )
-        .await?;
-        let Some(suppression) = suppression else { return Ok(()) };
-        let until = suppression.until.map(|until| format!(" until {}", until.to_rfc3339()));
-        let detail = format!(
-            "the recipient is not to be written to on {}{} ({}); DELETE /api/v1/suppressions lifts it",
-            channel.word(),
-            until.unwrap_or_default(),
-            suppression.reason,
-        );
-        Err(FlowError::refused("recipient_suppressed", detail))
+    ) -> Result<Option<Suppression>, FlowError> {
+        let (organization, address, now) = (self.organization, &found.address, self.now);
+        let suppressions =
+            suppressions::find(&mut self.session, organization, channel, address, now).await?;
+        let (all, marketing): (Vec<Suppression>, Vec<Suppression>) = suppressions
+            .into_iter()
+            .partition(|suppression| suppression.scope != SuppressionScope::Marketing.word());
+        match all.first() {
+            Some(suppression) => Err(suppressed_is(channel, suppression)),
+            None => Ok(marketing.into_iter().next()),
+        }
     }
 
     /// A reaction names the message by its id with us; the provider wants its own.
@@ -249,6 +253,26 @@ impl<'a> Desk<'a> {
                 .await?;
         Ok(!wrote.is_empty())
     }
+}
+
+/// Says what is kept from the recipient, why, and how that ends.
+fn suppressed_is(channel: Channel, suppression: &Suppression) -> FlowError {
+    let what = match suppression.scope.as_str() {
+        "marketing" => "is not to get marketing",
+        _ => "is not to be written to",
+    };
+    let until = suppression.until.map(|until| format!(" until {}", until.to_rfc3339()));
+    let (channel, scope, reason) = (channel.word(), &suppression.scope, &suppression.reason);
+    let detail = format!(
+        "the recipient {what} on {channel}{} (scope {scope}, reason {reason}); DELETE /api/v1/suppressions lifts it{}",
+        until.unwrap_or_default(),
+        match suppression.reason.as_str() {
+            "opted_out" => ", and so do they by asking for it again",
+            "undeliverable" if scope != "marketing" => ", and so does any message of theirs",
+            _ => "",
+        },
+    );
+    FlowError::refused("recipient_suppressed", detail)
 }
 
 fn no_way(channel: Channel) -> FlowError {

@@ -10,8 +10,8 @@ use providers::{
 };
 use serde_json::{Value, json};
 
-use super::exchanges;
 use super::take::Batch;
+use super::{by_number, exchanges};
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::metrics;
 use crate::model::verdict::{self, Door, Tried, Verdict};
@@ -87,11 +87,19 @@ pub(super) async fn ship(
     lane: LaneState,
     shipment: Shipment,
 ) -> Settled {
-    let Shipment { claimed, message, first, attempt } = shipment;
+    let Shipment { claimed, mut message, first, attempt } = shipment;
     let mut journal = Vec::new();
     let waited = gateway.clock.now() - claimed.due_at;
     metrics::send_lag(account.provider.name, waited.to_std().unwrap_or_default());
-    let result = unbroken(converse(gateway, account, &message, first, &mut journal)).await;
+    let mut result = unbroken(converse(gateway, account, &message, first, &mut journal)).await;
+    if let Err(failure) = &result
+        && let Some(other) = by_number::instead(&claimed, &message, failure)
+        && let Ok(first) = prepare(account, &other)
+    {
+        message = other;
+        result = unbroken(converse(gateway, account, &message, first, &mut journal)).await;
+        result = result.map_err(by_number::after_all);
+    }
     let verdict = match result {
         Ok(sent) => Verdict::plain(Outcome::Sent(sent)),
         Err(failure) => judge(gateway, &claimed, failure, lane.factor),

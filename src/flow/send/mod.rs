@@ -5,6 +5,7 @@
 //! ([`verdict`](crate::model::verdict)) and writes it down. What a dead process left is found by [`recover`].
 
 pub mod accept;
+mod by_number;
 mod desk;
 mod dispatch;
 mod exchanges;
@@ -13,6 +14,7 @@ pub mod holds;
 pub mod lane;
 pub mod leave_alone;
 pub mod manage;
+mod marketing;
 mod probe;
 pub mod recipient;
 pub mod recover;

@@ -8,14 +8,18 @@ use providers::{
     Address, Cause, Failure, FailureClass, HumanPace, OutboundContent, Pace, Reach, Sender,
 };
 
+use super::marketing::is_marketing;
 use crate::clock::Timestamp;
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::model::verdict::{self, Effect, Tried};
-use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId, Outcome, Settled, hold_key};
+use crate::model::{
+    ClaimId, Claimed, IdentityId, Lane, MessageId, Outcome, Settled, SuppressionScope, hold_key,
+};
 use crate::store::sending::claim::{self, Claim, GivenBack};
 use crate::store::sending::holds::{self, HoldState};
 use crate::store::sending::lanes::{self, LaneRow, seconds, span};
 use crate::store::sending::recipients;
+use crate::store::sending::suppressions::Suppression;
 use crate::store::{Session, StoreError, routes};
 
 /// How long a lane without a route, or whose account cannot send, rests before it is looked at again. A change of either
@@ -220,8 +224,7 @@ impl Sorting<'_> {
         }
         let lane = self.taker.lane;
         let identities: Vec<IdentityId> = claimed.iter().map(|message| message.identity).collect();
-        let suppressed =
-            recipients::who_is_suppressed(session, lane, &identities, self.now).await?;
+        let suppressed = self.suppressed(session, &claimed, &identities).await?;
         let open = self.open_windows(session, &identities).await?;
         let holds = self.holds(session, &claimed).await?;
         let (mut ready, mut settled, mut later) = (Vec::new(), Vec::new(), Vec::new());
@@ -244,6 +247,37 @@ impl Sorting<'_> {
         Ok((ready, settled))
     }
 
+    /// The messages that must not go to their recipients, and what is kept from those.
+    async fn suppressed(
+        &self,
+        session: &mut Session,
+        claimed: &[Claimed],
+        identities: &[IdentityId],
+    ) -> Result<HashMap<MessageId, SuppressionScope>, StoreError> {
+        let lane = self.taker.lane;
+        let people = recipients::who_is_suppressed(session, lane, identities, self.now).await?;
+        let mut suppressed = HashMap::new();
+        if people.is_empty() {
+            return Ok(suppressed);
+        }
+        for message in claimed {
+            let Some(suppressions) = people.get(&message.identity) else { continue };
+            let of = |scope: SuppressionScope| {
+                move |suppression: &Suppression| suppression.scope == scope.word()
+            };
+            if suppressions.iter().any(of(SuppressionScope::All)) {
+                suppressed.insert(message.id, SuppressionScope::All);
+            } else if suppressions.iter().any(of(SuppressionScope::Marketing)) {
+                let (purpose, content) = (message.purpose, &message.content);
+                let (organization, account) = (lane.organization_id, self.account.id);
+                if is_marketing(session, organization, account, purpose, content).await? {
+                    suppressed.insert(message.id, SuppressionScope::Marketing);
+                }
+            }
+        }
+        Ok(suppressed)
+    }
+
     /// Who may be written to freely; `None` where everybody may.
     async fn open_windows(
         &self,
@@ -260,7 +294,7 @@ impl Sorting<'_> {
     fn refusal(
         &self,
         message: &Claimed,
-        suppressed: &HashSet<IdentityId>,
+        suppressed: &HashMap<MessageId, SuppressionScope>,
         open: Option<&HashSet<IdentityId>>,
         holds: &Holds,
     ) -> Option<Outcome> {
@@ -271,8 +305,11 @@ impl Sorting<'_> {
             let detail = "it could not be sent before its time was over";
             return Some(Outcome::Dead(permanent(Cause::Message, "expired", detail)));
         }
-        if suppressed.contains(&message.identity) {
-            let detail = "the recipient is not to be written to on this channel";
+        if let Some(scope) = suppressed.get(&message.id) {
+            let detail = match scope {
+                SuppressionScope::All => "the recipient is not to be written to on this channel",
+                SuppressionScope::Marketing => "the recipient gets no marketing on this channel",
+            };
             return Some(Outcome::Dead(permanent(
                 Cause::Recipient(Reach::NotThisTime),
                 "suppressed",

@@ -91,8 +91,6 @@ pub(super) fn arrive(
             ("Longitude", inbound.location.map(|(_, longitude)| longitude.to_string())),
         ];
         fields.extend(known.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    } else if let Some(word) = opt_out(text) {
-        fields.push(("OptOutType", word.to_owned()));
     }
     if let Some(file) = &inbound.media {
         let media = format!("ME{}", world.new_id());
@@ -122,14 +120,5 @@ fn kind(inbound: &Inbound) -> &str {
         None if inbound.location.is_some() => "location",
         None if inbound.button.is_some() => "button",
         None => "text",
-    }
-}
-
-fn opt_out(text: &str) -> Option<&'static str> {
-    match text.trim().to_ascii_uppercase().as_str() {
-        "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" => Some("STOP"),
-        "START" | "YES" | "UNSTOP" => Some("START"),
-        "HELP" | "INFO" => Some("HELP"),
-        _ => None,
     }
 }

@@ -74,6 +74,7 @@ pub(super) fn suits(store: &Store, submission: &Submission) -> bool {
             !message.historical
                 && message.content.attachments().is_empty()
                 && message.context.opt_out.is_none()
+                && !message.context.opt_in_word
         }
         _ => false,
     };

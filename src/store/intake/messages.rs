@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::identities::Identities;
-use super::outgoing;
+use super::wishes;
 use super::writer::{Work, Writer};
 use crate::ids::Ids;
 use crate::model::OrganizationId;
@@ -90,7 +90,7 @@ pub(super) async fn insert(
         writer.outbox.push(organization, "history.imported", first, Some(data));
     }
     write_attachments(writer, &fresh).await?;
-    outgoing::opt_outs(writer, &fresh).await?;
+    wishes::of_messages(writer, &fresh).await?;
     complete_placeholders(writer, &known).await?;
     Ok(stored)
 }
@@ -230,8 +230,10 @@ fn metadata(message: &Message) -> Option<Value> {
         members.extend(content);
     }
     if message.context != providers::Context::default()
-        && let Ok(Value::Object(context)) = serde_json::to_value(&message.context)
+        && let Ok(Value::Object(mut context)) = serde_json::to_value(&message.context)
     {
+        // It is an answer like any other to all who read it.
+        context.remove("opt_in_word");
         members.extend(context);
     }
     (!members.is_empty()).then(|| clean_json(Value::Object(members)))

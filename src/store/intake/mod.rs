@@ -18,6 +18,7 @@ mod quarantine;
 mod queue;
 mod statuses;
 mod strangers;
+mod wishes;
 mod writer;
 
 pub(super) use outgoing::Joining;

@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
 use lru::LruCache;
-use providers::{DeliveryStatus, Direction};
+use providers::DeliveryStatus;
 use uuid::Uuid;
 
 use super::changes::{self, Change, Pending};
 use super::identities::{Identities, Memory};
-use super::messages::{Row, Stored};
+use super::messages::Stored;
 use super::statuses::News;
 use super::writer::Writer;
 use crate::clock::Timestamp;
@@ -18,7 +18,6 @@ use crate::ids::Ids;
 use crate::model::OrganizationId;
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
-use crate::store::sending::suppressions;
 use crate::store::{Session, StoreError};
 
 /// A transaction in which messages of ours got the ids by which their provider calls them.
@@ -112,29 +111,4 @@ pub(super) async fn tell(writer: &mut Writer<'_>, news: &[News<'_>]) -> Result<(
                   or (outbound.state in ('due', 'dead', 'canceled') and outbound.attempts > 0 and k.ar))",
         )
         .await
-}
-
-/// People who asked not to be written to, or to be again.
-pub(super) async fn opt_outs(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result<(), StoreError> {
-    for row in rows {
-        let wish = row.message.context.opt_out.as_deref();
-        let Some(address) = row.message.party.addresses.first() else { continue };
-        if row.message.direction != Direction::Inbound {
-            continue;
-        }
-        let organization = row.work.item.organization_id;
-        let (session, channel) = (&mut writer.session, row.message.channel);
-        match wish {
-            Some("stop") => {
-                let cause = suppressions::Cause { reason: "opted_out", detail: None, until: None };
-                suppressions::put(session, organization, channel, address, &cause, writer.now)
-                    .await?;
-            }
-            Some("start") => {
-                suppressions::delete(session, organization, channel, address).await?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use providers::EventKind;
 
 use super::identities::{Identities, Memory};
 use super::people::Person;
-use super::{calls, changes, messages, people, quarantine};
+use super::{calls, changes, messages, people, quarantine, wishes};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{Item, Receipt, Submission};
@@ -86,6 +86,9 @@ impl<'a> Writer<'a> {
                     if let Some(news) = &notice.template {
                         let place = (work.item.organization_id, work.item.account_id);
                         templates::told(&mut self.session, place, news, self.now).await?;
+                    }
+                    if let Some(preference) = &notice.preference {
+                        wishes::of_preference(self, work, preference).await?;
                     }
                     self.outbox.push(
                         work.item.organization_id,

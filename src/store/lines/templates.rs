@@ -78,6 +78,24 @@ pub async fn list(
     Ok(rows.into_iter().map(Template::from).collect())
 }
 
+/// Whether an account's provider has approved the template that a message names so as marketing: by its name and language, or by its
+/// id where messages name that. Without a language any of that name counts.
+pub async fn is_marketing(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    name: &str,
+    language: Option<&str>,
+) -> Result<bool, StoreError> {
+    let sql = "select count(*) from templates where organization_id = $1 and account_id = $2 and category = 'marketing'
+               and (id = $3 or (name = $3 and ($4 is null or language = $4)))";
+    let found: i64 = on!(session, |c| {
+        let query = sqlx::query_scalar(sql).bind(organization).bind(account);
+        query.bind(name).bind(language).fetch_one(c).await
+    })?;
+    Ok(found > 0)
+}
+
 /// Puts these templates in the place of all that were known of an account. Ids must differ, and texts be cleaned.
 pub async fn replace(
     session: &mut Session,

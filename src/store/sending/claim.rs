@@ -5,7 +5,7 @@ use sqlx::types::Json;
 
 use super::lanes;
 use crate::clock::Timestamp;
-use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId};
+use crate::model::{ClaimId, Claimed, IdentityId, Lane, MessageId, Purpose};
 use crate::store::bulk::{Column, Rows};
 use crate::store::session::{dialect, on};
 use crate::store::{Session, StoreError};
@@ -37,8 +37,10 @@ struct Row {
     identity_id: IdentityId,
     kind: String,
     value: String,
+    number: Option<String>,
     content: Json<OutboundContent>,
     fallback: Option<Json<Template>>,
+    purpose: Option<String>,
     reply_provider: Option<String>,
     reply_ref: Option<String>,
     attempts: i64,
@@ -83,7 +85,7 @@ pub async fn claim(
         let query = query.bind(claim.limit).bind(claim.id.worker).bind(claim.id.claim);
         query.persistent(false).fetch_all(c).await
     })?;
-    let claimed = load(session, lane, &ids).await?;
+    let claimed = load(session, lane, &ids, claim.now).await?;
     let some_are_held_back = i64::try_from(claimed.len()).unwrap_or(i64::MAX) < claim.limit
         && step_back(session, lane, claim).await?;
     Ok((claimed, some_are_held_back))
@@ -93,14 +95,23 @@ async fn load(
     session: &mut Session,
     lane: Lane,
     ids: &[MessageId],
+    now: Timestamp,
 ) -> Result<Vec<Claimed>, StoreError> {
+    // A number is looked for only where somebody is known by WhatsApp's own id, and taken only if it is the only one.
     let rows: Vec<Row> = Rows::new()
         .column("o", Column::Uuid(vec![lane.organization_id.0; ids.len()]))
         .column("i", Column::Uuid(ids.iter().map(|id| id.0).collect()))
+        .column("now", Column::Time(vec![now; ids.len()]))
         .query(
             session,
-            "select m.message_id, m.identity_id, i.kind, i.value, m.content, m.fallback, m.reply_provider,
-                 m.reply_ref, m.attempts, m.throttled, m.due_at, m.expires_at, m.created_at
+            "select m.message_id, m.identity_id, i.kind, i.value, m.content, m.fallback, m.purpose, m.reply_provider,
+                 m.reply_ref, m.attempts, m.throttled, m.due_at, m.expires_at, m.created_at,
+                 case when i.kind = 'wa_lid' then (
+                     select min(p.value) from contact_identities p left join suppressions s
+                     on s.organization_id = p.organization_id and s.channel = m.channel and s.kind = p.kind
+                     and s.match_key = p.match_key and (s.until is null or s.until > k.now)
+                     where p.organization_id = i.organization_id and p.contact_id = i.contact_id and p.kind = 'phone'
+                     having count(distinct p.match_key) = 1 and count(s.match_key) = 0) end as number
              from k join outbound m on m.organization_id = k.o and m.message_id = k.i
              join contact_identities i on i.organization_id = m.organization_id and i.id = m.identity_id",
         )
@@ -116,8 +127,10 @@ impl From<Row> for Claimed {
             id: row.message_id,
             identity: row.identity_id,
             address: (row.kind, row.value),
+            number: row.number,
             content: row.content.0,
             fallback: row.fallback.map(|Json(template)| template),
+            purpose: row.purpose.as_deref().and_then(Purpose::from_word),
             reply_to: row.reply_provider.zip(row.reply_ref.map(MessageRef)),
             attempts: row.attempts,
             throttled: row.throttled,

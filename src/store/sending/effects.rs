@@ -38,6 +38,8 @@ pub struct Touched<'a> {
     pub door: Door,
     /// When the request left.
     pub left_at: Timestamp,
+    /// When it was told, by whoever told it.
+    pub told_at: Timestamp,
     /// The recipient.
     pub to: Option<&'a Address>,
     /// The template that it used.
@@ -200,6 +202,7 @@ async fn tell_unwell(
         severity: Severity::Critical,
         number: None,
         template: None,
+        preference: None,
         data,
     };
     let key = format!("{topic}:{channel}:{}", now.timestamp_micros());
@@ -217,8 +220,10 @@ async fn suppress(
     let detail = one.failure.map(|failure| cleaned(&failure.detail));
     let cause = Cause {
         reason: suppress.reason,
+        scope: suppress.scope,
         detail: detail.as_deref(),
-        until: suppress.lasts.map(|lasts| now + lasts),
+        until: suppress.lasts.map(|lasts| one.told_at + lasts),
+        since: one.told_at,
     };
     suppressions::put(session, lane.organization_id, lane.channel, to, &cause, now).await
 }
@@ -245,6 +250,7 @@ async fn hold_template(
         severity: Severity::Critical,
         number: None,
         template: None,
+        preference: None,
         data: json!({ "template": name, "language": template.language, "code": code(one), "detail": detail }),
     };
     let key = format!("template.paused:{name}:{}", now.timestamp_micros());
@@ -271,6 +277,7 @@ async fn tell_of_destination(
         severity: Severity::Warning,
         number: None,
         template: None,
+        preference: None,
         data: json!({ "channel": channel, "country": country, "code": code(one), "detail": detail }),
     };
     let key = format!("destination.closed:{channel}:{country}:{}", code(one).unwrap_or_default());

@@ -128,6 +128,7 @@ pub(in crate::store) async fn judge(
         effect,
         door: Door::Status,
         left_at: row.started_at,
+        told_at: told.at,
         to: to.as_ref(),
         template,
         proves: false,

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::model::{IdentityId, Lane, MessageId, NewOutbound, OrganizationId, QueueState};
+use crate::model::{IdentityId, Lane, MessageId, NewOutbound, OrganizationId, Purpose, QueueState};
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
 use crate::store::session::on;
@@ -35,6 +35,8 @@ pub struct Queued {
     pub content: OutboundContent,
     /// What is sent in its place once the window has closed.
     pub fallback: Option<Template>,
+    /// What it is for, if that was said.
+    pub purpose: Option<Purpose>,
     /// The message it answers.
     pub reply_to: Option<(String, MessageRef)>,
     /// What went wrong last.
@@ -67,6 +69,10 @@ pub async fn insert(
         .column("most_resends", Column::Int(new.iter().map(|n| n.most_resends).collect()))
         .column("content", Column::Json(contents.iter().map(|c| Some(Json(c))).collect()))
         .column("fallback", Column::Json(fallbacks.iter().map(|f| f.as_ref().map(Json)).collect()))
+        .column(
+            "purpose",
+            Column::MaybeText(new.iter().map(|n| n.purpose.map(Purpose::word)).collect()),
+        )
         .column(
             "reply_provider",
             Column::MaybeText(
@@ -130,6 +136,7 @@ struct Row {
     attempts: i64,
     content: Json<OutboundContent>,
     fallback: Option<Json<Template>>,
+    purpose: Option<String>,
     reply_provider: Option<String>,
     reply_ref: Option<String>,
     last_failure: Option<Json<Value>>,
@@ -144,7 +151,7 @@ pub async fn get(
 ) -> Result<Option<Queued>, StoreError> {
     let sql =
         "select message_id, channel, identity_id, state, due_at, expires_at, attempts, content,
-               fallback, reply_provider, reply_ref, last_failure, updated_at
+               fallback, purpose, reply_provider, reply_ref, last_failure, updated_at
                from outbound where organization_id = $1 and message_id = $2";
     let sql = AssertSqlSafe(session.locking(sql));
     let found: Option<Row> =
@@ -164,6 +171,7 @@ fn queued(organization: OrganizationId, row: Row) -> Result<Queued, StoreError> 
         attempts: row.attempts,
         content: row.content.0,
         fallback: row.fallback.map(|Json(template)| template),
+        purpose: row.purpose.as_deref().and_then(Purpose::from_word),
         reply_to: row.reply_provider.zip(row.reply_ref.map(MessageRef)),
         last_failure: row.last_failure.map(|Json(failure)| failure),
         updated_at: row.updated_at,
@@ -180,7 +188,7 @@ pub async fn dead(
 ) -> Result<Vec<Queued>, StoreError> {
     let sql =
         "select message_id, channel, identity_id, state, due_at, expires_at, attempts, content,
-               fallback, reply_provider, reply_ref, last_failure, updated_at
+               fallback, purpose, reply_provider, reply_ref, last_failure, updated_at
                from outbound where organization_id = $1 and state = 'dead' and message_id < $2
                and ($3 is null or channel = $3) order by message_id desc limit $4";
     let before = before.unwrap_or(Uuid::max());

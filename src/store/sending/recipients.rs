@@ -1,11 +1,12 @@
 //! What must be known of recipients before they are written to: whether they have written to us, and whether they wish to
 //! be left alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use providers::Channel;
 use uuid::Uuid;
 
+use super::suppressions::{self, Suppression};
 use crate::clock::Timestamp;
 use crate::ids::first_at;
 use crate::model::{IdentityId, Lane, OrganizationId};
@@ -62,26 +63,41 @@ pub async fn who_is_known(
     Ok(found.into_iter().map(|(identity,)| identity).collect())
 }
 
-/// Which of these people are not to be written to now.
+#[derive(Debug, sqlx::FromRow)]
+struct Suppressed {
+    identity: IdentityId,
+    #[sqlx(flatten)]
+    suppression: Suppression,
+}
+
+/// What keeps these people from being written to now: of each at most one suppression a scope.
 pub async fn who_is_suppressed(
     session: &mut Session,
     lane: Lane,
     identities: &[IdentityId],
     now: Timestamp,
-) -> Result<HashSet<IdentityId>, StoreError> {
+) -> Result<HashMap<IdentityId, Vec<Suppression>>, StoreError> {
     let count = identities.len();
-    let found: Vec<(IdentityId,)> = rows(lane, identities)
+    let found: Vec<Suppressed> = rows(lane, identities)
         .column("now", Column::Time(vec![now; count]))
         .query(
             session,
-            "select k.i from k
+            "select k.i as identity, s.channel, s.kind, s.match_key, s.scope, s.value, s.reason, s.detail, s.until,
+                 s.created_at, s.known_at from k
              join contact_identities i on i.organization_id = k.o and i.id = k.i
              join suppressions s on s.organization_id = k.o and s.channel = k.c
              and s.kind = i.kind and s.match_key = i.match_key
              where s.until is null or s.until > k.now",
         )
         .await?;
-    Ok(found.into_iter().map(|(identity,)| identity).collect())
+    let organization = lane.organization_id;
+    let found =
+        suppressions::in_force(session, organization, found, |found| &found.suppression).await?;
+    let mut suppressed: HashMap<IdentityId, Vec<Suppression>> = HashMap::new();
+    for Suppressed { identity, suppression } in found {
+        suppressed.entry(identity).or_default().push(suppression);
+    }
+    Ok(suppressed)
 }
 
 /// Of these addresses the one that was last used on a channel, in either direction.

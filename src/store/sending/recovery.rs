@@ -148,7 +148,7 @@ pub async fn mend_lanes(session: &mut Session, now: Timestamp) -> Result<u64, St
 }
 
 /// Deletes an organization's queue rows of messages from before `before` that were sent or canceled, their journal, and the
-/// answers to its requests. Returns how many; call again while it returns many.
+/// answers to its requests and suppressions that have ended. Returns how many; call again while it returns many.
 pub async fn delete_served(
     session: &mut Session,
     organization: OrganizationId,
@@ -163,6 +163,7 @@ pub async fn delete_served(
                                        and o.message_id = a.message_id) order by a.message_id limit $3)";
     let answers = "delete from idempotency_keys where organization_id = $1 and created_at < $2";
     let pairs = "delete from lane_pairs where organization_id = $1 and refilled_at < $2";
+    let suppressions = "delete from suppressions where organization_id = $1 and until < $2";
     let old = crate::ids::first_at(before);
     Ok(on!(session, |c| {
         let mut deleted = 0;
@@ -170,7 +171,7 @@ pub async fn delete_served(
             let query = sqlx::query(sql).bind(organization).bind(old).bind(CHUNK);
             deleted += query.execute(&mut *c).await?.rows_affected();
         }
-        for sql in [answers, pairs] {
+        for sql in [answers, pairs, suppressions] {
             let query = sqlx::query(sql).bind(organization).bind(before);
             deleted += query.execute(&mut *c).await?.rows_affected();
         }

@@ -264,6 +264,7 @@ impl<'a> From<&'a Settled> for Touched<'a> {
             effect: settled.effect,
             door: Door::Answer,
             left_at: settled.at,
+            told_at: settled.at,
             to: settled.to.as_ref(),
             template: settled.template.as_ref(),
             proves: settled.probing && matches!(settled.outcome, Outcome::Sent(_)),

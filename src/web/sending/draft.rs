@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::flow::send::accept::Draft;
 use crate::flow::send::recipient::Recipient;
-use crate::model::{ContactId, LeadId, MessageId};
+use crate::model::{ContactId, LeadId, MessageId, Purpose};
 use crate::web::Problem;
 use crate::web::communications::channel;
 use crate::web::times::At;
@@ -34,6 +34,10 @@ pub(crate) struct DraftBody {
     content: ContentBody,
     /// The template that is sent in its place if WhatsApp's customer-service window is closed.
     fallback_template: Option<TemplateBody>,
+    /// `marketing`, if it advertises: whoever wants no marketing does not get it. A template that the provider lists as marketing
+    /// needs no word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<String>,
     /// The message it answers, by its id here.
     reply_to: Option<Uuid>,
     /// Your own id of it; the timeline shows it. At most 200 characters.
@@ -204,11 +208,16 @@ impl DraftBody {
                 ));
             }
         };
+        let purpose = self.purpose.as_deref().map(|word| {
+            let reason = "must be marketing, or be left out";
+            Purpose::from_word(word).ok_or_else(|| Problem::invalid("purpose", reason))
+        });
         Ok(Draft {
             channel: channel(&self.channel)?,
             recipient,
             content: self.content.read()?,
             fallback: self.fallback_template.map(TemplateBody::read),
+            purpose: purpose.transpose()?,
             reply_to: self.reply_to.map(MessageId),
             client_reference: self.client_reference,
             send_at: self.send_at.map(|at| at.0),

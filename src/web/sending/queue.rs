@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::flow::send::manage::{self, Decision, LaneView};
-use crate::model::Scope;
+use crate::model::{Purpose, Scope};
 use crate::store::sending::journal::{self, Attempt};
 use crate::store::sending::outbound::{self, Queued};
 use crate::web::answer::Answer;
@@ -67,6 +67,8 @@ pub(crate) struct DeadLetterView {
     url: String,
     /// What it says.
     content: Value,
+    /// `marketing`, if it was said to be that.
+    purpose: Option<&'static str>,
     /// How often it was tried.
     attempts: i64,
     /// Why it was given up.
@@ -197,6 +199,7 @@ fn dead_letter(queued: Queued, journal: Vec<Attempt>) -> DeadLetterView {
         channel: queued.lane.channel.word(),
         url: format!("/api/v1/messages/{}", queued.id),
         content: serde_json::to_value(&queued.content).unwrap_or_default(),
+        purpose: queued.purpose.map(Purpose::word),
         attempts: queued.attempts,
         failure: queued.last_failure,
         given_up_at: queued.updated_at.into(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::flow::send::leave_alone;
-use crate::model::Scope;
+use crate::model::{Scope, SuppressionScope};
 use crate::store::sending::suppressions::{self, Suppression};
 use crate::web::answer::Answer;
 use crate::web::body::Json;
@@ -15,14 +15,17 @@ use crate::web::extract::Access;
 use crate::web::times::At;
 use crate::web::{App, Problem};
 
-/// Somebody who is not written to on a channel.
+/// Somebody who is not written to on a channel, or gets no marketing there.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SuppressionView {
     /// The channel.
     channel: String,
     /// Their address.
     address: String,
-    /// `opted_out` (they asked for it), `undeliverable` (the provider says that they cannot be reached) or `manual`.
+    /// What they are not sent: `all`, or `marketing`. One address may have one of each.
+    scope: String,
+    /// `opted_out` (they asked for it), `undeliverable` (the provider says that they cannot be reached, or get no more marketing
+    /// for now) or `manual`. That somebody cannot be reached is over as soon as a message comes from them or reaches them.
     reason: String,
     /// More about it.
     detail: Option<String>,
@@ -47,6 +50,18 @@ pub(crate) struct SuppressionBody {
     channel: String,
     /// Their address.
     address: String,
+    /// `all` or `marketing`. Not given, it is `all` in `POST`, and every scope in `DELETE`.
+    scope: Option<String>,
+}
+
+impl SuppressionBody {
+    fn scope(&self) -> Result<Option<SuppressionScope>, Problem> {
+        let read = |word: &str| {
+            SuppressionScope::from_word(word)
+                .ok_or_else(|| Problem::invalid("scope", "must be all or marketing"))
+        };
+        self.scope.as_deref().map(read).transpose()
+    }
 }
 
 impl From<Suppression> for SuppressionView {
@@ -54,6 +69,7 @@ impl From<Suppression> for SuppressionView {
         Self {
             channel: found.channel,
             address: found.value,
+            scope: found.scope,
             reason: found.reason,
             detail: found.detail,
             until: found.until.map(At::from),
@@ -75,7 +91,7 @@ pub(crate) async fn list(
     Ok(Answer(SuppressionList { items: found.into_iter().map(SuppressionView::from).collect() }))
 }
 
-/// From now on this address is not written to.
+/// From now on this address is not written to, or gets no marketing.
 #[utoipa::path(post, path = "/api/v1/suppressions", tag = "sending", request_body = SuppressionBody, responses(
     (status = 204, description = "It is not written to."),
     (status = 422, body = Problem, content_type = "application/problem+json"),
@@ -87,11 +103,12 @@ pub(crate) async fn create(
 ) -> Result<StatusCode, Problem> {
     access.needs(Scope::CommunicationsWrite)?;
     let channel = channel(&body.channel)?;
-    leave_alone::begin(&app.gateway, &access.actor(), channel, &body.address).await?;
+    let scope = body.scope()?.unwrap_or(SuppressionScope::All);
+    leave_alone::begin(&app.gateway, &access.actor(), channel, &body.address, scope).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// This address may be written to again.
+/// This address may be written to again, or get marketing again.
 #[utoipa::path(delete, path = "/api/v1/suppressions", tag = "sending", request_body = SuppressionBody, responses(
     (status = 204, description = "It may be written to again."),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -103,6 +120,7 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     access.needs(Scope::CommunicationsWrite)?;
     let channel = channel(&body.channel)?;
-    leave_alone::end(&app.gateway, &access.actor(), channel, &body.address).await?;
+    let scope = body.scope()?;
+    leave_alone::end(&app.gateway, &access.actor(), channel, &body.address, scope).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -239,6 +239,8 @@ pub(in crate::meta) struct Preference<'a> {
 #[serde(default)]
 pub(in crate::meta) struct Preferences<'a> {
     #[serde(borrow)]
+    pub(in crate::meta) contacts: Vec<&'a RawValue>,
+    #[serde(borrow)]
     pub(in crate::meta) user_preferences: Vec<&'a RawValue>,
 }
 
