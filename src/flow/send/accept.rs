@@ -82,6 +82,8 @@ pub async fn accept(
     if let Some(key) = key
         && let Some(before) = answered_before(&mut session, organization, key).await?
     {
+        // Only committed has it let go of the key: the next request with it must not find it held.
+        session.commit().await?;
         return Ok(before);
     }
     let outbox = Outbox::lock(&mut session, [organization]).await?;
