@@ -32,6 +32,7 @@ mod sending_faults;
 mod sending_providers;
 mod statuses;
 mod stopping;
+mod stranded;
 mod support;
 mod sweep;
 mod timeline;
