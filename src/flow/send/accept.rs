@@ -97,7 +97,10 @@ pub async fn accept(
                 results.push(Ok(message.id));
                 new.push(message);
             }
-            Err(error @ (FlowError::Store(_) | FlowError::Keyring(_))) => return Err(error),
+            // It passes: the request is to be made again, whole.
+            Err(error @ (FlowError::Store(_) | FlowError::Keyring(_) | FlowError::Locked(_))) => {
+                return Err(error);
+            }
             Err(error) if !bulk => return Err(error),
             Err(error) => results.push(Err(error)),
         }

@@ -18,3 +18,4 @@ pub mod recover;
 mod retry;
 mod running;
 mod take;
+mod way;
