@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 /// A credential. `Debug` prints `[REDACTED]`, there is no `Display`, and the memory is wiped when it is dropped.
 pub type Secret = secrecy::SecretString;
 
-/// A fingerprint of a verification key: the first 16 bytes of its SHA-256. It is kept in memory only, to recognize
-/// that two accounts belong to one provider-side application.
+/// A fingerprint of a verification key: the first 16 bytes of its SHA-256. It stays in memory, to recognize that two accounts
+/// belong to one provider-side application: a weak key could be guessed from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId([u8; 16]);
 
@@ -23,6 +23,11 @@ impl KeyId {
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);
         Self(id)
+    }
+
+    /// Its bytes, of which another fingerprint may be made that can be kept: one that takes a secret to make.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
     }
 }
 

@@ -209,6 +209,11 @@ async fn check_credentials(
     let mut session = store.read_all().await?;
     let organizations = organizations::list(&mut session).await?.len();
     let (mut opened, mut failed) = (0, 0);
+    if let Err(error) = keyring.check_own(&mut session).await {
+        failed += 1;
+        let what = format!("the key that makes fingerprints of keys: {error}");
+        report.fail("credentials", what, "bring the right master key back");
+    }
     for sealed in accounts::list_all(&mut session).await? {
         let account = &sealed.account;
         let credentials =

@@ -22,7 +22,7 @@ pub mod stream;
 pub mod sweep;
 
 use crate::gateway::KeyringError;
-use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
+use crate::model::{AccountId, OrganizationId, Principal, PrincipalKind, Scope};
 use crate::store::StoreError;
 use crate::transport::BlobError;
 
@@ -84,6 +84,12 @@ pub enum FlowError {
     /// Sealing or opening credentials.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The account is there and cannot be opened now: what needs it must be asked for again.
+    #[error(
+        "the account {0} cannot be opened now: the gateway's master key does not fit its credentials, or they are no longer \
+         usable; the operator's `switchboard doctor` says which. Try again later"
+    )]
+    Locked(AccountId),
     /// The file store does not answer, or refuses.
     #[error("{0}")]
     FileStore(String),

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use providers::{Batch, Event, EventKind, Inbound, Line, Provider, Rejection, Reply};
+use providers::{Batch, Event, EventKind, Inbound, KeyId, Line, Provider, Rejection, Reply};
 
 pub use super::prove::Endpoint;
 use super::prove::{self, Unproven};
@@ -85,13 +85,22 @@ async fn try_receive(
     if is_challenge(&request, &batch) {
         return Ok(Accepted { reply, receipt: Receipt::default() });
     }
-    let authority = Authority::new(&snapshot, &account, batch.signed_with);
+    let key = batch.signed_with;
+    let authority = Authority::new(&snapshot, &account, key);
     let (items, quarantined) = sort(gateway, &authority, batch).await?;
-    let request = keep(gateway, &account, request, at, &items, &quarantined);
+    let proven = Proven { account: &account, authority: &authority, key };
+    let request = keep(gateway, &proven, request, at, &items, &quarantined);
     let submission = Submission { request, keep: true, items, quarantined };
     let receipt = gateway.batcher.submit(submission).await?;
     metrics::items(account.provider.name, receipt);
     Ok(Accepted { reply, receipt })
+}
+
+/// How a request was proven.
+struct Proven<'a> {
+    account: &'a DirectoryAccount,
+    authority: &'a Authority<'a>,
+    key: Option<KeyId>,
 }
 
 /// A verification request asks and tells nothing: there is nothing to keep.
@@ -132,9 +141,11 @@ pub(super) async fn sort(
         }
     }
     for item in batch.unparsed {
+        let organization_id = keeper(authority, &authority.line(&item.line, None));
         quarantined.push(QuarantinedItem {
-            organization_id: keeper(authority, &authority.line(&item.line, None)),
+            organization_id,
             id: QuarantineId(gateway.ids.next()),
+            account_id: authority.account_for(organization_id),
             position: item.position,
             reason: QuarantineReason::Unreadable,
             detail: item.reason,
@@ -181,9 +192,11 @@ fn waiting(
         }
         Destination::Nobody => (QuarantineReason::Unrouted, format!("no route claims {named}")),
     };
+    let organization_id = keeper(authority, destination);
     QuarantinedItem {
-        organization_id: keeper(authority, destination),
+        organization_id,
         id: QuarantineId(gateway.ids.next()),
+        account_id: authority.account_for(organization_id),
         position: event.key.0.clone(),
         reason,
         detail,
@@ -239,12 +252,13 @@ async fn owner(
 /// platform, so that none reads another's items.
 fn keep(
     gateway: &Gateway,
-    account: &DirectoryAccount,
+    proven: &Proven<'_>,
     request: http::Request<Bytes>,
     received_at: crate::clock::Timestamp,
     items: &[Item],
     quarantined: &[QuarantinedItem],
 ) -> KeptRequest {
+    let account = proven.account;
     let owners = items.iter().map(|item| item.organization_id);
     let mut owners = owners.chain(quarantined.iter().map(|item| item.organization_id));
     let first = owners.next().unwrap_or(account.organization_id);
@@ -268,7 +282,8 @@ fn keep(
     KeptRequest {
         organization_id,
         id: InboxId(gateway.ids.at(received_at)),
-        account_id: account.id,
+        account_id: proven.authority.account_for(organization_id),
+        key: proven.key.and_then(|key| account.fingerprint(key)),
         provider: account.provider.name,
         method,
         url,

@@ -1,8 +1,9 @@
 //! Reading kept webhooks again: after a fix, after a route was added, or because somebody wants to be sure. What was
-//! written before changes nothing; what could not be written before is.
+//! written before changes nothing; what could not be written before is. Of a request that named several organizations each
+//! reads, and is told, what is its own.
 
 use bytes::Bytes;
-use providers::Inbound;
+use providers::{Inbound, Provider};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -10,11 +11,13 @@ use super::audit::{self, Deed};
 use super::receive::sort;
 use super::routing::Authority;
 use super::{Actor, FlowError};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Snapshot};
 use crate::metrics;
 use crate::model::{
-    InboxId, KeptRequest, OrganizationId, QuarantineId, QuarantineReason, Receipt, Submission,
+    InboxId, Item, KeptRequest, OrganizationId, QuarantineId, QuarantineReason, QuarantinedItem,
+    Receipt, Submission,
 };
+use crate::store::accounts;
 use crate::store::inbox::{self, InboxRequest, QuarantineEntry, QuarantineFilter};
 use crate::store::intake::SubmitError;
 
@@ -34,7 +37,29 @@ pub struct Replayed {
     pub result: String,
 }
 
-/// Replays one quarantined item: the request it stood in is read again, whole.
+/// Whose items of a request are read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    /// Everybody's: the operator asks.
+    All,
+    /// This organization's.
+    Of(OrganizationId),
+}
+
+impl Share {
+    fn of(organization: OrganizationId) -> Self {
+        match organization {
+            OrganizationId::PLATFORM => Self::All,
+            organization => Self::Of(organization),
+        }
+    }
+
+    fn covers(self, organization: OrganizationId) -> bool {
+        self == Self::All || self == Self::Of(organization)
+    }
+}
+
+/// Replays one quarantined item: what its request holds of the organization's is read again.
 pub async fn item(
     gateway: &Gateway,
     actor: &Actor,
@@ -45,7 +70,7 @@ pub async fn item(
     let entry = inbox::item(&mut session, organization, id).await?;
     drop(session);
     let entry = entry.ok_or(FlowError::NotFound("quarantined item"))?;
-    let replayed = replay_entry(gateway, &entry).await?;
+    let replayed = replay_entry(gateway, &entry, Share::of(organization)).await?;
     note(gateway, actor, id.to_string(), json!({ "result": replayed.result })).await?;
     Ok(replayed)
 }
@@ -64,7 +89,7 @@ pub async fn range(
     drop(session);
     let mut replayed = Vec::with_capacity(entries.len());
     for entry in &entries {
-        replayed.push(replay_entry(gateway, entry).await?);
+        replayed.push(replay_entry(gateway, entry, Share::of(organization)).await?);
     }
     let resolved = replayed.iter().filter(|one| one.resolved).count();
     let detail = json!({ "items": replayed.len(), "resolved": resolved });
@@ -91,14 +116,15 @@ pub async fn request(gateway: &Gateway, actor: &Actor, id: InboxId) -> Result<Re
     let kept = inbox::request(&mut session, organization, id).await?;
     drop(session);
     let kept = kept.ok_or(FlowError::NotFound("webhook"))?;
-    let outcome = replay_request(gateway, &kept).await?;
+    let outcome = replay_request(gateway, &kept, Share::of(organization), None).await?;
     let result = outcome.describe();
     note(gateway, actor, id.to_string(), json!({ "result": result })).await?;
-    Ok(Replayed { item: None, resolved: outcome.open.is_empty(), receipt: outcome.receipt, result })
+    let resolved = outcome.failure.is_none() && outcome.waiting == 0 && !outcome.refused();
+    Ok(Replayed { item: None, resolved, receipt: outcome.receipt, result })
 }
 
-/// Writes what waited for these lines, whoever kept it; returns how many items were resolved. Only what a shared key
-/// allows reaches the organization, as when it had just arrived.
+/// Writes what waited for these lines and is the organization's now, whoever kept it; returns how many items that were. Only
+/// what a shared key allows reaches it, as when it had just arrived.
 pub(super) async fn claim(
     gateway: &Gateway,
     provider: &str,
@@ -117,7 +143,8 @@ pub(super) async fn claim(
             let readable =
                 |entry: &&QuarantineEntry| entry.reason != QuarantineReason::Unreadable.word();
             for entry in waiting.iter().filter(readable) {
-                resolved += usize::from(replay_entry(gateway, entry).await?.resolved);
+                let share = Share::of(organization);
+                resolved += usize::from(replay_entry(gateway, entry, share).await?.resolved);
             }
         }
     }
@@ -138,47 +165,71 @@ async fn read(
     })
 }
 
-async fn replay_entry(gateway: &Gateway, entry: &QuarantineEntry) -> Result<Replayed, FlowError> {
+async fn replay_entry(
+    gateway: &Gateway,
+    entry: &QuarantineEntry,
+    share: Share,
+) -> Result<Replayed, FlowError> {
     let mut session = gateway.store.read_all().await?;
     let kept = inbox::request(&mut session, entry.inbox_organization_id, entry.inbox_id).await?;
     drop(session);
     let outcome = match kept {
-        Some(kept) => replay_request(gateway, &kept).await?,
+        Some(kept) => replay_request(gateway, &kept, share, Some(entry)).await?,
         None => Outcome::failed("the webhook is no longer kept"),
     };
     // What has been read and routed is open no longer; its place in the request says which item it was. What the store
     // refuses anew is counted beyond those.
     let refused_again = entry.reason == QuarantineReason::Refused.word() && outcome.refused();
-    let still_open =
-        outcome.failure.is_some() || outcome.open.contains(&entry.position) || refused_again;
+    let is_own = share.covers(entry.organization_id);
+    let still_open = outcome.failure.is_some()
+        || outcome.open.contains(&entry.position)
+        || refused_again
+        || (!is_own && outcome.items == 0);
     let state = match (entry.state.as_str(), still_open) {
         ("open", false) => "resolved",
         (state, _) => state,
     };
     let result = outcome.describe();
-    let now = gateway.clock.now();
-    let mut session = gateway.store.write_all().await?;
-    inbox::record_attempt(&mut session, entry.organization_id, entry.id, state, &result, now)
-        .await?;
-    session.commit().await?;
+    // A route that claims nothing of an item leaves no trace in it, and one that does tells its keeper nothing of the others.
+    if is_own || !still_open {
+        let told = if is_own { result.as_str() } else { "a route claims its line by now" };
+        let now = gateway.clock.now();
+        let mut session = gateway.store.write_all().await?;
+        inbox::record_attempt(&mut session, entry.organization_id, entry.id, state, told, now)
+            .await?;
+        session.commit().await?;
+    }
     Ok(Replayed { item: Some(entry.id), resolved: !still_open, receipt: outcome.receipt, result })
 }
 
 /// What reading a request again came to.
 struct Outcome {
     receipt: Receipt,
+    /// How many items of the reader's could be read and routed.
+    items: usize,
     /// The positions of the items that still wait.
     open: Vec<String>,
+    /// How many of them are the reader's.
+    waiting: u32,
     failure: Option<String>,
 }
 
-async fn replay_request(gateway: &Gateway, kept: &InboxRequest) -> Result<Outcome, FlowError> {
+/// Reads a request again and writes the share of it. `entry` is the item for whose sake it is read, if it is one's.
+async fn replay_request(
+    gateway: &Gateway,
+    kept: &InboxRequest,
+    share: Share,
+    entry: Option<&QuarantineEntry>,
+) -> Result<Outcome, FlowError> {
     let snapshot = gateway.directory.snapshot();
-    let Some(account) = snapshot.account(kept.account_id) else {
-        return Ok(Outcome::failed("the account that received it is no longer connected"));
+    let Some(provider) = providers::provider(&kept.provider) else {
+        return Ok(Outcome::failed("its provider is no longer known"));
     };
-    let Some(webhooks) = account.account.webhooks() else {
-        return Ok(Outcome::failed("the account receives no webhooks"));
+    let owner = owner(gateway, kept, &snapshot).await?;
+    let proves = provider.key_is_secret || gateway.config.intake.share_public_keys;
+    let authority = Authority::of_kept(&snapshot, provider, kept, owner, proves);
+    let Some(webhooks) = authority.reader().and_then(|account| account.account.webhooks()) else {
+        return Ok(Outcome::failed(no_reader(&snapshot, provider)));
     };
     let Some(request) = rebuild(kept) else {
         return Ok(Outcome::failed("the kept webhook is damaged"));
@@ -188,14 +239,66 @@ async fn replay_request(gateway: &Gateway, kept: &InboxRequest) -> Result<Outcom
         Ok(batch) => batch,
         Err(rejection) => return Ok(Outcome::failed(&rejection.to_string())),
     };
-    let authority = Authority::new(&snapshot, account, None);
-    let (items, quarantined) = sort(gateway, &authority, batch).await?;
-    let open = quarantined.iter().map(|item| item.position.clone()).collect();
+    let (mut items, mut quarantined) = sort(gateway, &authority, batch).await?;
+    let mut open: Vec<String> = quarantined.iter().map(|item| item.position.clone()).collect();
+    let is_entry = |position: &str| entry.is_some_and(|entry| entry.position == position);
+    // An item of the reader's whose line is another organization's by now is that one's to write.
+    let elsewhere = items.iter().filter(|item| !share.covers(item.organization_id));
+    let elsewhere: Vec<String> = elsewhere.map(|item| item.event.key.0.clone()).collect();
+    let left = u32::from(elsewhere.iter().any(|position| is_entry(position)));
+    open.extend(elsewhere);
+    items.retain(|item| share.covers(item.organization_id));
+    // What waits was its keeper's when it came, whoever would keep it today.
+    let is_whole = share.covers(kept.organization_id);
+    quarantined
+        .retain(|item| is_whole || share.covers(item.organization_id) || is_entry(&item.position));
+    let waiting = u32::try_from(quarantined.len()).unwrap_or(u32::MAX);
+    let count = items.len();
+    let mut receipt = match count == 0 && waiting == 0 {
+        true => Receipt::default(),
+        false => write(gateway, kept, provider, items, quarantined).await?,
+    };
+    receipt.quarantined += left;
+    Ok(Outcome { receipt, items: count, open, waiting: waiting + left, failure: None })
+}
+
+/// Whose accounts may read a request where its key proves nothing: the organization's that it belongs to; if it named several,
+/// that of the account that received it.
+async fn owner(
+    gateway: &Gateway,
+    kept: &InboxRequest,
+    snapshot: &Snapshot,
+) -> Result<Option<OrganizationId>, FlowError> {
+    if kept.organization_id != OrganizationId::PLATFORM {
+        return Ok(Some(kept.organization_id));
+    }
+    if let Some(account) = snapshot.account(kept.account_id) {
+        return Ok(Some(account.organization_id));
+    }
+    let mut session = gateway.store.read_all().await?;
+    Ok(accounts::owner(&mut session, kept.account_id).await?)
+}
+
+fn no_reader(snapshot: &Snapshot, provider: &Provider) -> &'static str {
+    if snapshot.has_locked(provider) {
+        return "the credentials of an account that could read it cannot be opened now; replay it once they can";
+    }
+    "no account holds the key it was signed with: connect one that does, and replay it"
+}
+
+async fn write(
+    gateway: &Gateway,
+    kept: &InboxRequest,
+    provider: &'static Provider,
+    items: Vec<Item>,
+    quarantined: Vec<QuarantinedItem>,
+) -> Result<Receipt, FlowError> {
     let request = KeptRequest {
         organization_id: kept.organization_id,
         id: kept.id,
         account_id: kept.account_id,
-        provider: account.provider.name,
+        key: kept.key(),
+        provider: provider.name,
         method: kept.method.clone(),
         url: kept.url.clone(),
         headers: kept.headers.clone(),
@@ -204,8 +307,8 @@ async fn replay_request(gateway: &Gateway, kept: &InboxRequest) -> Result<Outcom
     };
     let submission = Submission { request, keep: false, items, quarantined };
     let receipt = gateway.batcher.submit(submission).await.map_err(|error| busy(&error))?;
-    metrics::items(account.provider.name, receipt);
-    Ok(Outcome { receipt, open, failure: None })
+    metrics::items(provider.name, receipt);
+    Ok(receipt)
 }
 
 fn busy(error: &SubmitError) -> FlowError {
@@ -224,12 +327,13 @@ fn rebuild(kept: &InboxRequest) -> Option<http::Request<Bytes>> {
 
 impl Outcome {
     fn failed(reason: &str) -> Self {
-        Self { receipt: Receipt::default(), open: Vec::new(), failure: Some(reason.to_owned()) }
+        let (receipt, failure) = (Receipt::default(), Some(reason.to_owned()));
+        Self { receipt, items: 0, open: Vec::new(), waiting: 0, failure }
     }
 
     /// Whether the store refused an item that could be read and routed.
     fn refused(&self) -> bool {
-        usize::try_from(self.receipt.quarantined).is_ok_and(|count| count > self.open.len())
+        self.receipt.quarantined > self.waiting
     }
 
     fn describe(&self) -> String {

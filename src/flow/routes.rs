@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::audit::{self, Deed};
 use super::{Actor, FlowError, checked_text, claims, optional_text, replay, send};
-use crate::gateway::{Gateway, line_key};
-use crate::model::{AccountId, Route, RouteId, RouteState};
-use crate::store::{Session, StoreError, organizations, routes as rows};
+use crate::gateway::{Gateway, Snapshot, line_key};
+use crate::model::{AccountId, OrganizationId, Route, RouteId, RouteState};
+use crate::store::{Session, StoreError, accounts, organizations, routes as rows};
 
 /// What it takes to add a route.
 #[derive(Debug)]
@@ -38,10 +38,11 @@ pub async fn create(gateway: &Gateway, actor: &Actor, new: NewRoute) -> Result<A
     let organization = actor.organization_id;
     let mut session = gateway.store.write(organization).await?;
     let snapshot = claims::lock(gateway, &mut session).await?;
-    let account = snapshot
-        .account(new.account_id)
-        .filter(|account| account.organization_id == organization)
-        .ok_or(FlowError::NotFound("account"))?;
+    let account = snapshot.account(new.account_id);
+    let account = account.filter(|account| account.organization_id == organization);
+    let Some(account) = account else {
+        return Err(missing(&mut session, &snapshot, organization, new.account_id).await?);
+    };
     let channel = Channel::from_word(&new.channel)
         .filter(|channel| account.provider.channels.contains(channel))
         .ok_or_else(|| {
@@ -88,6 +89,20 @@ pub async fn create(gateway: &Gateway, actor: &Actor, new: NewRoute) -> Result<A
     finish(gateway, session, &route).await?;
     let claimed = claim(gateway, account.provider.name, &route).await?;
     Ok(Added { route, claimed })
+}
+
+/// Why an account cannot carry a route: it is not there, or cannot be opened.
+async fn missing(
+    session: &mut Session,
+    snapshot: &Snapshot,
+    organization: OrganizationId,
+    id: AccountId,
+) -> Result<FlowError, StoreError> {
+    let is_there = accounts::get(session, organization, id).await?.is_some();
+    Ok(match is_there && snapshot.cannot_open(id) {
+        true => FlowError::Locked(id),
+        false => FlowError::NotFound("account"),
+    })
 }
 
 /// Changes what a route does.

@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use providers::{Address, Channel, Direction, Event, EventKind, KeyId, Line};
+use providers::{Address, Channel, Direction, Event, EventKind, KeyId, Line, Provider};
 
 use crate::gateway::{DirectoryAccount, RoutedLine, Snapshot};
 use crate::model::{AccountId, OrganizationId};
+use crate::store::inbox::InboxRequest;
 
 /// Where an item belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,40 +34,105 @@ pub enum Destination {
 #[derive(Debug)]
 pub struct Authority<'s> {
     snapshot: &'s Snapshot,
-    verified: &'s Arc<DirectoryAccount>,
+    provider: &'static Provider,
+    /// The account that verified the request when it came. It may be gone.
+    verified: AccountId,
+    /// Those that hold the key it was signed with.
     accounts: Vec<&'s Arc<DirectoryAccount>>,
+    /// Of a kept request: those that are not known to hold the key, and are asked where none of the others has the line. What
+    /// cannot be proven takes no line that another organization has.
+    presumed: Vec<&'s Arc<DirectoryAccount>>,
+    /// Whether a kept request named several organizations.
+    is_mixed: bool,
 }
 
 impl<'s> Authority<'s> {
-    /// What a request may speak for that `verified` has verified with the key `signed_with`. A request that was kept
-    /// has no key any more: it speaks for whoever shares a key with the account that verified it then.
+    /// What a request may speak for that `verified` has just verified with the key `signed_with`; whoever shares a key with
+    /// it, if that cannot be told.
     pub fn new(
         snapshot: &'s Snapshot,
         verified: &'s Arc<DirectoryAccount>,
         signed_with: Option<KeyId>,
     ) -> Self {
-        let shares = |account: &&Arc<DirectoryAccount>| match signed_with {
-            Some(key) => account.keys.contains(&key),
-            None => account.keys.iter().any(|key| verified.keys.contains(key)),
+        let provider = verified.provider;
+        let may_speak = |account: &&Arc<DirectoryAccount>| {
+            account.id == verified.id
+                || match signed_with {
+                    Some(key) => account.keys.contains(&key),
+                    None => shares_key(account, verified),
+                }
         };
-        let accounts = snapshot
-            .accounts_of(verified.provider)
-            .filter(|account| account.id == verified.id || shares(account))
-            .collect();
-        Self { snapshot, verified, accounts }
+        let accounts = snapshot.accounts_of(provider).filter(may_speak).collect();
+        let verified = verified.id;
+        Self { snapshot, provider, verified, accounts, presumed: Vec::new(), is_mixed: false }
+    }
+
+    /// What a kept request may speak for: whoever holds the key whose fingerprint was kept with it. Keys are replaced, and older
+    /// versions kept no fingerprint: then also the account that verified it and whoever shares a key with that one; and if
+    /// that is gone and the key not known, the other accounts of the organization that it belonged to, `owner`. A key that is
+    /// published anybody may enter: unless holding it `proves` something, only `owner` reads by it.
+    pub fn of_kept(
+        snapshot: &'s Snapshot,
+        provider: &'static Provider,
+        kept: &InboxRequest,
+        owner: Option<OrganizationId>,
+        proves: bool,
+    ) -> Self {
+        let all = || snapshot.accounts_in_order(provider);
+        let key = kept.key();
+        let holds = |account: &&Arc<DirectoryAccount>| {
+            key.is_some_and(|key| account.fingerprints.contains(&key))
+                && (proves || Some(account.organization_id) == owner)
+        };
+        let presumed = match snapshot.account(kept.account_id) {
+            Some(verified) => all()
+                .filter(|account| account.id == verified.id || shares_key(account, verified))
+                .collect(),
+            None if key.is_none() => {
+                all().filter(|account| Some(account.organization_id) == owner).collect()
+            }
+            None => Vec::new(),
+        };
+        Self {
+            snapshot,
+            provider,
+            verified: kept.account_id,
+            accounts: all().filter(holds).collect(),
+            presumed,
+            is_mixed: kept.organization_id == OrganizationId::PLATFORM,
+        }
     }
 
     /// Whose webhooks these are.
-    pub fn provider(&self) -> &'static providers::Provider {
-        self.verified.provider
+    pub fn provider(&self) -> &'static Provider {
+        self.provider
+    }
+
+    /// Some account that may speak for the request: any of them reads it.
+    pub fn reader(&self) -> Option<&'s DirectoryAccount> {
+        self.all().find(|account| account.account.webhooks().is_some())
+    }
+
+    /// The account whose key verified the request, as an organization is told it: its own one that holds the key, if it has
+    /// one.
+    pub fn account_for(&self, organization: OrganizationId) -> AccountId {
+        let is_own = |account: &&DirectoryAccount| account.organization_id == organization;
+        match self.snapshot.account(self.verified) {
+            Some(verified) if verified.organization_id == organization => verified.id,
+            _ => self.all().find(is_own).map_or(self.verified, |account| account.id),
+        }
     }
 
     /// Every organization that it may speak for.
     pub fn organizations(&self) -> Vec<OrganizationId> {
-        let mut ids: Vec<_> = self.accounts.iter().map(|account| account.organization_id).collect();
+        let mut ids: Vec<_> = self.all().map(|account| account.organization_id).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'s DirectoryAccount> {
+        self.accounts.iter().chain(&self.presumed).map(|account| &***account)
     }
 
     /// The organization of an event.
@@ -76,8 +142,7 @@ impl<'s> Authority<'s> {
             // Recordings and costs name neither number, and the application only if it was given a name of its own; the
             // call they speak of may be known.
             (EventKind::Call(_), Line::Account(_)) if found == Destination::Nobody => {
-                let all = self.accounts.iter().map(|a| (a.organization_id, a.id));
-                Destination::OneOf(all.collect())
+                Destination::OneOf(self.all().map(|a| (a.organization_id, a.id)).collect())
             }
             // One WABA may have numbers of several organizations.
             (EventKind::Notice(notice), Line::Account(_))
@@ -93,28 +158,77 @@ impl<'s> Authority<'s> {
 
     /// The organization of a line; `channel` narrows it where an address carries several.
     pub fn line(&self, line: &Line, channel: Option<Channel>) -> Destination {
-        let provider = self.verified.provider;
-        match line {
-            Line::Handle(handle) => self.routed(self.snapshot.by_handle(provider, handle), channel),
-            Line::Address(address) => {
-                self.routed(self.snapshot.by_address(provider, address), channel)
+        let proven = self.among(&self.accounts, line, channel);
+        if proven != Destination::Nobody || self.presumed.is_empty() {
+            return proven;
+        }
+        match self.among(&self.presumed, line, channel) {
+            Destination::Found { organization_id, .. }
+                if self.may_be_anothers(line, organization_id) =>
+            {
+                Destination::Nobody
             }
-            Line::Either(likelier, other) => {
-                let [likelier, other] = [likelier, other]
-                    .map(|end| self.routed(self.snapshot.by_address(provider, end), channel));
-                either(likelier, other)
-            }
-            Line::Account(identifier) => {
-                let named = self.snapshot.by_identifier(provider, identifier);
-                self.account(self.accounts.iter().filter(|account| named.contains(&account.id)))
-            }
-            Line::Unnamed => self.account(self.accounts.iter()),
+            found => found,
         }
     }
 
-    fn routed(&self, lines: &[RoutedLine], channel: Option<Channel>) -> Destination {
+    /// Whether an organization other than this one has the line too, or may have it; those who share a key keep their lines
+    /// apart.
+    fn may_be_anothers(&self, line: &Line, organization: OrganizationId) -> bool {
+        let (snapshot, provider) = (self.snapshot, self.provider);
+        let of = |lines: &[RoutedLine]| lines.iter().map(|line| line.account_id).collect();
+        let accounts: Vec<AccountId> = match line {
+            Line::Handle(handle) => of(snapshot.by_handle(provider, handle)),
+            Line::Address(address) => of(snapshot.by_address(provider, address)),
+            Line::Either(one, other) => [one, other]
+                .into_iter()
+                .flat_map(|end| of(snapshot.by_address(provider, end)))
+                .collect(),
+            Line::Account(identifier) => snapshot.by_identifier(provider, identifier).to_vec(),
+            Line::Unnamed => return self.is_mixed,
+        };
+        let is_anothers = |account: &Arc<DirectoryAccount>| {
+            account.organization_id != organization
+                && !self.presumed.iter().any(|presumed| presumed.id == account.id)
+        };
+        accounts.into_iter().filter_map(|id| snapshot.account(id)).any(is_anothers)
+    }
+
+    fn among(
+        &self,
+        accounts: &[&'s Arc<DirectoryAccount>],
+        line: &Line,
+        channel: Option<Channel>,
+    ) -> Destination {
+        let (snapshot, provider) = (self.snapshot, self.provider);
+        match line {
+            Line::Handle(handle) => {
+                self.routed(accounts, snapshot.by_handle(provider, handle), channel)
+            }
+            Line::Address(address) => {
+                self.routed(accounts, snapshot.by_address(provider, address), channel)
+            }
+            Line::Either(likelier, other) => {
+                let [likelier, other] = [likelier, other]
+                    .map(|end| self.routed(accounts, snapshot.by_address(provider, end), channel));
+                either(likelier, other)
+            }
+            Line::Account(identifier) => {
+                let named = snapshot.by_identifier(provider, identifier);
+                self.account(accounts.iter().filter(|account| named.contains(&account.id)))
+            }
+            Line::Unnamed => self.account(accounts.iter()),
+        }
+    }
+
+    fn routed(
+        &self,
+        accounts: &[&'s Arc<DirectoryAccount>],
+        lines: &[RoutedLine],
+        channel: Option<Channel>,
+    ) -> Destination {
         let speaks_for = |line: &&RoutedLine| {
-            self.accounts.iter().any(|account| account.id == line.account_id)
+            accounts.iter().any(|account| account.id == line.account_id)
                 && channel.is_none_or(|channel| line.channel == channel)
         };
         let mut found = lines.iter().filter(speaks_for);
@@ -126,10 +240,13 @@ impl<'s> Authority<'s> {
         let mut others = found.filter(|line| line.organization_id != first.organization_id);
         let line = match others.next() {
             None => first,
-            Some(_) => match lines.iter().find(|line| line.account_id == self.verified.id) {
-                Some(own) => own,
-                None => return Destination::Nobody,
-            },
+            Some(_) => {
+                match lines.iter().filter(speaks_for).find(|line| line.account_id == self.verified)
+                {
+                    Some(own) => own,
+                    None => return Destination::Nobody,
+                }
+            }
         };
         Destination::Found {
             organization_id: line.organization_id,
@@ -153,13 +270,17 @@ impl<'s> Authority<'s> {
         match organizations.as_slice() {
             [] => Destination::Nobody,
             [_] => {
-                let own = found.iter().find(|(_, account)| *account == self.verified.id);
+                let own = found.iter().find(|(_, account)| *account == self.verified);
                 let (organization_id, account_id) = *own.unwrap_or(&found[0]);
                 Destination::Found { organization_id, account_id, our_address: None }
             }
             _ => Destination::OneOf(found),
         }
     }
+}
+
+fn shares_key(account: &DirectoryAccount, with: &DirectoryAccount) -> bool {
+    account.keys.iter().any(|key| with.keys.contains(key))
 }
 
 /// Where something belongs that has one of two numbers of ours. If they are two organizations', what it speaks of decides.

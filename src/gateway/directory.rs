@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use providers::{Account as OpenAccount, Address, Channel, KeyId, Provider, Secret, Settings};
 
+use super::keyring::Fingerprints;
 use super::{Keyring, KeyringError};
 use crate::clock::Timestamp;
-use crate::model::{Account, AccountId, OrganizationId, Route, RouteState};
+use crate::model::{Account, AccountId, KeyFingerprint, OrganizationId, Route, RouteState};
 use crate::store::accounts::{self, SealedAccount};
 use crate::store::{Session, Store, StoreError, organizations, routes};
 
@@ -28,6 +30,9 @@ pub struct Directory {
 /// forgeries must not make us ask the database for each.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// How long what could not be opened rests before it is tried again: the master key may have come back meanwhile.
+const OPEN_AGAIN: TimeDelta = TimeDelta::seconds(30);
+
 /// One state of the directory.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -38,7 +43,8 @@ pub struct Snapshot {
     by_identifier: HashMap<(&'static str, String), Vec<AccountId>>,
     by_handle: HashMap<(&'static str, String), Vec<RoutedLine>>,
     by_address: HashMap<(&'static str, String), Vec<RoutedLine>>,
-    /// When the next rotation ends: then the directory must be read anew, although nothing was written.
+    /// When the next rotation ends, or what could not be opened is tried again: then the directory must be read anew, although
+    /// nothing was written.
     expires_at: Option<Timestamp>,
     /// Accounts whose credentials cannot be opened.
     locked: Vec<(AccountId, String)>,
@@ -57,6 +63,8 @@ pub struct DirectoryAccount {
     pub account: Box<dyn OpenAccount>,
     /// Fingerprints of the keys its webhooks may be signed with.
     pub keys: Vec<KeyId>,
+    /// Those that may be kept, in the same order; none if they cannot be made.
+    pub fingerprints: Vec<KeyFingerprint>,
 }
 
 /// A line of ours that receives.
@@ -127,6 +135,20 @@ impl Directory {
     }
 }
 
+impl DirectoryAccount {
+    /// The fingerprint that may be kept of one of its keys.
+    pub fn fingerprint(&self, key: KeyId) -> Option<KeyFingerprint> {
+        let mut known = self.keys.iter().zip(&self.fingerprints);
+        known.find(|(known, _)| **known == key).map(|(_, fingerprint)| *fingerprint)
+    }
+
+    fn with(mut self, fingerprints: Option<&Fingerprints>) -> Self {
+        let of = |made: &Fingerprints| self.keys.iter().map(|key| made.of(*key)).collect();
+        self.fingerprints = fingerprints.map(of).unwrap_or_default();
+        self
+    }
+}
+
 impl Snapshot {
     /// Grows with every change of an account or a route, and with every key that is taken back.
     pub fn version(&self) -> i64 {
@@ -141,6 +163,11 @@ impl Snapshot {
     /// Whether there is such an account and its credentials cannot be opened.
     pub fn is_locked(&self, provider: &Provider, id: AccountId) -> bool {
         self.locked.iter().any(|(locked, of)| *locked == id && of == provider.name)
+    }
+
+    /// The same of an account of any provider.
+    pub fn cannot_open(&self, id: AccountId) -> bool {
+        self.locked.iter().any(|(locked, _)| *locked == id)
     }
 
     /// Whether a provider has accounts whose credentials cannot be opened.
@@ -184,6 +211,10 @@ impl Snapshot {
     pub fn by_address(&self, provider: &Provider, address: &Address) -> &[RoutedLine] {
         let key = (provider.name, address.match_key().into_owned());
         self.by_address.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    fn must_be_read_at(&mut self, at: Option<Timestamp>) {
+        self.expires_at = self.expires_at.into_iter().chain(at).min();
     }
 
     fn add_account(&mut self, account: DirectoryAccount) {
@@ -233,19 +264,26 @@ async fn read(
     // The version first: what changes while the rest is read makes the version grow, and is read next time.
     let version = organizations::directory_version(session).await?;
     let mut snapshot = Snapshot { version, ..Snapshot::default() };
+    let fingerprints = match keys.fingerprints(session).await {
+        Ok(fingerprints) => fingerprints,
+        Err(KeyringError::Store(error)) => return Err(error),
+        Err(error) => {
+            tracing::error!(%error, "the key that makes fingerprints of keys cannot be opened");
+            snapshot.must_be_read_at(Some(now + OPEN_AGAIN));
+            None
+        }
+    };
     for sealed in accounts::list_all(session).await? {
         let expires_at = sealed.account.previous_expires_at.filter(|at| *at > now);
-        snapshot.expires_at = match (snapshot.expires_at, expires_at) {
-            (Some(known), Some(new)) => Some(known.min(new)),
-            (known, new) => known.or(new),
-        };
+        snapshot.must_be_read_at(expires_at);
         let (id, organization) = (sealed.account.id, sealed.account.organization_id);
         match open(session, keys, &sealed, now).await {
-            Ok(account) => snapshot.add_account(account),
+            Ok(account) => snapshot.add_account(account.with(fingerprints.as_ref())),
             Err(KeyringError::Store(error)) => return Err(error),
             Err(error) => {
                 tracing::error!(account = %id, %organization, %error, "an account cannot be opened");
                 snapshot.locked.push((id, sealed.account.provider.clone()));
+                snapshot.must_be_read_at(Some(now + OPEN_AGAIN));
             }
         }
     }
@@ -288,5 +326,6 @@ pub(crate) fn build(
         provider,
         account: opened,
         keys,
+        fingerprints: Vec::new(),
     })
 }

@@ -98,6 +98,13 @@ impl Gateway {
         };
         let batcher = Batcher::start(store.clone(), clock.clone(), ids.clone(), options, observe);
         let keys = Keyring::new(master_keys(&config)?);
+        match keys.complete(&store, clock.now()).await {
+            Ok(()) => {}
+            Err(KeyringError::Store(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(%error, "the key that makes fingerprints of keys cannot be made");
+            }
+        }
         let directory = Directory::load(&store, &keys, clock.now()).await?;
         let worker = ids.next();
         Ok(Arc::new(Self {

@@ -6,6 +6,11 @@ use providers::{Address, Direction, Event};
 use super::{AccountId, InboxId, OrganizationId, QuarantineId};
 use crate::clock::Timestamp;
 
+/// A fingerprint of the key that a webhook was signed with, as it may be kept: made with a secret of the gateway's own, so that
+/// whoever sees it cannot try keys against it. Equal for equal keys in every process of one database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyFingerprint(pub [u8; 16]);
+
 /// A genuine webhook as it came.
 #[derive(Debug, Clone)]
 pub struct KeptRequest {
@@ -13,8 +18,10 @@ pub struct KeptRequest {
     pub organization_id: OrganizationId,
     /// Its id.
     pub id: InboxId,
-    /// The account whose keys verified it.
+    /// The account whose keys verified it; another one that holds the same key, if that is its organization's own.
     pub account_id: AccountId,
+    /// The key that it was signed with, if that can be told.
+    pub key: Option<KeyFingerprint>,
     /// The provider's word.
     pub provider: &'static str,
     /// The HTTP method.
@@ -68,6 +75,8 @@ pub struct QuarantinedItem {
     pub organization_id: OrganizationId,
     /// Its id.
     pub id: QuarantineId,
+    /// The account whose key verified its request: its organization's own, if that holds the key.
+    pub account_id: AccountId,
     /// Where it stood in the request.
     pub position: String,
     /// Why it waits.

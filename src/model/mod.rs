@@ -23,7 +23,9 @@ pub use ids::{
     AccountId, ApiKeyId, CallId, ContactId, IdentityId, InboxId, LeadId, MediaId, MergeId,
     MessageId, OrganizationId, QuarantineId, RouteId, UserId,
 };
-pub use intake::{Item, KeptRequest, QuarantineReason, QuarantinedItem, Receipt, Submission};
+pub use intake::{
+    Item, KeptRequest, KeyFingerprint, QuarantineReason, QuarantinedItem, Receipt, Submission,
+};
 pub use lead::{Contact, Identity, Lead, LeadChange, NewLead};
 pub use line::{Device, DeviceState, Template, Wish};
 pub use media::{FetchedFile, MediaFile, MediaState, WantedFile};

@@ -115,6 +115,16 @@ pub async fn get(
     Ok(row.map(SealedAccount::from))
 }
 
+/// Whose an account is, or was before it was deleted.
+pub async fn owner(
+    session: &mut Session,
+    id: AccountId,
+) -> Result<Option<OrganizationId>, StoreError> {
+    let sql = "select organization_id from accounts where id = $1
+               /* every organization: who may read what the account received */";
+    Ok(on!(session, |c| sqlx::query_scalar(sql).bind(id).fetch_optional(c).await)?)
+}
+
 /// All accounts of an organization, oldest first.
 pub async fn list(
     session: &mut Session,

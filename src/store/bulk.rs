@@ -30,6 +30,7 @@ pub(super) enum Column<'a> {
     MaybeTime(Vec<Option<Timestamp>>),
     Json(Vec<Option<Json<&'a Value>>>),
     Bytes(Vec<&'a [u8]>),
+    MaybeBytes(Vec<Option<&'a [u8]>>),
     Bool(Vec<bool>),
     Float(Vec<f64>),
 }
@@ -60,7 +61,7 @@ impl Column<'_> {
             Column::Int(_) | Column::MaybeInt(_) => "bigint",
             Column::Time(_) | Column::MaybeTime(_) => "timestamptz",
             Column::Json(_) => "jsonb",
-            Column::Bytes(_) => "bytea",
+            Column::Bytes(_) | Column::MaybeBytes(_) => "bytea",
             Column::Bool(_) => "boolean",
             Column::Float(_) => "double precision",
         }
@@ -78,6 +79,7 @@ impl Column<'_> {
             Column::MaybeTime(values) => values.len(),
             Column::Json(values) => values.len(),
             Column::Bytes(values) => values.len(),
+            Column::MaybeBytes(values) => values.len(),
             Column::Bool(values) => values.len(),
             Column::Float(values) => values.len(),
         }
@@ -100,6 +102,7 @@ macro_rules! bind_arrays {
                 Column::MaybeTime(values) => query.bind(values),
                 Column::Json(values) => query.bind(values),
                 Column::Bytes(values) => query.bind(values),
+                Column::MaybeBytes(values) => query.bind(values),
                 Column::Bool(values) => query.bind(values),
                 Column::Float(values) => query.bind(values),
             };
@@ -136,6 +139,7 @@ macro_rules! bind_cells {
                     Column::MaybeTime(values) => query.bind(values[row]),
                     Column::Json(values) => query.bind(values[row].clone()),
                     Column::Bytes(values) => query.bind(values[row]),
+                    Column::MaybeBytes(values) => query.bind(values[row]),
                     Column::Bool(values) => query.bind(values[row]),
                     Column::Float(values) => query.bind(values[row]),
                 };

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::session::on;
 use super::{Session, StoreError};
 use crate::clock::Timestamp;
-use crate::model::{AccountId, InboxId, OrganizationId, QuarantineId};
+use crate::model::{AccountId, InboxId, KeyFingerprint, OrganizationId, QuarantineId};
 
 /// A request as it was kept.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -16,6 +16,10 @@ pub struct InboxRequest {
     pub id: InboxId,
     /// The account whose keys verified it.
     pub account_id: AccountId,
+    /// The same account, if it is this organization's.
+    pub own_account_id: Option<AccountId>,
+    /// The fingerprint of the key that it was signed with; see [`InboxRequest::key`].
+    key_fingerprint: Option<Vec<u8>>,
     /// The provider's word.
     pub provider: String,
     /// The HTTP method.
@@ -35,8 +39,8 @@ pub struct InboxRequest {
 pub struct InboxEntry {
     /// Its id.
     pub id: InboxId,
-    /// The account whose keys verified it.
-    pub account_id: AccountId,
+    /// The account whose keys verified it, if it is this organization's.
+    pub own_account_id: Option<AccountId>,
     /// The provider's word.
     pub provider: String,
     /// The HTTP method.
@@ -58,8 +62,9 @@ pub struct QuarantineEntry {
     pub inbox_organization_id: OrganizationId,
     /// The request it stood in.
     pub inbox_id: InboxId,
-    /// The account whose keys verified the request.
-    pub account_id: AccountId,
+    /// The account whose keys verified the request, if it is this organization's; not read with what a route claims.
+    #[sqlx(default)]
+    pub own_account_id: Option<AccountId>,
     /// The provider's word.
     pub provider: String,
     /// Where it stood.
@@ -101,15 +106,24 @@ pub struct QuarantineFilter {
     pub before: Option<Uuid>,
 }
 
+impl InboxRequest {
+    /// The key that it was signed with; `None` in what an older version kept.
+    pub fn key(&self) -> Option<KeyFingerprint> {
+        let bytes = self.key_fingerprint.as_deref()?;
+        bytes.try_into().ok().map(KeyFingerprint)
+    }
+}
+
 /// One request, with its body.
 pub async fn request(
     session: &mut Session,
     organization: OrganizationId,
     id: InboxId,
 ) -> Result<Option<InboxRequest>, StoreError> {
-    let sql =
-        "select organization_id, id, account_id, provider, method, url, headers, body, received_at
-               from webhook_inbox where organization_id = $1 and id = $2";
+    let sql = "select i.organization_id, i.id, i.account_id, i.provider, i.method, i.url, i.headers, i.body,
+               i.received_at, i.key_fingerprint, a.id as own_account_id from webhook_inbox i
+               left join accounts a on a.organization_id = i.organization_id and a.id = i.account_id
+               where i.organization_id = $1 and i.id = $2";
     Ok(on!(session, |c| sqlx::query_as(sql).bind(organization).bind(id).fetch_optional(c).await)?)
 }
 
@@ -120,9 +134,10 @@ pub async fn requests(
     before: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<InboxEntry>, StoreError> {
-    let sql =
-        "select id, account_id, provider, method, cast(length(body) as bigint) as size, received_at
-               from webhook_inbox where organization_id = $1 and id < $2 order by id desc limit $3";
+    let sql = "select i.id, a.id as own_account_id, i.provider, i.method,
+               cast(length(i.body) as bigint) as size, i.received_at from webhook_inbox i
+               left join accounts a on a.organization_id = i.organization_id and a.id = i.account_id
+               where i.organization_id = $1 and i.id < $2 order by i.id desc limit $3";
     let before = before.unwrap_or(Uuid::max());
     Ok(on!(session, |c| {
         sqlx::query_as(sql).bind(organization).bind(before).bind(limit).fetch_all(c).await
@@ -135,7 +150,9 @@ pub async fn item(
     organization: OrganizationId,
     id: QuarantineId,
 ) -> Result<Option<QuarantineEntry>, StoreError> {
-    let sql = "select * from webhook_quarantine where organization_id = $1 and id = $2";
+    let sql = "select q.*, a.id as own_account_id from webhook_quarantine q
+               left join accounts a on a.organization_id = q.organization_id and a.id = q.account_id
+               where q.organization_id = $1 and q.id = $2";
     Ok(on!(session, |c| sqlx::query_as(sql).bind(organization).bind(id).fetch_optional(c).await)?)
 }
 
@@ -146,10 +163,12 @@ pub async fn items(
     filter: &QuarantineFilter,
     limit: i64,
 ) -> Result<Vec<QuarantineEntry>, StoreError> {
-    let sql = "select * from webhook_quarantine where organization_id = $1 and id < $2
-               and ($3 is null or state = $3) and ($4 is null or reason = $4)
-               and ($5 is null or provider = $5) and created_at >= $6 and created_at < $7
-               order by id desc limit $8";
+    let sql = "select q.*, a.id as own_account_id from webhook_quarantine q
+               left join accounts a on a.organization_id = q.organization_id and a.id = q.account_id
+               where q.organization_id = $1 and q.id < $2
+               and ($3 is null or q.state = $3) and ($4 is null or q.reason = $4)
+               and ($5 is null or q.provider = $5) and q.created_at >= $6 and q.created_at < $7
+               order by q.id desc limit $8";
     select(session, sql, organization, filter, limit).await
 }
 

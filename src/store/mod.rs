@@ -12,6 +12,7 @@ pub mod audit;
 pub mod call_logs;
 pub mod contacts;
 pub mod events;
+pub mod gateway_keys;
 pub mod inbox;
 pub mod intake;
 pub mod jobs;

@@ -205,6 +205,7 @@ impl Problem {
                 Self::provider_refused(code.as_deref(), detail.as_str())
             }
             FlowError::ProviderUnanswered(detail) => Self::provider_unanswered(detail),
+            FlowError::Locked(_) => Self::unavailable(error.to_string()).retry_after(30),
             FlowError::Store(_)
             | FlowError::Keyring(_)
             | FlowError::DamagedFile(_)

@@ -24,8 +24,8 @@ pub(super) struct QuarantineView {
     id: Uuid,
     /// The request it stood in.
     webhook_id: Uuid,
-    /// The account whose keys verified the request.
-    account_id: Uuid,
+    /// The account whose keys verified the request; null if that is another organization's, which shares the application.
+    account_id: Option<Uuid>,
     /// The provider.
     provider: String,
     /// Where it stood, or its key.
@@ -64,8 +64,8 @@ pub(super) struct QuarantineList {
 pub(super) struct WebhookView {
     /// Its id.
     id: Uuid,
-    /// The account whose keys verified it.
-    account_id: Uuid,
+    /// The account whose keys verified it; null if that is another organization's, which shares the application.
+    account_id: Option<Uuid>,
     /// The provider.
     provider: String,
     /// The HTTP method.
@@ -101,7 +101,7 @@ pub(super) struct ReplayView {
     item_id: Option<Uuid>,
     /// Whether nothing of it waits any longer.
     resolved: bool,
-    /// How many of the request's items were written now.
+    /// How many of this organization's items in the request were written now.
     stored: u32,
     /// How many were known already.
     duplicate: u32,
@@ -173,7 +173,7 @@ impl From<QuarantineEntry> for QuarantineView {
         Self {
             id: entry.id.0,
             webhook_id: entry.inbox_id.0,
-            account_id: entry.account_id.0,
+            account_id: entry.own_account_id.map(|id| id.0),
             provider: entry.provider,
             position: entry.position,
             reason: entry.reason,
@@ -287,7 +287,7 @@ pub(super) async fn discard(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Reads an item's request again, as a whole. What was written before changes nothing.
+/// Reads an item's request again: what of it is this organization's. What was written before changes nothing.
 #[utoipa::path(post, path = "/api/v1/webhook-inbox/{id}/replay", tag = "webhook-inbox", params(("id" = Uuid, Path)), responses(
     (status = 200, body = ReplayView),
     (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -344,7 +344,7 @@ pub(super) async fn requests(
     let next_cursor = found.last().filter(|_| full).map(|entry| entry.id.0);
     let view = |entry: inbox::InboxEntry| WebhookView {
         id: entry.id.0,
-        account_id: entry.account_id.0,
+        account_id: entry.own_account_id.map(|id| id.0),
         provider: entry.provider,
         method: entry.method,
         size: entry.size,
@@ -372,7 +372,7 @@ pub(super) async fn request(
     let found = found.ok_or_else(|| Problem::not_found("webhook"))?;
     Ok(Answer(WebhookView {
         id: found.id.0,
-        account_id: found.account_id.0,
+        account_id: found.own_account_id.map(|id| id.0),
         provider: found.provider,
         method: found.method,
         size: i64::try_from(found.body.len()).unwrap_or(i64::MAX),

@@ -41,7 +41,7 @@ async fn account(
     let mut session = gateway.store.read(organization).await?;
     match accounts::get(&mut session, organization, id).await? {
         None => Err(FlowError::NotFound("account")),
-        Some(_) => Err(FlowError::Conflict("the account cannot be opened now".to_owned())),
+        Some(_) => Err(FlowError::Locked(id)),
     }
 }
 

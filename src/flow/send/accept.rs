@@ -84,6 +84,8 @@ pub async fn accept(
     if let Some(key) = key
         && let Some(before) = answered_before(&mut session, organization, key).await?
     {
+        // Only committed has it let go of the key: the next request with it must not find it held.
+        session.commit().await?;
         return Ok(before);
     }
     let outbox = Outbox::lock(&mut session, [organization]).await?;
@@ -97,7 +99,10 @@ pub async fn accept(
                 results.push(Ok(message.id));
                 new.push(message);
             }
-            Err(error @ (FlowError::Store(_) | FlowError::Keyring(_))) => return Err(error),
+            // It passes: the request is to be made again, whole.
+            Err(error @ (FlowError::Store(_) | FlowError::Keyring(_) | FlowError::Locked(_))) => {
+                return Err(error);
+            }
             Err(error) if !bulk => return Err(error),
             Err(error) => results.push(Err(error)),
         }

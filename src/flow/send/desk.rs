@@ -1,33 +1,55 @@
-//! Admitting one message: who would carry it, to whom, whether it can be sent, and as what.
+//! Admitting one message, a new one or one that is edited: who would carry it, to whom, whether it can be sent, and as what.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use providers::{Channel, MessageRef, OutboundContent, OutboundMessage, Sender};
+use providers::{Channel, MessageRef, OutboundContent, OutboundMessage, Sender, Template};
 use serde_json::{Map, Value, json};
 
 use super::accept::Draft;
 use super::files;
 use super::marketing::is_marketing;
 use super::recipient::{self, Found};
+use super::way::{self, Way};
 use crate::clock::Timestamp;
 use crate::flow::{FlowError, optional_text};
 use crate::gateway::{DirectoryAccount, Gateway};
-use crate::model::{Lane, MessageId, NewOutbound, OrganizationId, SuppressionScope};
+use crate::model::{Lane, MessageId, NewOutbound, OrganizationId, Purpose, SuppressionScope};
 use crate::store::events::Outbox;
+use crate::store::sending::outbound::Queued;
 use crate::store::sending::recipients;
 use crate::store::sending::suppressions::{self, Suppression};
-use crate::store::{Session, messages, routes};
+use crate::store::{Session, messages};
 
 /// How far ahead a message may be scheduled.
 const AHEAD: TimeDelta = TimeDelta::days(90);
 
-/// How a channel's messages would go now.
+/// The line and the account that carry a channel's messages.
 #[derive(Clone)]
-struct Way {
+struct Carrier {
     from: Sender,
     account: Arc<DirectoryAccount>,
+}
+
+/// What shall be sent to somebody who was found. The target of a reaction is the message's id with us.
+struct Wanted<'w> {
+    id: MessageId,
+    channel: Channel,
+    found: &'w Found,
+    content: &'w OutboundContent,
+    fallback: Option<&'w Template>,
+    purpose: Option<Purpose>,
+    reply_to: Option<&'w MessageRef>,
+    due_at: Timestamp,
+}
+
+/// What was found fit to be sent.
+struct Fit {
+    /// What it says, with the provider's ids and all that is known of files.
+    content: OutboundContent,
+    /// Whether the fallback must go in its place.
+    window_is_closed: bool,
 }
 
 /// One request at work.
@@ -38,7 +60,7 @@ pub(super) struct Desk<'a> {
     outbox: Outbox,
     now: Timestamp,
     bulk: bool,
-    ways: HashMap<Channel, Option<Way>>,
+    ways: HashMap<Channel, Way>,
 }
 
 impl<'a> Desk<'a> {
@@ -65,36 +87,28 @@ impl<'a> Desk<'a> {
             optional_text("client_reference", draft.client_reference.as_deref(), 200)?;
         let id = MessageId(self.gateway.ids.next());
         let due_at = self.due_at(draft.send_at)?;
-        let way = self.way(draft.channel).await?;
+        let carrier = self.carrier(draft.channel).await?;
         let found =
             recipient::find(&mut self.session, self.organization, draft.channel, &draft.recipient)
                 .await?;
-        let suppressed = self.suppressed(draft.channel, &found).await?;
-        let mut content = self.resolve_target(draft, &way).await?;
-        files::complete(&mut self.session, self.organization, &mut content).await?;
         let reply_to = match draft.reply_to {
-            Some(id) => Some(self.carried("reply_to", id, &way).await?),
+            Some(id) => Some(self.carried("reply_to", id, &carrier).await?),
             None => None,
         };
-        Self::check(id, draft, &way, &found, &content, reply_to.as_ref())?;
-        if let Some(template) = &draft.fallback {
-            let template = OutboundContent::Template(template.clone());
-            Self::check(id, draft, &way, &found, &template, None)
-                .map_err(|error| under("fallback_template", error))?;
-        }
+        let wanted = Wanted {
+            id,
+            channel: draft.channel,
+            found: &found,
+            content: &draft.content,
+            fallback: draft.fallback.as_ref(),
+            purpose: draft.purpose,
+            reply_to: reply_to.as_ref(),
+            due_at,
+        };
+        let Fit { mut content, window_is_closed } = self.fit(&carrier, &wanted).await?;
         let mut fallback = draft.fallback.clone();
-        if due_at <= self.now
-            && !content.opens_window()
-            && !self.window_is_open(draft.channel, &way, &found).await?
-        {
+        if window_is_closed {
             content = OutboundContent::Template(fallback.take().ok_or_else(window_closed)?);
-        }
-        if let Some(no_marketing) = suppressed {
-            let (organization, account) = (self.organization, way.account.id);
-            let session = &mut self.session;
-            if is_marketing(session, organization, account, draft.purpose, &content).await? {
-                return Err(suppressed_is(draft.channel, &no_marketing));
-            }
         }
         let identity = recipient::make_known(
             self.gateway,
@@ -110,9 +124,9 @@ impl<'a> Desk<'a> {
             id,
             channel: draft.channel,
             identity,
-            account_id: way.account.id,
-            provider: way.account.provider.name,
-            our_address: way.from.address.clone(),
+            account_id: carrier.account.id,
+            provider: carrier.account.provider.name,
+            our_address: carrier.from.address.clone(),
             bulk: self.bulk,
             due_at,
             expires_at: due_at + TimeDelta::hours(self.gateway.config.sending.max_age_hours),
@@ -120,9 +134,64 @@ impl<'a> Desk<'a> {
             content,
             fallback,
             purpose: draft.purpose,
-            reply_to: reply_to.map(|reference| (way.account.provider.name.to_owned(), reference)),
+            reply_to: reply_to
+                .map(|reference| (carrier.account.provider.name.to_owned(), reference)),
             metadata,
         })
+    }
+
+    /// What a message in the queue says from now on: `content` passes what a new message passes. Where the window is closed,
+    /// its fallback goes in its place when it is sent.
+    pub(super) async fn admit_edit(
+        &mut self,
+        queued: &Queued,
+        content: &OutboundContent,
+    ) -> Result<OutboundContent, FlowError> {
+        let carrier = self.carrier(queued.lane.channel).await?;
+        let found =
+            recipient::of_identity(&mut self.session, self.organization, queued.identity).await?;
+        let provider = carrier.account.provider.name;
+        let reply_to = queued.reply_to.as_ref().filter(|(carried_by, _)| carried_by == provider);
+        let wanted = Wanted {
+            id: queued.id,
+            channel: queued.lane.channel,
+            found: &found,
+            content,
+            fallback: queued.fallback.as_ref(),
+            purpose: queued.purpose,
+            reply_to: reply_to.map(|(_, reference)| reference),
+            due_at: queued.due_at,
+        };
+        Ok(self.fit(&carrier, &wanted).await?.content)
+    }
+
+    /// Whether it can be sent: to whom, by that account, and now, if it is due.
+    async fn fit(&mut self, carrier: &Carrier, wanted: &Wanted<'_>) -> Result<Fit, FlowError> {
+        let no_marketing = self.suppressed(wanted.channel, wanted.found).await?;
+        let mut content = self.resolve_target(wanted.content, carrier).await?;
+        files::complete(&mut self.session, self.organization, &mut content).await?;
+        check(wanted, carrier, &content, wanted.reply_to)?;
+        if let Some(template) = wanted.fallback {
+            let template = OutboundContent::Template(template.clone());
+            check(wanted, carrier, &template, None)
+                .map_err(|error| under("fallback_template", error))?;
+        }
+        let window_is_closed = wanted.due_at <= self.now
+            && !content.opens_window()
+            && !self.window_is_open(wanted.channel, carrier, wanted.found).await?;
+        let sent = match (window_is_closed, wanted.fallback) {
+            (false, _) => content.clone(),
+            (true, Some(template)) => OutboundContent::Template(template.clone()),
+            (true, None) => return Err(window_closed()),
+        };
+        if let Some(no_marketing) = no_marketing {
+            let (organization, account) = (self.organization, carrier.account.id);
+            let session = &mut self.session;
+            if is_marketing(session, organization, account, wanted.purpose, &sent).await? {
+                return Err(suppressed_is(wanted.channel, &no_marketing));
+            }
+        }
+        Ok(Fit { content, window_is_closed })
     }
 
     fn due_at(&self, send_at: Option<Timestamp>) -> Result<Timestamp, FlowError> {
@@ -138,23 +207,21 @@ impl<'a> Desk<'a> {
     }
 
     /// The line and the account that carry a channel.
-    async fn way(&mut self, channel: Channel) -> Result<Way, FlowError> {
-        if let Some(way) = self.ways.get(&channel) {
-            return way.clone().ok_or_else(|| no_way(channel));
+    async fn carrier(&mut self, channel: Channel) -> Result<Carrier, FlowError> {
+        let way = match self.ways.get(&channel) {
+            Some(way) => way.clone(),
+            None => {
+                let lane = Lane { organization_id: self.organization, channel };
+                let way = way::find(self.gateway, &mut self.session, lane).await?;
+                self.ways.insert(channel, way.clone());
+                way
+            }
+        };
+        match way {
+            Way::Open(from, account) => Ok(Carrier { from, account }),
+            Way::Locked(account) => Err(FlowError::Locked(account)),
+            Way::Closed => Err(no_way(channel)),
         }
-        let route = routes::active(&mut self.session, self.organization, channel).await?;
-        let mut snapshot = self.gateway.directory.snapshot();
-        if route.as_ref().is_some_and(|route| snapshot.account(route.account_id).is_none()) {
-            // Another process has just connected the account.
-            self.gateway.refresh_directory().await?;
-            snapshot = self.gateway.directory.snapshot();
-        }
-        let way = route.and_then(|route| {
-            let account = Arc::clone(snapshot.account(route.account_id)?);
-            Some(Way { from: Sender { address: route.address, handle: route.handle }, account })
-        });
-        self.ways.insert(channel, way.clone());
-        way.ok_or_else(|| no_way(channel))
     }
 
     /// Refuses whoever is not to be written to at all; otherwise returns what keeps them from getting marketing.
@@ -178,16 +245,16 @@ impl<'a> Desk<'a> {
     /// A reaction names the message by its id with us; the provider wants its own.
     async fn resolve_target(
         &mut self,
-        draft: &Draft,
-        way: &Way,
+        content: &OutboundContent,
+        carrier: &Carrier,
     ) -> Result<OutboundContent, FlowError> {
-        let OutboundContent::Reaction { target, emoji } = &draft.content else {
-            return Ok(draft.content.clone());
+        let OutboundContent::Reaction { target, emoji } = content else {
+            return Ok(content.clone());
         };
         let field = "content.message_id";
         let id =
             target.0.parse().map_err(|_| FlowError::invalid(field, "must be a message's id"))?;
-        let target = self.carried(field, id, way).await?;
+        let target = self.carried(field, id, carrier).await?;
         Ok(OutboundContent::Reaction { target, emoji: emoji.clone() })
     }
 
@@ -196,13 +263,13 @@ impl<'a> Desk<'a> {
         &mut self,
         field: &str,
         id: MessageId,
-        way: &Way,
+        carrier: &Carrier,
     ) -> Result<MessageRef, FlowError> {
         let found = messages::get(&mut self.session, self.organization, id).await?;
         let Some(found) = found else {
             return Err(FlowError::invalid(field, "there is no such message"));
         };
-        if found.communication.provider != way.account.provider.name {
+        if found.communication.provider != carrier.account.provider.name {
             let reason = "was carried by another provider, which alone can refer to it";
             return Err(FlowError::invalid(field, reason));
         }
@@ -212,45 +279,21 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Whether the account can send it.
-    fn check(
-        id: MessageId,
-        draft: &Draft,
-        way: &Way,
-        found: &Found,
-        content: &OutboundContent,
-        reply_to: Option<&MessageRef>,
-    ) -> Result<(), FlowError> {
-        let Some(messages) = way.account.account.messages() else {
-            let detail = format!(
-                "the {} account that carries {} cannot send: it lacks the credentials for it",
-                way.account.provider.title,
-                draft.channel.word(),
-            );
-            return Err(FlowError::refused("account_cannot_send", detail));
-        };
-        let (from, to) = (way.from.clone(), found.address.clone());
-        let message =
-            OutboundMessage::new(id.to_string(), draft.channel, from, to, content.clone());
-        let message = OutboundMessage { reply_to: reply_to.cloned(), ..message };
-        messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))
-    }
-
     /// Whether anything but a template may be sent to them now.
     async fn window_is_open(
         &mut self,
         channel: Channel,
-        way: &Way,
+        carrier: &Carrier,
         found: &Found,
     ) -> Result<bool, FlowError> {
-        let hours = way.account.account.messages().and_then(|m| m.window_hours(channel));
+        let hours = carrier.account.account.messages().and_then(|m| m.window_hours(channel));
         let Some(hours) = hours else { return Ok(true) };
         let Some(identity) = found.identity else { return Ok(false) };
         let lane = Lane { organization_id: self.organization, channel };
         let since = self.now - TimeDelta::hours(i64::from(hours));
+        let our_address = &carrier.from.address;
         let wrote =
-            recipients::who_wrote(&mut self.session, lane, &way.from.address, &[identity], since)
-                .await?;
+            recipients::who_wrote(&mut self.session, lane, our_address, &[identity], since).await?;
         Ok(!wrote.is_empty())
     }
 }
@@ -273,6 +316,28 @@ fn suppressed_is(channel: Channel, suppression: &Suppression) -> FlowError {
         },
     );
     FlowError::refused("recipient_suppressed", detail)
+}
+
+/// Whether the account can send it, saying this.
+fn check(
+    wanted: &Wanted<'_>,
+    carrier: &Carrier,
+    content: &OutboundContent,
+    reply_to: Option<&MessageRef>,
+) -> Result<(), FlowError> {
+    let Some(messages) = carrier.account.account.messages() else {
+        let detail = format!(
+            "the {} account that carries {} cannot send: it lacks the credentials for it",
+            carrier.account.provider.title,
+            wanted.channel.word(),
+        );
+        return Err(FlowError::refused("account_cannot_send", detail));
+    };
+    let (id, from) = (wanted.id.to_string(), carrier.from.clone());
+    let to = wanted.found.address.clone();
+    let message = OutboundMessage::new(id, wanted.channel, from, to, content.clone());
+    let message = OutboundMessage { reply_to: reply_to.cloned(), ..message };
+    messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))
 }
 
 fn no_way(channel: Channel) -> FlowError {

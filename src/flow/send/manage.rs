@@ -1,9 +1,10 @@
 //! What people do with messages in the queue: call them back, send them again, change them, say what became of them.
 
 use chrono::TimeDelta;
-use providers::{Channel, DeliveryStatus, OutboundContent, OutboundMessage, Sender};
+use providers::{Channel, DeliveryStatus, OutboundContent};
 use serde_json::json;
 
+use super::desk::Desk;
 use crate::clock::Timestamp;
 use crate::flow::audit::{self, Deed};
 use crate::flow::{Actor, FlowError};
@@ -12,7 +13,7 @@ use crate::model::{Lane, MessageId, OrganizationId, QueueState};
 use crate::store::events::Outbox;
 use crate::store::sending::lanes::{self, LaneRow};
 use crate::store::sending::outbound::{self, Change, Depth, Queued};
-use crate::store::{Session, StoreError, routes};
+use crate::store::{Session, StoreError};
 
 /// How many messages one request may send again, discard or hasten.
 const AT_ONCE: i64 = 1_000;
@@ -52,10 +53,17 @@ pub async fn decide(
 ) -> Result<QueueState, FlowError> {
     let organization = actor.organization_id;
     let mut session = gateway.store.write(organization).await?;
-    let mut outbox = Outbox::lock(&mut session, [organization]).await?;
+    let outbox = Outbox::lock(&mut session, [organization]).await?;
     let queued = outbound::get(&mut session, organization, id).await?;
     let queued = queued.ok_or(FlowError::NotFound("message in the queue"))?;
-    let state = apply(gateway, &mut session, &mut outbox, &queued, decision).await?;
+    let fate = fate(queued.state, decision)?;
+    let mut desk = Desk::new(gateway, organization, session, outbox, false);
+    let content = match decision {
+        Decision::Edit(content) => desk.admit_edit(&queued, content).await?,
+        _ => queued.content.clone(),
+    };
+    let (mut session, mut outbox) = desk.close();
+    apply(gateway, &mut session, &mut outbox, &queued, fate, &content).await?;
     let what = match decision {
         Decision::Cancel => "message.cancel",
         Decision::Retry => "message.retry",
@@ -66,7 +74,7 @@ pub async fn decide(
     let deed = Deed { action: what, subject: id.to_string(), detail: json!({}) };
     audit::note(gateway, &mut session, actor, deed).await?;
     finish(gateway, session, outbox).await?;
-    Ok(state)
+    Ok(fate.state)
 }
 
 /// Sends all dead messages of a channel (or of all) again, or discards them, at most a thousand. Returns how many.
@@ -82,7 +90,8 @@ pub async fn decide_all(
     let channel = channel.map(Channel::word);
     let given_up = outbound::dead(&mut session, organization, channel, None, AT_ONCE).await?;
     for queued in &given_up {
-        apply(gateway, &mut session, &mut outbox, queued, decision).await?;
+        let fate = fate(queued.state, decision)?;
+        apply(gateway, &mut session, &mut outbox, queued, fate, &queued.content).await?;
     }
     let action = match decision {
         Decision::Retry => "dead_letters.retry",
@@ -103,17 +112,18 @@ async fn finish(gateway: &Gateway, mut session: Session, outbox: Outbox) -> Resu
     Ok(())
 }
 
-async fn apply(
-    gateway: &Gateway,
-    session: &mut Session,
-    outbox: &mut Outbox,
-    queued: &Queued,
-    decision: &Decision,
-) -> Result<QueueState, FlowError> {
+/// What becomes of a message about which somebody has decided.
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    state: QueueState,
+    status: DeliveryStatus,
+    /// Whether it is sent again, at once.
+    retried: bool,
+}
+
+fn fate(state: QueueState, decision: &Decision) -> Result<Fate, FlowError> {
     use QueueState::{Canceled, Dead, Due, Sent, Unknown};
-    let now = gateway.clock.now();
-    let fresh = now + TimeDelta::hours(gateway.config.sending.max_age_hours);
-    let (state, status) = match (decision, queued.state) {
+    let (state, status) = match (decision, state) {
         (Decision::Cancel, Due) => (Canceled, DeliveryStatus::Canceled),
         (Decision::Retry, Dead | Unknown) | (Decision::Edit(_), Due) => {
             (Due, DeliveryStatus::Queued)
@@ -126,49 +136,32 @@ async fn apply(
             return Err(FlowError::Conflict(detail));
         }
     };
-    let mut content = queued.content.clone();
-    if let Decision::Edit(edited) = decision {
-        content = edited.clone();
-        let organization = queued.lane.organization_id;
-        super::files::complete(session, organization, &mut content).await?;
-        check(gateway, session, queued, &content).await?;
-    }
-    let retried = matches!(decision, Decision::Retry);
+    Ok(Fate { state, status, retried: matches!(decision, Decision::Retry) })
+}
+
+async fn apply(
+    gateway: &Gateway,
+    session: &mut Session,
+    outbox: &mut Outbox,
+    queued: &Queued,
+    fate: Fate,
+    content: &OutboundContent,
+) -> Result<(), FlowError> {
+    let now = gateway.clock.now();
+    let fresh = now + TimeDelta::hours(gateway.config.sending.max_age_hours);
     let change = Change {
-        state,
-        due_at: if retried { now } else { queued.due_at },
-        expires_at: if retried { fresh } else { queued.expires_at },
-        content: &content,
-        status,
+        state: fate.state,
+        due_at: if fate.retried { now } else { queued.due_at },
+        expires_at: if fate.retried { fresh } else { queued.expires_at },
+        content,
+        status: fate.status,
     };
     let organization = queued.lane.organization_id;
     outbound::change(session, outbox, organization, queued.id, &change, now).await?;
-    if state == Due {
+    if fate.state == QueueState::Due {
         lanes::wake(session, queued.lane, change.due_at).await?;
     }
-    Ok(state)
-}
-
-/// Whether the account that would carry it can send what a message shall say now.
-async fn check(
-    gateway: &Gateway,
-    session: &mut Session,
-    queued: &Queued,
-    content: &OutboundContent,
-) -> Result<(), FlowError> {
-    let organization = queued.lane.organization_id;
-    let route = routes::active(session, organization, queued.lane.channel).await?;
-    let snapshot = gateway.directory.snapshot();
-    let account = route.as_ref().and_then(|route| snapshot.account(route.account_id));
-    let messages = account.and_then(|account| account.account.messages());
-    let to = crate::store::contacts::address_of(session, organization, queued.identity).await?;
-    let (Some(route), Some(messages), Some(to)) = (route, messages, to) else {
-        return Err(FlowError::refused("no_active_route", "no active route can send it"));
-    };
-    let from = Sender { address: route.address, handle: route.handle };
-    let (id, channel) = (queued.id.to_string(), queued.lane.channel);
-    let message = OutboundMessage::new(id, channel, from, to, content.clone());
-    messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))
+    Ok(())
 }
 
 /// What an organization's queue looks like.

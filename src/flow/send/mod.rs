@@ -20,3 +20,4 @@ pub mod recipient;
 pub mod recover;
 mod running;
 mod take;
+mod way;

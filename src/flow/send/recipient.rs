@@ -55,6 +55,17 @@ pub(super) async fn find(
     of_contact(session, organization, channel, contact, None).await
 }
 
+/// The recipient of a message that was accepted before.
+pub(super) async fn of_identity(
+    session: &mut Session,
+    organization: OrganizationId,
+    identity: IdentityId,
+) -> Result<Found, FlowError> {
+    let address = contacts::address_of(session, organization, identity).await?;
+    let gone = || FlowError::refused("no_address", "the recipient's address is no longer known");
+    Ok(Found { address: address.ok_or_else(gone)?, identity: Some(identity), contact: None })
+}
+
 /// The kinds of addresses that a channel reaches, the surest first.
 fn kinds(channel: Channel) -> &'static [&'static str] {
     match channel {

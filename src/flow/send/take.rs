@@ -9,6 +9,7 @@ use providers::{
 };
 
 use super::marketing::is_marketing;
+use super::way;
 use crate::clock::Timestamp;
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::model::verdict::{self, Effect, Tried};
@@ -20,7 +21,7 @@ use crate::store::sending::holds::{self, HoldState};
 use crate::store::sending::lanes::{self, LaneRow, seconds, span};
 use crate::store::sending::recipients;
 use crate::store::sending::suppressions::Suppression;
-use crate::store::{Session, StoreError, routes};
+use crate::store::{Session, StoreError};
 
 /// How long a lane without a route, or whose account cannot send, rests before it is looked at again. A change of either
 /// wakes it.
@@ -85,12 +86,12 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
     if row.unwell && row.probe_id.is_some() {
         return Ok(Taken::Trying);
     }
-    let way = way(gateway, &mut session, lane).await?;
+    let way = way::find(gateway, &mut session, lane).await?;
     let able =
-        way.as_ref().and_then(|(from, account)| Some((from, account, account.account.messages()?)));
+        way.open().and_then(|(from, account)| Some((from, account, account.account.messages()?)));
     let Some((from, account, messages)) = able else {
         row.paused_until = Some(now + NO_WAY);
-        row.pause_reason = Some("no active route whose account can send".to_owned());
+        row.pause_reason = Some(way.obstacle().to_owned());
         lanes::put(&mut session, lane, &row).await?;
         session.commit().await?;
         return Ok(Taken::Nothing(row.paused_until));
@@ -152,24 +153,6 @@ fn whole(tokens: f64) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is bounded")]
     let whole = tokens.clamp(0.0, 10_000.0) as usize;
     whole
-}
-
-/// The line and the account that carry the lane now.
-async fn way(
-    gateway: &Gateway,
-    session: &mut Session,
-    lane: Lane,
-) -> Result<Option<(Sender, Arc<DirectoryAccount>)>, StoreError> {
-    let Some(route) = routes::active(session, lane.organization_id, lane.channel).await? else {
-        return Ok(None);
-    };
-    let mut account = gateway.directory.snapshot().account(route.account_id).cloned();
-    if account.is_none() {
-        // Another process has just connected the account.
-        gateway.refresh_directory().await?;
-        account = gateway.directory.snapshot().account(route.account_id).cloned();
-    }
-    Ok(account.map(|account| (Sender { address: route.address, handle: route.handle }, account)))
 }
 
 /// The share of its pace that a lane may use now: a quarter faster for every while without a complaint.

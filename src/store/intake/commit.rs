@@ -170,6 +170,7 @@ fn refused(ids: &Ids, item: &crate::model::Item, error: &StoreError) -> Quaranti
     QuarantinedItem {
         organization_id: item.organization_id,
         id: QuarantineId(ids.next()),
+        account_id: item.account_id,
         position: item.event.key.0.clone(),
         reason: QuarantineReason::Refused,
         detail: error.to_string(),

@@ -31,7 +31,7 @@ use crate::store::events::{Outbox, lock_order};
 use crate::store::session::Connection;
 use crate::store::{Engine, Store, StoreError, lender};
 
-/// Parameters: 1 organizations, in order; 2 now; 3 to 17 the messages' columns; 18 to 26 the inbox's
+/// Parameters: 1 organizations, in order; 2 now; 3 to 17 the messages' columns; 18 to 27 the inbox's
 /// columns.
 const STATEMENT: &str = "
     with heads as materialized (
@@ -59,9 +59,10 @@ const STATEMENT: &str = "
             case w.direction when 'inbound' then 'message.received' else 'message.sent' end, w.id, $2
         from written w
     ), kept as (
-        insert into webhook_inbox (organization_id, id, account_id, provider, method, url, headers, body, received_at)
+        insert into webhook_inbox (organization_id, id, account_id, provider, method, url, headers, body, received_at,
+            key_fingerprint)
         select k.* from unnest($18::uuid[], $19::uuid[], $20::uuid[], $21::text[], $22::text[], $23::text[], $24::text[],
-            $25::bytea[], $26::timestamptz[]) k
+            $25::bytea[], $26::timestamptz[], $27::bytea[]) k
         where (select count(*) from heads) = cardinality($1)
         on conflict do nothing
     )

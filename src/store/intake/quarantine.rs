@@ -41,6 +41,10 @@ pub(super) fn columns<'r>(batch: &[&'r Submission]) -> Rows<'r> {
         .column("headers", Column::Text(kept.iter().map(|r| r.headers.as_str()).collect()))
         .column("body", Column::Bytes(kept.iter().map(|r| r.body.as_ref()).collect()))
         .column("received_at", Column::Time(kept.iter().map(|r| r.received_at).collect()))
+        .column(
+            "key_fingerprint",
+            Column::MaybeBytes(kept.iter().map(|r| r.key.as_ref().map(|k| &k.0[..])).collect()),
+        )
 }
 
 async fn write(
@@ -61,7 +65,7 @@ async fn write(
         .column("id", Column::Uuid(items.iter().map(|i| i.id.0).collect()))
         .column("inbox_organization_id", Column::Uuid(vec![request.organization_id.0; count]))
         .column("inbox_id", Column::Uuid(vec![request.id.0; count]))
-        .column("account_id", Column::Uuid(vec![request.account_id.0; count]))
+        .column("account_id", Column::Uuid(items.iter().map(|i| i.account_id.0).collect()))
         .column("provider", Column::Text(vec![request.provider; count]))
         .column("position", Column::Text(positions.iter().map(AsRef::as_ref).collect()))
         .column("reason", Column::Text(items.iter().map(|i| i.reason.word()).collect()))

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use chrono::TimeDelta;
 use providers::{Address, Channel};
-use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::ids::first_at;

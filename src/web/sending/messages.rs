@@ -86,6 +86,7 @@ fn accepted(id: MessageId) -> AcceptedView {
     (status = 202, body = AcceptedView),
     (status = 409, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "Not done: the account cannot be opened now, or the database is away; ask again"),
 ))]
 pub(crate) async fn send(
     State(app): State<App>,
@@ -109,6 +110,7 @@ pub(crate) async fn send(
     (status = 202, body = BulkView),
     (status = 409, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "Not done: the account cannot be opened now, or the database is away; ask again"),
 ))]
 pub(crate) async fn bulk(
     State(app): State<App>,
@@ -249,6 +251,7 @@ pub(crate) async fn retry(
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 409, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "Not done: the account cannot be opened now, or the database is away; ask again"),
 ))]
 pub(crate) async fn edit(
     State(app): State<App>,
