@@ -43,6 +43,8 @@ pub(super) struct Row<'a> {
 /// A row of either engine.
 pub(super) trait Columns {
     fn id(&self) -> Result<Uuid, sqlx::Error>;
+    /// Where it lies on the timeline.
+    fn place(&self) -> Result<Uuid, sqlx::Error>;
     /// How many rows there are in all, which every row says; None if it was not asked.
     fn total(&self) -> Result<Option<i64>, sqlx::Error>;
     fn read(&self) -> Result<Row<'_>, sqlx::Error>;
@@ -53,6 +55,10 @@ macro_rules! columns {
         impl Columns for $type {
             fn id(&self) -> Result<Uuid, sqlx::Error> {
                 self.try_get_unchecked(0)
+            }
+
+            fn place(&self) -> Result<Uuid, sqlx::Error> {
+                self.try_get_unchecked(17)
             }
 
             fn total(&self) -> Result<Option<i64>, sqlx::Error> {

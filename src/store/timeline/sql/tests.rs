@@ -7,7 +7,7 @@ const READ: [&str; 5] =
     ["messages", "call_logs", "leads", "contact_identities", "message_attachments"];
 
 /// What is read besides: the parts of the statement itself.
-const PARTS: [&str; 5] = ["page", "who", "ids", "k", "setting"];
+const PARTS: [&str; 5] = ["page", "who", "places", "k", "setting"];
 
 /// What a row's organization may be compared with: the parameter, the keys that were given, or a row that was itself chosen
 /// by one of them.
