@@ -44,7 +44,7 @@ impl Ids {
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim);
         let arrival = last.map_or(now, |last| now.max(last + 1));
         let bits = u128::from(arrival) & ((1 << ARRIVAL_BITS) - 1);
-        build(occurred, (bits << 16) | u128::from(scatter(self.seed, arrival)))
+        build(occurred.timestamp_micros(), (bits << 16) | u128::from(scatter(self.seed, arrival)))
     }
 }
 
@@ -52,13 +52,13 @@ impl Ids {
 /// shown has whole microseconds, so a fraction of one is the next.
 pub fn first_at(at: Timestamp) -> Uuid {
     let whole = i64::from(at.timestamp_subsec_nanos() % 1_000 != 0);
-    build(at + TimeDelta::microseconds(whole), 0)
+    build(at.timestamp_micros() + whole, 0)
 }
 
 /// `id` with the time `at`: the place of something on the timeline that turned out to have happened then. An id keeps its
 /// place if its time is right.
 pub fn moved(id: Uuid, at: Timestamp) -> Uuid {
-    build(at, id.as_u128())
+    build(at.timestamp_micros(), id.as_u128())
 }
 
 /// An id that says nothing, not even when it was made: of people, who are known to several organizations.
@@ -80,8 +80,8 @@ pub fn time_of(id: Uuid) -> Timestamp {
     start + TimeDelta::microseconds((fraction * 1_000 + 4_095) / 4_096)
 }
 
-fn build(at: Timestamp, tail: u128) -> Uuid {
-    let micros = u128::try_from(at.timestamp_micros()).unwrap_or_default();
+fn build(micros: i64, tail: u128) -> Uuid {
+    let micros = u128::try_from(micros).unwrap_or_default();
     let (millis, micros) = ((micros / 1_000).min(0xffff_ffff_ffff), micros % 1_000);
     let fraction = micros * 4_096 / 1_000;
     let value =

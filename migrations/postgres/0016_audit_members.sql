@@ -9,7 +9,7 @@ create unique index audit_log_refusals on audit_log (organization_id, actor_kind
     where hour is not null;
 
 -- Whoever counts must see what is there already, and whoever sweeps must delete.
-grant select (organization_id, id, actor_kind, actor_id, action, subject, hour, count) on audit_log to switchboard_intake;
+grant select (organization_id, id, actor_kind, actor_id, action, subject, hour, count, last_at) on audit_log to switchboard_intake;
 grant update (count, last_at) on audit_log to switchboard_intake;
 grant delete on audit_log to switchboard_intake;
 

@@ -46,10 +46,15 @@ const ANA: Uuid = Uuid::from_u128(0x0197_d0a0_0000_7000_8000_0000_0000_00c0);
 async fn organizations(database: &Database) {
     for (id, name) in [(AURORA, "Aurora"), (BOREALIS, "Borealis")] {
         let id = literal(database.kind, id);
-        let sql = format!(
-            "insert into organizations (id, name, plan_tier, created_at) values ({id}, '{name}', 'test', '2026-10-01T00:00:00+00:00')"
-        );
-        database.execute(&sql).await;
+        for sql in [
+            format!(
+                "insert into organizations (id, name, plan_tier, created_at)
+                 values ({id}, '{name}', 'test', '2026-10-01T00:00:00+00:00')"
+            ),
+            format!("insert into event_heads (organization_id, seq) values ({id}, 0)"),
+        ] {
+            database.execute(&sql).await;
+        }
     }
 }
 

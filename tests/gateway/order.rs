@@ -251,7 +251,7 @@ async fn what_is_made_here_has_one_time(kind: Kind) {
         gateway
             .post(&aurora, "/api/v1/messages/bulk", json!({ "messages": bulk }))
             .await
-            .expect(200);
+            .expect(202);
         let channel = ["email", "voip"][number % 2];
         let note = json!({ "lead_id": lead, "channel": channel, "direction": "inbound" });
         gateway.post(&aurora, "/api/v1/crm/communications", note).await.expect(201);

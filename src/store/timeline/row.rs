@@ -58,11 +58,11 @@ macro_rules! columns {
             }
 
             fn place(&self) -> Result<Uuid, sqlx::Error> {
-                self.try_get_unchecked(17)
+                self.try_get_unchecked(16)
             }
 
             fn total(&self) -> Result<Option<i64>, sqlx::Error> {
-                self.try_get_unchecked(16)
+                self.try_get_unchecked(17)
             }
 
             fn read(&self) -> Result<Row<'_>, sqlx::Error> {

@@ -297,7 +297,7 @@ fn shown(engine: Engine, people: &People, total: &str) -> Shown {
             page.content, page.kind, page.status, page.metadata,
             case when page.is_call then {call}
                  when page.kind in ('image', 'audio', 'voice', 'video', 'document', 'sticker') then {files} end,
-            page.our_address, page.occurred_at, page.created_at, page.processed_at, {total}, page.place"
+            page.our_address, page.occurred_at, page.created_at, page.processed_at, page.place, {total}"
     );
     Shown { select, join }
 }
