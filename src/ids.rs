@@ -51,7 +51,7 @@ impl Ids {
 /// The smallest id of anything that happened at `at` or later; of times that no id can hold, the nearest there is. What is
 /// shown has whole microseconds, so a fraction of one is the next.
 pub fn first_at(at: Timestamp) -> Uuid {
-    let whole = i64::from(at.timestamp_subsec_nanos() % 1_000 != 0);
+    let whole = i64::from(!at.timestamp_subsec_nanos().is_multiple_of(1_000));
     build(at.timestamp_micros() + whole, 0)
 }
 

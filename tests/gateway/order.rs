@@ -17,9 +17,8 @@ use crate::support::{
 const PERSON: &str = "+5511987654321";
 
 /// Something that becomes known.
-#[derive(Clone)]
 enum News {
-    Webhook(Request<Bytes>),
+    Webhook(Box<Request<Bytes>>),
     Message(Value),
     Recorded(Value),
 }
@@ -41,7 +40,7 @@ fn call(leg: &str, kind: &str, at: Timestamp) -> News {
         .body(Bytes::from(serde_json::to_vec(&event).unwrap()))
         .unwrap();
     let secret = Secret::from(recorded_account(&telnyx::PROVIDER, "aurora").signing_secret);
-    News::Webhook((telnyx::PROVIDER.sign)(&secret, beginning(), request))
+    News::Webhook(Box::new((telnyx::PROVIDER.sign)(&secret, beginning(), request)))
 }
 
 fn message(number: usize, at: Timestamp) -> News {
@@ -63,7 +62,7 @@ fn written(at: Timestamp) -> String {
 impl News {
     async fn comes(self, gateway: &TestGateway, org: &Org) {
         match self {
-            News::Webhook(request) => gateway.deliver(request).await.expect(200),
+            News::Webhook(request) => gateway.deliver(*request).await.expect(200),
             News::Message(text) => {
                 gateway.meta(&[meta::change(AURORA, &[text], &[])]).await.expect(200)
             }
@@ -225,7 +224,7 @@ on_both_engines! {
             news.comes(&gateway, &aurora).await;
             let (calls, _) = items(&gateway, &aurora, "calls?").await;
             assert!(id.is_empty() || calls[0]["id"] == id.as_str(), "it is the same call");
-            id = calls[0]["id"].as_str().unwrap().to_owned();
+            calls[0]["id"].as_str().unwrap().clone_into(&mut id);
         }
         let list = format!("crm/communications?lead_id={lead}&");
         let all = agrees(&gateway, &aurora, &list, &mut Dice(1)).await;
