@@ -17,8 +17,8 @@ pub(super) enum UserCommand {
         /// Their e-mail address.
         #[arg(long)]
         email: String,
-        /// Their name.
-        #[arg(long)]
+        /// Their name there: each organization calls them what it wants.
+        #[arg(long, requires = "org")]
         name: Option<String>,
         /// The identity provider's own id of them (the claim `auth.jwt_user_claim`).
         #[arg(long)]
@@ -30,7 +30,7 @@ pub(super) enum UserCommand {
         #[arg(long, default_value = "member")]
         role: String,
     },
-    /// List all.
+    /// List all, with their memberships.
     List,
 }
 
@@ -45,13 +45,17 @@ pub(super) async fn run(gateway: &Gateway, command: UserCommand) -> anyhow::Resu
         }
         UserCommand::List => {
             let found = members::list_users(&mut gateway.store.read_all().await?).await?;
-            let row = |user: &members::User| {
-                let name = user.name.clone().unwrap_or_default();
+            let row = |user: &members::ListedUser| {
                 let subject = user.subject.clone().unwrap_or_default();
-                vec![user.id.to_string(), user.email.clone(), subject, name]
+                let organization = user.organization_id.map(|id| id.to_string());
+                let membership = [organization, user.role.clone(), user.name.clone()];
+                let mut cells = vec![user.id.to_string(), user.email.clone(), subject];
+                cells.extend(membership.map(Option::unwrap_or_default));
+                cells
             };
             let rows: Vec<_> = found.iter().map(row).collect();
-            table::print(&["id", "email", "subject", "name"], &rows, 120);
+            let columns = ["id", "email", "subject", "organization", "role", "name"];
+            table::print(&columns, &rows, 160);
         }
     }
     gateway.stop().await;

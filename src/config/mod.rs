@@ -150,6 +150,7 @@ impl Config {
             ("retention.events_days", retention.events_days),
             ("retention.waiting_days", retention.waiting_days),
             ("retention.queue_days", retention.queue_days),
+            ("retention.audit_days", retention.audit_days),
         ];
         for (name, value) in days {
             if !(1..=36_500).contains(&value) {

@@ -102,6 +102,7 @@ section!(
         events_days: i64,
         queue_days: i64,
         waiting_days: i64,
+        audit_days: i64,
         media_days: i64,
     }
 );

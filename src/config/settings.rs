@@ -243,6 +243,7 @@ pub const SETTINGS: &[Setting] = &[
         "30",
         "How long the journal of what was sent, and the answers to requests with an Idempotency-Key, are kept, in days.",
     ),
+    setting("retention.audit_days", "365", "How long the audit log is kept, in days."),
     setting("retention.media_days", "0", "How long files are kept, in days; 0: for ever."),
     setting(
         "log.level",

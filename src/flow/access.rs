@@ -15,6 +15,7 @@ use super::organizations::IssuedKey;
 use super::{Actor, FlowError, checked_text, optional_text};
 use crate::clock::Timestamp;
 use crate::gateway::Gateway;
+use crate::ids;
 use crate::model::{
     ApiKey, ApiKeyId, OrganizationId, Principal, PrincipalKind, Role, Scope, UserId,
 };
@@ -67,8 +68,7 @@ pub async fn create_key(
         return Err(FlowError::invalid("expires_at", "must be in the future"));
     }
     let mut random = [0; 32];
-    getrandom::fill(&mut random)
-        .map_err(|_| FlowError::Conflict("the operating system gave no random bytes".to_owned()))?;
+    getrandom::fill(&mut random).map_err(|_| no_random_bytes())?;
     let secret = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
     let key = ApiKey {
         id: ApiKeyId(gateway.ids.next()),
@@ -110,7 +110,8 @@ pub async fn revoke_key(
     Ok(())
 }
 
-/// Makes a person a member, or changes what they are. A person who is not known yet is created. Nobody gives or takes a role
+/// Makes a person a member, or changes what they are, and what they are called here if a name is given. A person who is
+/// not known yet is created. Nobody gives or takes a role
 /// that may do more than they may themselves.
 pub async fn set_member(
     gateway: &Gateway,
@@ -121,7 +122,8 @@ pub async fn set_member(
 ) -> Result<UserId, FlowError> {
     let organization = actor.organization_id;
     covers(actor, role)?;
-    let user = new_user(gateway, email, name, None)?;
+    let user = new_user(gateway, email, None)?;
+    let name = optional_text("name", name, 200)?;
     let known = members::find_user(&mut gateway.store.read_all().await?, &user.email).await?;
     let mut session = gateway.store.write(organization).await?;
     let id = known.unwrap_or(user.id);
@@ -137,7 +139,8 @@ pub async fn set_member(
     if role != Role::Owner {
         keep_an_owner(&mut session, organization, before).await?;
     }
-    members::set_role(&mut session, organization, id, role, gateway.clock.now()).await?;
+    let now = gateway.clock.now();
+    members::set(&mut session, organization, id, role, name.as_deref(), now).await?;
     let detail = json!({ "email": user.email, "role": role.word() });
     let deed = Deed { action: "member.set", subject: id.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
@@ -253,20 +256,23 @@ pub async fn flush_uses(gateway: &Gateway, memory: &KeyMemory) -> Result<(), Sto
     session.commit().await
 }
 
+/// A person who is not known yet. Every organization that names them learns the id, so it must not say when the first did.
 pub(super) fn new_user(
     gateway: &Gateway,
     email: &str,
-    name: Option<&str>,
     subject: Option<&str>,
 ) -> Result<User, FlowError> {
     let email = super::contacts::parse_email("email", email)?;
     Ok(User {
-        id: UserId(gateway.ids.next()),
+        id: UserId(ids::random().map_err(|_| no_random_bytes())?),
         email: email.value().to_lowercase(),
         subject: optional_text("subject", subject, 200)?,
-        name: optional_text("name", name, 200)?,
         created_at: gateway.clock.now(),
     })
+}
+
+fn no_random_bytes() -> FlowError {
+    FlowError::Conflict("the operating system gave no random bytes".to_owned())
 }
 
 /// A key has 256 random bits: a plain hash keeps it as safe as a slow one would.

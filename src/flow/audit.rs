@@ -1,12 +1,12 @@
 //! Writing down who did what.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Actor, FlowError};
 use crate::gateway::Gateway;
-use crate::model::OrganizationId;
+use crate::model::{OrganizationId, PrincipalKind};
 use crate::store::audit::{self, AuditEntry};
-use crate::store::{Session, StoreError};
+use crate::store::{Session, StoreError, organizations};
 
 /// What is written down.
 #[derive(Debug, Clone)]
@@ -30,8 +30,9 @@ pub(super) async fn note(
     audit::insert(session, actor.organization_id, &entry).await
 }
 
-/// Writes down an attempt that was refused, for the organization it was aimed at. Organizations that do not exist have no
-/// log.
+/// Writes down an attempt that was refused, for the caller's own organization with everything that is known, and for the one
+/// it was aimed at without what is none of its business: a stranger's name, and the `detail` but for its reason. What one
+/// caller does to one target within an hour is one row. Organizations that do not exist have no log.
 pub async fn note_refusal(
     gateway: &Gateway,
     target: OrganizationId,
@@ -39,28 +40,32 @@ pub async fn note_refusal(
     detail: Value,
 ) -> Result<(), FlowError> {
     let deed = Deed { action: "access.refused", subject: target.to_string(), detail };
-    let entry = entry(gateway, actor, deed);
+    let own = entry(gateway, actor, deed);
+    let mut theirs =
+        AuditEntry { detail: json!({ "reason": own.detail["reason"] }), ..own.clone() };
+    if let PrincipalKind::Stranger(_) = actor.kind {
+        theirs.actor_id.clear();
+    }
     let mut session = gateway.store.write_all().await?;
     // A token may well name an organization that is not here either.
-    let mut concerned = vec![target, actor.organization_id];
-    concerned.dedup();
-    for organization in concerned {
-        if crate::store::organizations::get(&mut session, organization).await?.is_some() {
-            audit::insert(&mut session, organization, &entry).await?;
+    for (organization, entry) in [(target, theirs), (actor.organization_id, own)] {
+        if organizations::get(&mut session, organization).await?.is_some() {
+            audit::count_refusal(&mut session, organization, &entry).await?;
         }
     }
     Ok(session.commit().await?)
 }
 
 fn entry(gateway: &Gateway, actor: &Actor, deed: Deed<'_>) -> AuditEntry {
+    let at = gateway.clock.now();
     AuditEntry {
-        id: gateway.ids.next(),
+        id: gateway.ids.at(at),
         actor_kind: actor.kind.word().to_owned(),
         actor_id: actor.kind.id(),
         action: deed.action.to_owned(),
         subject: deed.subject,
         detail: deed.detail,
         request_id: actor.request_id.clone(),
-        at: gateway.clock.now(),
+        at,
     }
 }

@@ -49,7 +49,8 @@ pub async fn list(gateway: &Gateway) -> Result<Vec<Organization>, FlowError> {
     Ok(rows::list(&mut gateway.store.read_all().await?).await?)
 }
 
-/// Creates a user, and makes them a member if an organization is named.
+/// Creates a user, and makes them a member if an organization is named. What they are called is said by each organization
+/// for itself, so a name needs one.
 pub async fn create_user(
     gateway: &Gateway,
     email: &str,
@@ -58,7 +59,12 @@ pub async fn create_user(
     membership: Option<(OrganizationId, Role)>,
 ) -> Result<UserId, FlowError> {
     let now = gateway.clock.now();
-    let user = access::new_user(gateway, email, name, subject)?;
+    let user = access::new_user(gateway, email, subject)?;
+    let name = optional_text("name", name, 200)?;
+    if name.is_some() && membership.is_none() {
+        let reason = "is what an organization calls them: name the organization too (--org)";
+        return Err(FlowError::invalid("name", reason));
+    }
     let mut session = gateway.store.write_as_owner().await?;
     let id = match members::find_user(&mut session, &user.email).await? {
         Some(known) if membership.is_some() => known,
@@ -79,7 +85,7 @@ pub async fn create_user(
         if rows::get(&mut session, organization).await?.is_none() {
             return Err(FlowError::NotFound("organization"));
         }
-        members::set_role(&mut session, organization, id, role, now).await?;
+        members::set(&mut session, organization, id, role, name.as_deref(), now).await?;
         let detail = json!({ "email": user.email, "role": role.word() });
         let deed = Deed { action: "member.set", subject: id.to_string(), detail };
         audit::note(gateway, &mut session, &Actor::operator(organization), deed).await?;

@@ -20,6 +20,8 @@ pub struct Swept {
     pub waiting: u64,
     /// Files.
     pub files: u64,
+    /// Entries of the audit log.
+    pub audited: u64,
     /// Queue rows, journal entries and kept answers of what was sent.
     pub sent: u64,
 }
@@ -47,12 +49,15 @@ pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
                 sweep::delete_events(&mut session, organization, days(keep.events_days)).await?;
             let sent =
                 recovery::delete_served(&mut session, organization, days(keep.queue_days)).await?;
+            let audited =
+                sweep::delete_audit(&mut session, organization, days(keep.audit_days)).await?;
             session.commit().await?;
+            swept.audited += audited;
             swept.sent += sent;
             swept.webhooks += webhooks;
             swept.quarantined += quarantined;
             swept.events += events;
-            if webhooks + quarantined + events + sent == 0 {
+            if webhooks + quarantined + events + sent + audited == 0 {
                 break;
             }
         }

@@ -99,7 +99,7 @@ pub struct Member {
     pub user_id: UserId,
     /// Their e-mail address.
     pub email: String,
-    /// Their name.
+    /// What they are called here.
     pub name: Option<String>,
     /// What they are here.
     pub role: Role,

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 /// A message or a call, as the CRM reads it; its texts may lie in the database's answer still.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Communication<'a> {
-    /// Its id. Later communications have greater ids.
+    /// Its id.
     pub id: Uuid,
     /// Whose it is.
     pub organization_id: OrganizationId,
@@ -36,7 +36,7 @@ pub struct Communication<'a> {
     pub metadata: CommunicationMetadata<'a>,
     /// When it was stored.
     pub created_at: Timestamp,
-    /// When it happened.
+    /// When it happened; of a call, when it began. Timelines are in this order.
     pub occurred_at: Timestamp,
     /// When the gateway was last done with it.
     pub processed_at: Timestamp,

@@ -1,4 +1,7 @@
 //! `users` and `memberships`: people who sign in, and where they belong.
+//!
+//! A person is known by their e-mail address, whoever makes them a member. What an organization says of them, their role
+//! and their name, belongs to the membership and is no other organization's business.
 
 use super::session::on;
 use super::types::role;
@@ -15,19 +18,17 @@ pub struct User {
     pub email: String,
     /// The identity provider's own id of them.
     pub subject: Option<String>,
-    /// Their name.
-    pub name: Option<String>,
     /// When they were created.
     pub created_at: Timestamp,
 }
 
 /// Writes a new user.
 pub async fn insert_user(session: &mut Session, user: &User) -> Result<(), StoreError> {
-    let sql = "insert into users (id, email, subject, name, created_at) values ($1, $2, $3, $4, $5)
+    let sql = "insert into users (id, email, subject, created_at) values ($1, $2, $3, $4)
                /* every organization: people belong to several */";
     on!(session, |c| {
         let query = sqlx::query(sql).bind(user.id).bind(&user.email).bind(&user.subject);
-        query.bind(&user.name).bind(user.created_at).execute(c).await.map(drop)
+        query.bind(user.created_at).execute(c).await.map(drop)
     })?;
     Ok(())
 }
@@ -43,20 +44,30 @@ pub async fn find_user(session: &mut Session, name: &str) -> Result<Option<UserI
     })?)
 }
 
-/// All users, oldest first.
-pub async fn list_users(session: &mut Session) -> Result<Vec<User>, StoreError> {
-    let sql = "select id, email, subject, name, created_at from users order by id
+/// A person with one of their memberships, if they have any.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ListedUser {
+    /// Their id.
+    pub id: UserId,
+    /// Their e-mail address.
+    pub email: String,
+    /// The identity provider's own id of them.
+    pub subject: Option<String>,
+    /// Where they are a member.
+    pub organization_id: Option<OrganizationId>,
+    /// What they are there.
+    pub role: Option<String>,
+    /// What they are called there.
+    pub name: Option<String>,
+}
+
+/// All users, oldest first, each as often as they have memberships, and once if they have none.
+pub async fn list_users(session: &mut Session) -> Result<Vec<ListedUser>, StoreError> {
+    let sql = "select u.id, u.email, u.subject, m.organization_id, m.role, m.name
+               from users u left join memberships m on m.user_id = u.id
+               order by u.created_at, u.id, m.created_at, m.organization_id
                /* every organization: for the operator */";
-    type Found = (UserId, String, Option<String>, Option<String>, Timestamp);
-    let rows: Vec<Found> = on!(session, |c| sqlx::query_as(sql).fetch_all(c).await)?;
-    let user = |(id, email, subject, name, created_at): Found| User {
-        id,
-        email,
-        subject,
-        name,
-        created_at,
-    };
-    Ok(rows.into_iter().map(user).collect())
+    Ok(on!(session, |c| sqlx::query_as(sql).fetch_all(c).await)?)
 }
 
 /// What a user is in an organization, if they are a member.
@@ -74,20 +85,22 @@ pub async fn role_of(
     word.as_deref().map(role).transpose()
 }
 
-/// Makes a user a member, or changes what they are.
-pub async fn set_role(
+/// Makes a user a member, or changes what they are. Without a name, the one that they have here stays.
+pub async fn set(
     session: &mut Session,
     organization: OrganizationId,
     user: UserId,
     role: Role,
+    name: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "insert into memberships (organization_id, user_id, role, created_at)
-               values ($1, $2, $3, $4)
-               on conflict (organization_id, user_id) do update set role = excluded.role";
+    let sql = "insert into memberships (organization_id, user_id, role, name, created_at)
+               values ($1, $2, $3, $4, $5)
+               on conflict (organization_id, user_id) do update set role = excluded.role,
+               name = coalesce(excluded.name, memberships.name)";
     on!(session, |c| {
-        let query = sqlx::query(sql).bind(organization).bind(user).bind(role.word()).bind(now);
-        query.execute(c).await.map(drop)
+        let query = sqlx::query(sql).bind(organization).bind(user).bind(role.word());
+        query.bind(name).bind(now).execute(c).await.map(drop)
     })?;
     Ok(())
 }
@@ -120,7 +133,7 @@ pub async fn list(
     session: &mut Session,
     organization: OrganizationId,
 ) -> Result<Vec<Member>, StoreError> {
-    let sql = "select u.id, u.email, u.name, m.role, m.created_at
+    let sql = "select u.id, u.email, m.name, m.role, m.created_at
                from memberships m join users u on u.id = m.user_id
                where m.organization_id = $1 order by u.email limit 1000";
     type Found = (UserId, String, Option<String>, String, Timestamp);

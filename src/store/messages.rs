@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::bulk::{Column, Rows};
 use super::session::on;
+use super::timeline::Placed;
 use super::{Session, StoreError, timeline, types};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, Communication, IdentityId, MessageId, OrganizationId};
@@ -75,19 +76,19 @@ pub async fn list(
     filter: &MessageFilter,
     limit: i64,
 ) -> Result<(Vec<Communication<'static>>, Option<Uuid>), StoreError> {
-    let sql = "select id from messages where organization_id = $1 and id < $2
+    let sql = "select id, id as place from messages where organization_id = $1 and id < $2
                and ($3 is null or channel = $3) and ($4 is null or direction = $4)
                and ($5 is null or status = $5) and ($6 is null or provider_message_id = $6)
                order by id desc limit $7";
     let before = filter.before.unwrap_or(Uuid::max());
     let (channel, direction) =
         (filter.channel.map(Channel::word), filter.direction.map(Direction::word));
-    let ids: Vec<Uuid> = on!(session, |c| {
-        let query = sqlx::query_scalar(sql).bind(organization).bind(before).bind(channel);
+    let found: Vec<Placed> = on!(session, |c| {
+        let query = sqlx::query_as(sql).bind(organization).bind(before).bind(channel);
         let query = query.bind(direction).bind(&filter.status).bind(&filter.provider_message_id);
         query.bind(limit + 1).fetch_all(c).await
     })?;
-    timeline::page_of(session, organization, ids, limit).await
+    timeline::page_of(session, organization, found, limit).await
 }
 
 /// One message with its history.

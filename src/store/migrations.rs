@@ -57,7 +57,7 @@ mod tests {
         assert!(options.iter().any(|one| one == "DEFAULT_MEMSTATUS=0"), "{options:?}");
     }
 
-    /// Without the figures of migration 11, SQLite reads all rows of an organization for each of these.
+    /// Without the figures of migrations 11 and 17, SQLite reads all rows of an organization for each of these.
     #[tokio::test]
     async fn sqlite_takes_the_index_of_what_is_asked_for() {
         let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
@@ -81,6 +81,14 @@ mod tests {
                 "messages_provider_ref",
             ),
             ("select * from call_logs where organization_id = ? and provider_ref = ?", "call_logs_provider_ref"),
+            (
+                "select * from call_logs where organization_id = ? and place < ? order by place desc limit 10",
+                "call_logs_place",
+            ),
+            (
+                "select * from call_logs where organization_id = ? and identity_id = ? and place >= ?",
+                "call_logs_person",
+            ),
             ("select * from leads where organization_id = ? and contact_id = ?", "leads_contact"),
             (
                 "select * from outbound where organization_id = ? and state = 'dead' and message_id < ?

@@ -44,7 +44,7 @@ pub struct RecordedMessage<'a> {
 /// A call to put on record.
 #[derive(Debug)]
 pub struct RecordedCall<'a> {
-    /// Its id, if it is new.
+    /// Its id, if it is new, which holds the time at which it began.
     pub id: Uuid,
     /// What it is found by.
     pub reference: Uuid,
@@ -118,10 +118,10 @@ pub async fn call(
     organization: OrganizationId,
     call: &RecordedCall<'_>,
 ) -> Result<Uuid, StoreError> {
-    let sql = "insert into call_logs (organization_id, id, identity_id, provider_ref, provider_call_id,
+    let sql = "insert into call_logs (organization_id, id, place, identity_id, provider_ref, provider_call_id,
                provider, channel, direction, our_address, state, duration_seconds, recordings, transcript,
                metadata, answered_at, ended_at, occurred_at, created_at, processed_at)
-               values ($1, $2, $3, $4, $5, $6, 'voip', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
+               values ($1, $2, $2, $3, $4, $5, $6, 'voip', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $17)
                on conflict (organization_id, provider_ref) do update set
                identity_id = coalesce(excluded.identity_id, call_logs.identity_id),
                our_address = coalesce(excluded.our_address, call_logs.our_address),

@@ -47,6 +47,23 @@ pub async fn delete_quarantine(
     })?)
 }
 
+/// Deletes an organization's entries of the audit log that were written before `keep_from`. Returns how many; call again
+/// while it returns many.
+pub async fn delete_audit(
+    session: &mut Session,
+    organization: OrganizationId,
+    keep_from: Timestamp,
+) -> Result<u64, StoreError> {
+    let sql = "delete from audit_log where organization_id = $1 and id in (
+                   select id from audit_log where organization_id = $1 and id < $2
+                   order by id limit $3)";
+    let old = ids::first_at(keep_from);
+    Ok(on!(session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(old).bind(CHUNK);
+        query.execute(c).await.map(|done| done.rows_affected())
+    })?)
+}
+
 /// Deletes an organization's events older than `keep_from`, and notes up to which number, so that a reader who comes too
 /// late is told.
 pub async fn delete_events(

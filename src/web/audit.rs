@@ -11,7 +11,7 @@ use super::extract::{Access, Query, cursor, limit};
 use super::times::At;
 use super::{App, Problem};
 use crate::model::Scope;
-use crate::store::audit::{self, AuditEntry};
+use crate::store::audit::{self, CountedEntry};
 
 /// An entry of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,7 +20,8 @@ pub(super) struct EntryView {
     id: Uuid,
     /// `key`, `user` or `operator`.
     actor_kind: String,
-    /// The id of the key or user.
+    /// The id of the key or user; of a person who is no member of any organization here, the name that the identity
+    /// provider gives them, which only their own organization sees.
     actor_id: String,
     /// What was done: `account.create`, `key.revoke`, `access.refused` …
     action: String,
@@ -30,8 +31,13 @@ pub(super) struct EntryView {
     detail: Value,
     /// The request's id, as in `X-Request-Id` and the logs.
     request_id: Option<String>,
-    /// When.
+    /// When; of what was refused, when it happened first.
     at: At,
+    /// How often: `access.refused` is one entry for what a caller tried against an organization within an hour. 1 for
+    /// everything else.
+    count: i64,
+    /// When it happened last.
+    last_at: At,
 }
 
 /// A page of the audit log, newest first.
@@ -66,8 +72,8 @@ pub(super) async fn list(
     let mut session = app.gateway.store.read(organization).await?;
     let found = audit::list(&mut session, organization, before, limit).await?;
     let full = i64::try_from(found.len()).unwrap_or(i64::MAX) == limit;
-    let next_cursor = found.last().filter(|_| full).map(|entry| entry.id);
-    let view = |entry: AuditEntry| EntryView {
+    let next_cursor = found.last().filter(|_| full).map(|found| found.entry.id);
+    let view = |CountedEntry { entry, count, last_at }| EntryView {
         id: entry.id,
         actor_kind: entry.actor_kind,
         actor_id: entry.actor_id,
@@ -76,6 +82,8 @@ pub(super) async fn list(
         detail: entry.detail,
         request_id: entry.request_id,
         at: entry.at.into(),
+        count,
+        last_at: last_at.into(),
     };
     Ok(Answer(EntryList { items: found.into_iter().map(view).collect(), next_cursor }))
 }

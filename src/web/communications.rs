@@ -25,7 +25,7 @@ use crate::store::timeline::{self, Page};
 /// A message or a call.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct CommunicationView<'a> {
-    /// Its id. Later communications have greater ids.
+    /// Its id.
     pub(super) id: Uuid,
     /// Whose it is.
     pub(super) organization_id: Uuid,
@@ -54,7 +54,8 @@ pub(super) struct CommunicationView<'a> {
     pub(super) metadata: Metadata<'a>,
     /// When it was stored.
     pub(super) created_at: At,
-    /// When it happened.
+    /// When it happened; of a call, when it began, which may become known later than the call itself. Lists are in this
+    /// order, and `from` and `to` compare it.
     pub(super) occurred_at: At,
     /// When the gateway was last done with it.
     pub(super) processed_at: At,
@@ -97,9 +98,9 @@ pub(super) struct Filter {
     channel: Option<String>,
     /// `inbound` or `outbound`.
     direction: Option<String>,
-    /// That happened at this instant or later.
+    /// That happened (`occurred_at`) at this instant or later.
     from: Option<String>,
-    /// That happened before this instant.
+    /// That happened (`occurred_at`) before this instant.
     to: Option<String>,
     /// Whose content holds this text, whatever the case.
     search: Option<String>,

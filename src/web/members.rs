@@ -22,7 +22,7 @@ pub(super) struct MemberView {
     user_id: Uuid,
     /// Their e-mail address.
     email: String,
-    /// Their name.
+    /// What this organization calls them.
     name: Option<String>,
     /// `owner`, `admin` or `member`.
     role: &'static str,
@@ -43,7 +43,7 @@ pub(super) struct MemberList {
 pub(super) struct MemberBody {
     /// Their e-mail address, as the identity provider knows it.
     email: String,
-    /// Their name.
+    /// What this organization calls them; if not given, what it did before.
     name: Option<String>,
     /// `owner`, `admin` or `member`.
     role: String,

@@ -61,6 +61,43 @@ on_both_engines! {
         ask(&gateway, Some(&format!("Bearer {}", aurora.key)), Some(nobody)).await.expect(403);
     }
 
+    what_a_caller_tries_within_an_hour_is_one_row(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let borealis = gateway.organization("Borealis").await;
+        let other = gateway.key(aurora.id, vec![Scope::LeadsRead]).await;
+        let ask = async |key: &str, org: &str| ask(&gateway, Some(&format!("Bearer {key}")), Some(org)).await.expect(403);
+        let refusals = async |org: &Org| {
+            let log = gateway.get(org, "/api/v1/audit-log").await.expect(200);
+            let refused = log["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "access.refused");
+            refused.map(|entry| (entry["count"].as_i64().unwrap(), entry["at"].clone(), entry["last_at"].clone())).collect::<Vec<_>>()
+        };
+        let target = borealis.id.to_string();
+        for _ in 0..5 {
+            ask(&aurora.key, &target).await;
+            gateway.advance(chrono::TimeDelta::minutes(10));
+        }
+        let [began, last] = ["2026-11-01T12:00:00.000000Z", "2026-11-01T12:40:00.000000Z"].map(Value::from);
+        for org in [&aurora, &borealis] {
+            assert_eq!(refusals(org).await, [(5, began.clone(), last.clone())], "five requests are one row");
+        }
+        ask(&other, &target).await;
+        gateway.advance(chrono::TimeDelta::minutes(10));
+        ask(&aurora.key, &target).await;
+        for org in [&aurora, &borealis] {
+            let counts: Vec<i64> = refusals(org).await.into_iter().map(|(count, ..)| count).collect();
+            assert_eq!(counts, [1, 1, 5], "another caller, another hour");
+        }
+        let target = "0197d0a0-0000-7000-8000-000000000000";
+        ask(&aurora.key, target).await;
+        ask(&aurora.key, target).await;
+        assert_eq!(refusals(&aurora).await[0].0, 2, "another target");
+        assert_eq!(refusals(&borealis).await.len(), 3);
+        let log = gateway.get(&borealis, "/api/v1/audit-log").await.expect(200);
+        assert_eq!(log["items"][0]["detail"], json!({ "reason": "organization mismatch" }), "what was asked for is the caller's");
+        let deed = log["items"].as_array().unwrap().iter().find(|entry| entry["action"] == "key.create").unwrap();
+        assert_eq!((&deed["count"], &deed["last_at"]), (&json!(1), &deed["at"]));
+    }
+
     a_key_may_do_what_it_was_made_for(gateway) {
         let aurora = gateway.organization("Aurora").await;
         let reader = crate::support::Org { id: aurora.id, key: gateway.key(aurora.id, vec![Scope::LeadsRead]).await };
@@ -256,16 +293,29 @@ async fn a_token_for_another_organization_is_on_record(kind: Kind) {
     let mismatch =
         ask(&crm.gateway, Some(&unknown), Some(&crm.borealis.id.to_string())).await.expect(403);
     assert!(mismatch["detail"].as_str().unwrap().contains("organization mismatch"));
-    for org in [&crm.aurora, &crm.borealis] {
+    for (org, name) in [(&crm.aurora, "nobody@example.com"), (&crm.borealis, "")] {
         let log = crm.gateway.get(org, "/api/v1/audit-log").await.expect(200);
         let entry = &log["items"][0];
         assert_eq!(entry["action"], "access.refused");
-        assert_eq!(entry["actor_id"], "nobody@example.com");
+        assert_eq!((&entry["actor_kind"], &entry["actor_id"]), (&json!("user"), &json!(name)));
     }
+    // What a member's own organization knows of them is not told to the one they tried.
+    let by_address = crm.with(&[("sub", json!("Ana@Example.com"))]);
+    ask(&crm.gateway, Some(&by_address), Some(&crm.borealis.id.to_string())).await.expect(403);
+    let log = crm.gateway.get(&crm.borealis, "/api/v1/audit-log").await.expect(200);
+    assert!(!log.to_string().to_lowercase().contains("example.com"), "{log}");
+    assert!(!log.to_string().contains("subject-1"), "{log}");
+    let own = crm.gateway.get(&crm.aurora, "/api/v1/audit-log").await.expect(200);
+    assert!(own.to_string().contains("subject-1"), "{own}");
     let elsewhere = crm.with(&[("organization_id", json!("0197d0a0-0000-7000-8000-000000000000"))]);
     ask(&crm.gateway, Some(&elsewhere), Some(&id)).await.expect(403);
     let log = crm.gateway.get(&crm.aurora, "/api/v1/audit-log").await.expect(200);
-    assert_eq!(log["items"][0]["actor_id"], "subject-1", "of an organization that is not here");
+    let entry = (&log["items"][0]["action"], &log["items"][0]["actor_id"]);
+    assert_eq!(
+        entry,
+        (&json!("access.refused"), &json!("")),
+        "of an organization that is not here"
+    );
     crm.gateway.end().await;
 }
 

@@ -69,7 +69,10 @@ async fn the_demonstration_serves_what_it_prints_until_it_is_told_to_stop() {
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let timeline: serde_json::Value = answer.json().await.unwrap();
-    assert!(!timeline["items"].as_array().unwrap().is_empty(), "{timeline}");
+    let items = timeline["items"].as_array().unwrap();
+    assert!(!items.is_empty(), "{timeline}");
+    let times = items.iter().map(|item| item["occurred_at"].as_str().unwrap());
+    assert!(times.is_sorted_by(|later, earlier| later >= earlier), "newest first: {timeline}");
 
     let id = demo.0.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());

@@ -2,6 +2,7 @@
 
 use http::Method;
 use serde_json::json;
+use switchboard::flow::organizations::create_user;
 use switchboard::model::{Role, Scope};
 
 use crate::support::{Answer, Org, TestGateway, on_both_engines};
@@ -16,6 +17,31 @@ async fn remove(gateway: &TestGateway, org: &Org, id: &str) -> Answer {
 }
 
 on_both_engines! {
+    what_an_organization_says_of_a_person_stays_there(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let borealis = gateway.organization("Borealis").await;
+        let put = async |org: &Org, name: Option<&str>, role: &str| {
+            let body = json!({ "email": "ana@example.com", "role": role, "name": name });
+            let answer = gateway.call(org, Method::PUT, "/api/v1/members", Some(body)).await.expect(200);
+            answer["user_id"].as_str().unwrap().parse::<uuid::Uuid>().unwrap()
+        };
+        let name = async |org: &Org| gateway.get(org, "/api/v1/members").await.expect(200)["items"][0]["name"].clone();
+        let id = put(&aurora, Some("Ana (difficult)"), "member").await;
+        assert_eq!(id.get_version_num(), 4, "an id says nothing of when somebody else made the person known");
+        gateway.advance(chrono::TimeDelta::days(1));
+        assert_eq!(put(&borealis, None, "member").await, id);
+        assert_eq!(name(&borealis).await, json!(null), "another organization's name is not shown");
+        put(&borealis, Some("Ana Souza"), "member").await;
+        assert_eq!(name(&borealis).await, "Ana Souza");
+        put(&borealis, None, "admin").await;
+        assert_eq!(name(&borealis).await, "Ana Souza", "a role is changed without the name");
+        assert_eq!(name(&aurora).await, "Ana (difficult)");
+        let created = |members: serde_json::Value| members["items"][0]["created_at"].clone();
+        assert_eq!(created(gateway.get(&borealis, "/api/v1/members").await.expect(200)), json!("2026-11-02T12:00:00.000000Z"));
+        let nowhere = create_user(&gateway.gateway, "eve@example.com", Some("Eve"), None, None).await.unwrap_err();
+        assert!(nowhere.to_string().contains("--org"), "{nowhere}");
+    }
+
     nobody_gives_or_takes_a_role_that_may_do_more_than_they_may(gateway) {
         let aurora = gateway.organization("Aurora").await;
         let owner = set(&gateway, &aurora, "ana@example.com", "owner").await.expect(200);

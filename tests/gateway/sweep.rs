@@ -48,6 +48,18 @@ on_both_engines! {
         assert_eq!(gateway.count("webhook_quarantine").await, 0);
     }
 
+    the_audit_log_is_kept_for_its_time(gateway) {
+        let aurora = gateway.organization("Aurora").await;
+        let actions = |log: serde_json::Value| log["items"].as_array().unwrap().len();
+        assert_eq!(actions(gateway.get(&aurora, "/api/v1/audit-log").await.expect(200)), 2, "the organization and its key");
+        gateway.advance(TimeDelta::days(364));
+        gateway.key(aurora.id, vec![switchboard::model::Scope::LeadsRead]).await;
+        assert_eq!(sweep::run(&gateway.gateway).await.unwrap().audited, 0);
+        gateway.advance(TimeDelta::days(2));
+        assert_eq!(sweep::run(&gateway.gateway).await.unwrap().audited, 2);
+        assert_eq!(actions(gateway.get(&aurora, "/api/v1/audit-log").await.expect(200)), 1, "what is younger stays");
+    }
+
     what_was_sent_leaves_the_queue_and_what_waits_stays(gateway) {
         let graph = Graph::connect(&gateway, vec![refused(400, 131_009)]).await;
         let dead = graph.send(&gateway, "given up").await;

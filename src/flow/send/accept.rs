@@ -89,8 +89,8 @@ pub async fn accept(
         return Ok(before);
     }
     let outbox = Outbox::lock(&mut session, [organization]).await?;
-    let now = gateway.clock.now();
     let mut desk = Desk::new(gateway, organization, session, outbox, bulk);
+    let now = desk.now;
     let mut results: Results = Vec::with_capacity(drafts.len());
     let mut new = Vec::with_capacity(drafts.len());
     for draft in drafts {

@@ -58,7 +58,8 @@ pub(super) struct Desk<'a> {
     organization: OrganizationId,
     session: Session,
     outbox: Outbox,
-    now: Timestamp,
+    /// The one time of everything that is admitted: of the messages' ids, and what is shown with them.
+    pub(super) now: Timestamp,
     bulk: bool,
     ways: HashMap<Channel, Way>,
 }
@@ -85,7 +86,7 @@ impl<'a> Desk<'a> {
     pub(super) async fn admit(&mut self, draft: &Draft) -> Result<NewOutbound, FlowError> {
         let client_reference =
             optional_text("client_reference", draft.client_reference.as_deref(), 200)?;
-        let id = MessageId(self.gateway.ids.next());
+        let id = MessageId(self.gateway.ids.at(self.now));
         let due_at = self.due_at(draft.send_at)?;
         let carrier = self.carrier(draft.channel).await?;
         let found =

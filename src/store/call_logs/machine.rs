@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::CallRow;
 use crate::clock::Timestamp;
+use crate::ids;
 use crate::model::Item;
 use crate::store::types::{clean, clean_json};
 
@@ -63,7 +64,7 @@ impl CallRow {
         now: Timestamp,
     ) {
         self.processed_at = now;
-        // News may come in any order; the call began with the first of what is told. Its place on the timeline stays.
+        // News may come in any order; the call began with the first of what is told, and that is its place on the timeline.
         self.occurred_at = self.occurred_at.min(at);
         fill(&mut self.session_id, progress.call.session.as_ref());
         fill(&mut self.parent_call_id, progress.call.parent.as_ref());
@@ -88,6 +89,12 @@ impl CallRow {
         {
             self.metadata["measured_seconds"] = json!((ended - answered).num_seconds());
         }
+    }
+
+    /// Where it lies on the timeline: there it is shown, found and passed over by the time at which it began. Its id stays
+    /// what it was when it was first heard of.
+    pub(super) fn place(&self) -> Uuid {
+        ids::moved(self.id, self.occurred_at)
     }
 
     fn learn_fact(&mut self, fact: &CallFact) {

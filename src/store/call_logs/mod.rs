@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::bulk::{Column, Rows};
 use super::session::on;
+use super::timeline::Placed;
 use super::types::{channel, clean, clean_json, direction};
 use super::{Session, StoreError, timeline};
 use crate::clock::Timestamp;
@@ -176,6 +177,7 @@ pub(super) async fn upsert(session: &mut Session, calls: &[&CallRow]) -> Result<
     Rows::new()
         .column("organization_id", uuid(|c| c.organization_id.0))
         .column("id", uuid(|c| c.id))
+        .column("place", uuid(CallRow::place))
         .column(
             "account_id",
             Column::MaybeUuid(calls.iter().map(|c| c.account_id.map(|id| id.0)).collect()),
@@ -226,7 +228,7 @@ const ON_CONFLICT: &str = "on conflict (organization_id, id) do update set
     duration_seconds = excluded.duration_seconds, cost_nanos = excluded.cost_nanos,
     cost_currency = excluded.cost_currency, recordings = excluded.recordings,
     transcript = excluded.transcript, metadata = excluded.metadata, answered_at = excluded.answered_at,
-    ended_at = excluded.ended_at, occurred_at = excluded.occurred_at,
+    ended_at = excluded.ended_at, occurred_at = excluded.occurred_at, place = excluded.place,
     processed_at = excluded.processed_at";
 
 /// Which calls to list.
@@ -238,7 +240,7 @@ pub struct CallFilter {
     pub state: Option<String>,
     /// With this id at the provider.
     pub provider_call_id: Option<String>,
-    /// With a smaller id than this.
+    /// Earlier than this place.
     pub before: Option<Uuid>,
 }
 
@@ -262,16 +264,16 @@ pub async fn list(
     filter: &CallFilter,
     limit: i64,
 ) -> Result<(Vec<Communication<'static>>, Option<Uuid>), StoreError> {
-    let sql = "select id from call_logs where organization_id = $1 and id < $2
+    let sql = "select id, place from call_logs where organization_id = $1 and place < $2
                and ($3 is null or direction = $3) and ($4 is null or state = $4)
-               and ($5 is null or provider_call_id = $5) order by id desc limit $6";
+               and ($5 is null or provider_call_id = $5) order by place desc limit $6";
     let before = filter.before.unwrap_or(Uuid::max());
-    let ids: Vec<Uuid> = on!(session, |c| {
-        let query = sqlx::query_scalar(sql).bind(organization).bind(before);
+    let found: Vec<Placed> = on!(session, |c| {
+        let query = sqlx::query_as(sql).bind(organization).bind(before);
         let query = query.bind(filter.direction.map(Direction::word)).bind(&filter.state);
         query.bind(&filter.provider_call_id).bind(limit + 1).fetch_all(c).await
     })?;
-    timeline::page_of(session, organization, ids, limit).await
+    timeline::page_of(session, organization, found, limit).await
 }
 
 /// One call with its events, in the order in which they happened.

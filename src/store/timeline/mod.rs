@@ -1,11 +1,14 @@
-//! The timeline: messages and calls in one order, the order of their ids, which hold the time at which they happened.
+//! The timeline: messages and calls in one order, that of the time which is shown with them.
 //!
-//! A person's timeline is read from one index a table and merged; an organization's from the primary keys. Either way a
-//! page costs the same however much history lies behind it, except for its `total`.
+//! A row's *place* is an id that holds this time: a message's own id, and of a call its id moved to when it began, which
+//! may become known late. A person's timeline is read from one index a table and merged; an organization's from the
+//! messages' primary key and the calls' places. Either way a page costs the same however much history lies behind it, except for its `total`.
 
 mod page;
 mod row;
 mod sql;
+
+use std::collections::HashMap;
 
 use providers::Channel;
 use uuid::Uuid;
@@ -180,7 +183,7 @@ impl Asked<'_> {
         };
         let limit = usize::try_from(self.limit).unwrap_or_default();
         let last = limit.checked_sub(1).and_then(|last| rows.get(last));
-        let next = last.filter(|_| rows.len() > limit).map(Columns::id).transpose()?;
+        let next = last.filter(|_| rows.len() > limit).map(Columns::place).transpose()?;
         rows.truncate(limit);
         let Whose { scope, person } = self.whose;
         let lead = person.filter(|_| scope == Scope::Lead).map(LeadId);
@@ -197,7 +200,7 @@ impl Asked<'_> {
 }
 
 /// The statement that reads the first page of a lead, as [`page`] runs it: for whoever wants to see its plan, or to measure
-/// it bare. Parameters: 1 organization, 2 and 3 ids below and from, 4 lead, 5 limit, 6 offset.
+/// it bare. Parameters: 1 organization, 2 and 3 places below and from, 4 lead, 5 limit, 6 offset.
 pub fn lead_page_sql(engine: Engine) -> &'static str {
     let sets_organization = false;
     Plan { engine, scope: Scope::Lead, with_total: true, narrow: false, sets_organization }.sql()
@@ -219,19 +222,28 @@ pub async fn by_ids(
     rows.into_iter().map(|row| row.into_communication(organization, None)).collect()
 }
 
-/// The communications of `ids`, in their order, of which there is one more than `limit` if there is a next page; and where
-/// that begins.
-pub async fn page_of(
+/// One of a list's communications: its id, and its place on the timeline.
+#[derive(Debug, Clone, Copy, sqlx::FromRow)]
+pub(super) struct Placed {
+    id: Uuid,
+    place: Uuid,
+}
+
+/// The communications that were found, in their order, latest place first, of which there is one more than `limit` if there
+/// is a next page; and where that begins.
+pub(super) async fn page_of(
     session: &mut Session,
     organization: OrganizationId,
-    mut ids: Vec<Uuid>,
+    mut found: Vec<Placed>,
     limit: i64,
 ) -> Result<(Vec<Communication<'static>>, Option<Uuid>), StoreError> {
     let limit = usize::try_from(limit).unwrap_or_default();
-    let more = ids.len() > limit;
-    ids.truncate(limit);
-    let next = ids.last().copied().filter(|_| more);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().map(|last| last.place).filter(|_| more);
+    let ids: Vec<Uuid> = found.iter().map(|one| one.id).collect();
+    let places: HashMap<Uuid, Uuid> = found.iter().map(|one| (one.id, one.place)).collect();
     let mut items = by_ids(session, organization, &ids).await?;
-    items.sort_by_key(|item| std::cmp::Reverse(item.id));
+    items.sort_by_key(|item| std::cmp::Reverse(places.get(&item.id).copied()));
     Ok((items, next))
 }

@@ -43,6 +43,8 @@ pub(super) struct Row<'a> {
 /// A row of either engine.
 pub(super) trait Columns {
     fn id(&self) -> Result<Uuid, sqlx::Error>;
+    /// Where it lies on the timeline.
+    fn place(&self) -> Result<Uuid, sqlx::Error>;
     /// How many rows there are in all, which every row says; None if it was not asked.
     fn total(&self) -> Result<Option<i64>, sqlx::Error>;
     fn read(&self) -> Result<Row<'_>, sqlx::Error>;
@@ -55,8 +57,12 @@ macro_rules! columns {
                 self.try_get_unchecked(0)
             }
 
-            fn total(&self) -> Result<Option<i64>, sqlx::Error> {
+            fn place(&self) -> Result<Uuid, sqlx::Error> {
                 self.try_get_unchecked(16)
+            }
+
+            fn total(&self) -> Result<Option<i64>, sqlx::Error> {
+                self.try_get_unchecked(17)
             }
 
             fn read(&self) -> Result<Row<'_>, sqlx::Error> {

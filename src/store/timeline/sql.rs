@@ -1,6 +1,6 @@
 //! The timeline's SQL, put together for the engine and for what is asked.
 //!
-//! Parameters: 1 organization, 2 ids below this one, 3 ids from this one on, 4 lead or contact, 5 limit, 6 offset,
+//! Parameters: 1 organization, 2 places below this one, 3 places from this one on, 4 lead or contact, 5 limit, 6 offset,
 //! and if the selection is narrow: 7 direction, 8 channel, 9 pattern.
 
 use std::fmt::Write;
@@ -45,10 +45,10 @@ const TABLES: [Table; 2] = [Table::Messages, Table::Calls];
 
 /// The columns every row of the page has, of a table called `t`. Statuses, kinds and texts go by the same names.
 const MESSAGE_COLUMNS: &str = "t.organization_id, t.id, false as is_call, t.identity_id, t.channel, t.provider, t.direction, t.content,
-    t.kind, t.status, t.metadata, t.our_address, t.occurred_at, t.created_at, t.processed_at";
+    t.kind, t.status, t.metadata, t.our_address, t.occurred_at, t.created_at, t.processed_at, t.id as place";
 const CALL_COLUMNS: &str = "t.organization_id, t.id, true as is_call, t.identity_id, t.channel, t.provider, t.direction,
     t.transcript as content, 'call' as kind, t.state as status, t.metadata, t.our_address, t.occurred_at,
-    t.created_at, t.processed_at";
+    t.created_at, t.processed_at, t.place";
 
 impl Table {
     fn name(self) -> &'static str {
@@ -62,6 +62,15 @@ impl Table {
         match self {
             Table::Messages => MESSAGE_COLUMNS,
             Table::Calls => CALL_COLUMNS,
+        }
+    }
+
+    /// Where a row lies on the timeline: an id whose time is the one that is shown. A message's time never changes, so that
+    /// is its own id; a call's may turn out to be earlier than what was first heard of it.
+    fn place(self) -> &'static str {
+        match self {
+            Table::Messages => "t.id",
+            Table::Calls => "t.place",
         }
     }
 
@@ -103,7 +112,7 @@ impl Plan {
         let total = if self.with_total { self.total() } else { "null".to_owned() };
         let shown = shown(self.engine, &self.scope.people(), &total);
         format!(
-            "with {setting} {who} page as ({page}) {} from page {} {once_set} order by page.id desc",
+            "with {setting} {who} page as ({page}) {} from page {} {once_set} order by page.place desc",
             shown.select, shown.join
         )
     }
@@ -126,7 +135,8 @@ impl Plan {
 
     /// What every row must meet, of a table called `t`.
     fn conditions(self, table: Table) -> String {
-        let mut conditions = "t.organization_id = $1 and t.id < $2 and t.id >= $3".to_owned();
+        let place = table.place();
+        let mut conditions = format!("t.organization_id = $1 and {place} < $2 and {place} >= $3");
         if self.scope == Scope::Organization {
             // The parameter is there whatever is asked for.
             conditions.push_str(match self.engine {
@@ -152,23 +162,23 @@ impl Plan {
     /// From each table and identity the newest rows that could be on the page, by index; then the newest of all.
     fn postgres_page(self) -> String {
         let branch = |table: Table| {
-            let (columns, name, conditions) =
-                (table.columns(), table.name(), self.conditions(table));
+            let (columns, name, conditions, place) =
+                (table.columns(), table.name(), self.conditions(table), table.place());
             match self.scope {
                 Scope::Organization => format!(
-                    "(select {columns} from {name} t where {conditions} order by t.id desc limit $5 + $6)"
+                    "(select {columns} from {name} t where {conditions} order by {place} desc limit $5 + $6)"
                 ),
                 Scope::Lead | Scope::Contact => format!(
                     "(select t.* from who cross join lateral (select {columns} from {name} t
-                      where {conditions} and t.identity_id = who.id order by t.id desc limit $5 + $6) t)"
+                      where {conditions} and t.identity_id = who.id order by {place} desc limit $5 + $6) t)"
                 ),
             }
         };
         let [messages, calls] = TABLES.map(branch);
-        format!("{messages} union all {calls} order by id desc limit $5 offset $6")
+        format!("{messages} union all {calls} order by place desc limit $5 offset $6")
     }
 
-    /// SQLite has no lateral joins: the ids of the page first, from the indexes, and then the rows.
+    /// SQLite has no lateral joins: the places of the page first, from the indexes, and then the rows.
     fn sqlite_page(self) -> String {
         // Left to itself, SQLite would read the organization's whole history, newest first, until it has met enough of the
         // person's.
@@ -181,19 +191,21 @@ impl Plan {
         let branch = |table: Table| {
             let (name, conditions) = (table.name(), self.conditions(table));
             let (index, of_person) = of_person(table);
-            format!("select t.id from {name} t {index} where {conditions} {of_person}")
+            let place = table.place();
+            format!("select {place} from {name} t {index} where {conditions} {of_person}")
         };
         let [messages, calls] = TABLES.map(branch);
-        let ids = format!("{messages} union all {calls} order by 1 desc limit $5 offset $6");
+        let places = format!("{messages} union all {calls} order by 1 desc limit $5 offset $6");
         let rows = |table: Table| {
             format!(
-                "select {} from {} t where t.organization_id = $1 and t.id in (select id from ids)",
+                "select {} from {} t where t.organization_id = $1 and {} in (select place from places)",
                 table.columns(),
-                table.name()
+                table.name(),
+                table.place()
             )
         };
         let [messages, calls] = TABLES.map(rows);
-        format!("with ids as ({ids}) {messages} union all {calls}")
+        format!("with places (place) as ({places}) {messages} union all {calls}")
     }
 
     fn total(self) -> String {
@@ -285,7 +297,7 @@ fn shown(engine: Engine, people: &People, total: &str) -> Shown {
             page.content, page.kind, page.status, page.metadata,
             case when page.is_call then {call}
                  when page.kind in ('image', 'audio', 'voice', 'video', 'document', 'sticker') then {files} end,
-            page.our_address, page.occurred_at, page.created_at, page.processed_at, {total}"
+            page.our_address, page.occurred_at, page.created_at, page.processed_at, page.place, {total}"
     );
     Shown { select, join }
 }

@@ -59,6 +59,21 @@ impl Database {
         Self { kind, url, folder }
     }
 
+    /// One without a schema.
+    pub async fn empty(kind: Kind) -> Self {
+        let database = Self::create(kind).await;
+        match kind {
+            // A file that is made when somebody connects.
+            Kind::Sqlite => database,
+            Kind::Postgres => {
+                TEMPLATE.get_or_init(create_template).await;
+                let name = format!("{}_empty", database.folder.file_name().unwrap().display());
+                admin(&format!("create database {name} owner switchboard_test_owner")).await;
+                Self { url: owner_url(&name), ..database }
+            }
+        }
+    }
+
     /// Runs SQL as the owner of the schema.
     pub async fn execute(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());

@@ -7,7 +7,7 @@ const READ: [&str; 5] =
     ["messages", "call_logs", "leads", "contact_identities", "message_attachments"];
 
 /// What is read besides: the parts of the statement itself.
-const PARTS: [&str; 5] = ["page", "who", "ids", "k", "setting"];
+const PARTS: [&str; 5] = ["page", "who", "places", "k", "setting"];
 
 /// What a row's organization may be compared with: the parameter, the keys that were given, or a row that was itself chosen
 /// by one of them.
@@ -123,5 +123,31 @@ fn the_check_sees_what_it_should_see() {
         "from api_keys a where a.organization_id = $1",
     ] {
         assert_eq!(complaints_of(bad).0.len(), 1, "{bad}");
+    }
+}
+
+/// SQLite has no better plan to fall back on: whatever is asked for, every table is searched by an index, and the places of
+/// calls are read from an index alone.
+#[tokio::test]
+async fn sqlite_reads_every_page_by_its_indexes() {
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+    let pool = pool.connect("sqlite::memory:").await.unwrap();
+    crate::store::migrations::migrate_sqlite(&pool).await.unwrap();
+    let engine = Engine::Sqlite;
+    for (scope, index) in [
+        (Scope::Organization, "USING COVERING INDEX call_logs_place ("),
+        (Scope::Lead, "USING COVERING INDEX call_logs_person ("),
+        (Scope::Contact, "USING COVERING INDEX call_logs_person ("),
+    ] {
+        let plan =
+            Plan { engine, scope, with_total: true, narrow: false, sets_organization: false };
+        let sql = sqlx::AssertSqlSafe(format!("explain query plan {}", plan.sql()));
+        let steps: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(sql).fetch_all(&pool).await.unwrap();
+        let steps: Vec<String> = steps.into_iter().map(|(.., step)| step).collect();
+        assert!(steps.iter().any(|step| step.contains(index)), "{scope:?}: {steps:#?}");
+        let by_place = "SEARCH t USING INDEX call_logs_place (organization_id=? AND place=?)";
+        assert!(steps.iter().any(|step| step.contains(by_place)), "{scope:?}: {steps:#?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN t")), "{scope:?}: {steps:#?}");
     }
 }
