@@ -35,6 +35,7 @@ pub static PROVIDER: Provider = Provider {
     name: "twilio",
     title: "Twilio",
     channels: &[Channel::Whatsapp, Channel::Sms, Channel::Voip],
+    methods: &[http::Method::GET, http::Method::POST],
     fields: FIELDS,
     open,
     claims: webhook::claims,

@@ -2,12 +2,12 @@
 //! <https://www.twilio.com/docs/usage/webhooks/getting-started-twilio-webhooks>
 
 use bytes::Bytes;
-use http::Method;
 use sha2::{Digest, Sha256};
 
 use super::signature::{self, Body};
 use super::{address, calls, messages};
 use crate::form::Form;
+use crate::outside;
 use crate::signature::single_header;
 use crate::status_url::message_in;
 use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Secret, Timestamp};
@@ -21,7 +21,7 @@ const IDEMPOTENCY_HEADER: &str = "i-twilio-idempotency-token";
 
 pub(super) fn receive(auth_tokens: &[Secret], inbound: &Inbound) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
-    if ![Method::GET, Method::POST].contains(request.method()) {
+    if !super::PROVIDER.methods.contains(request.method()) {
         return Err(Rejection::MethodNotUsed);
     }
     let signed_with = match inbound {
@@ -31,9 +31,11 @@ pub(super) fn receive(auth_tokens: &[Secret], inbound: &Inbound) -> Result<Batch
     let reply = Reply::xml(NO_INSTRUCTIONS);
     let form = match parameters(request) {
         Ok(form) => form,
-        Err(error) => return Ok(Batch::unreadable(reply, signed_with, error, request.body())),
+        Err(error) => {
+            return Ok(Batch::unreadable(reply, signed_with, at, error, request.body()));
+        }
     };
-    let mut batch = Batch::empty(reply, signed_with);
+    let mut batch = Batch::empty(reply, signed_with, at);
     let outcome = Scope { batch: &mut batch, form: &form, at, request }.read();
     if let Err(Unreadable(reason)) = outcome {
         let raw = form.to_json().to_string();
@@ -61,7 +63,7 @@ fn parameters(request: &http::Request<Bytes>) -> Result<Form<'_>, serde_json::Er
     match Body::of(request) {
         Body::None => Ok(Form::parse(query(request))),
         Body::Form => Ok(Form::parse(request.body())),
-        Body::Hashed => serde_json::from_slice(request.body()).map(Form::from_json),
+        Body::Hashed => outside::read(request.body()).map(Form::from_json),
     }
 }
 
