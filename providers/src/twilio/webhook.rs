@@ -4,13 +4,13 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::signature::{self, Body};
+use super::signature::{self, Body, Keys};
 use super::{address, calls, messages};
 use crate::form::Form;
 use crate::outside;
 use crate::signature::single_header;
 use crate::status_url::message_in;
-use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Secret, Timestamp};
+use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Timestamp};
 
 /// The instructions Twilio asks for, empty: do nothing more. Anything in plain text would be sent to the person as
 /// an answer, so that this is what every webhook is answered with, needed or not.
@@ -19,13 +19,13 @@ const NO_INSTRUCTIONS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Respon
 /// The same each time Twilio repeats a request.
 const IDEMPOTENCY_HEADER: &str = "i-twilio-idempotency-token";
 
-pub(super) fn receive(auth_tokens: &[Secret], inbound: &Inbound) -> Result<Batch, Rejection> {
+pub(super) fn receive(keys: &Keys, inbound: &Inbound) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
     if !super::PROVIDER.methods.contains(request.method()) {
         return Err(Rejection::MethodNotUsed);
     }
     let signed_with = match inbound {
-        Inbound::Webhook { .. } => Some(signature::verify(auth_tokens, request)?),
+        Inbound::Webhook { .. } => Some(signature::verify(keys, request)?),
         Inbound::Kept { .. } => None,
     };
     let reply = Reply::xml(NO_INSTRUCTIONS);
