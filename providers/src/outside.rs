@@ -74,6 +74,11 @@ pub(crate) fn part<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, serde
     serde_json::from_str(raw.get())
 }
 
+/// Reads where something stands in bytes as they came. What it says is not clean, and must not be kept.
+pub(crate) fn locate<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, serde_json::Error> {
+    serde_json::from_slice(bytes)
+}
+
 /// An object without members, for parts that are missing.
 pub(crate) fn nothing() -> &'static RawValue {
     serde_json::from_str("{}").unwrap_or(RawValue::NULL)

@@ -1,6 +1,6 @@
 //! Twilio: SMS, MMS and WhatsApp messages, and telephone calls.
 //!
-//! An account is one Twilio account or sub-account: its auth token, or a SharedKey made for it, signs every webhook, whichever
+//! An account is one Twilio account or sub-account: its auth token, or a shared key made for it, signs every webhook, whichever
 //! product sends it.
 //! Follows <https://www.twilio.com/docs/usage/webhooks>.
 
@@ -133,7 +133,7 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
     Ok(Box::new(TwilioAccount { keys, client }))
 }
 
-/// The SharedKey and, while a rotation lasts, the one before. Another secret may be given to the same id.
+/// The shared key and, while a rotation lasts, the one before. Another secret may be given to the same id.
 fn shared_keys(settings: &Settings) -> Result<Vec<SharedKey>, Misconfigured> {
     let missing =
         |field| Misconfigured::new(field, "is missing: a SharedKey has an id and a secret");

@@ -1,5 +1,5 @@
 //! `X-Twilio-Signature`: an HMAC of the URL and, for forms, of every parameter. Under the auth token it is HMAC-SHA1. A
-//! request that names a SharedKey in `X-Twilio-Webhooks-Signature-Settings` is signed with that key instead, by the
+//! request that names a shared key in `X-Twilio-Webhooks-Signature-Settings` is signed with that key instead, by the
 //! algorithm that stands beside it. That header is not signed: it chooses a key, and proves nothing.
 //! <https://www.twilio.com/docs/usage/webhooks/webhooks-security>
 //!
@@ -60,7 +60,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 pub(super) struct Keys {
     /// The current auth token and, while a rotation lasts, the one before.
     pub(super) auth_tokens: Vec<Secret>,
-    /// The same of the SharedKey, if there is one.
+    /// The same of the shared key, if there is one.
     pub(super) shared: Vec<SharedKey>,
 }
 
@@ -112,7 +112,7 @@ enum Algorithm {
 /// How a request says that it was signed.
 #[derive(Debug, Clone, Copy)]
 struct Settings<'r> {
-    /// The SharedKey; without one it is the auth token.
+    /// The shared key; without one it is the auth token.
     key: Option<&'r str>,
     algorithm: Algorithm,
 }
@@ -236,7 +236,7 @@ fn body_hashes(uri: &Uri) -> impl Iterator<Item = String> {
 }
 
 /// Signs a request as Twilio does, over the URL as it stands. A body that is no form has its hash put into the URL,
-/// unless there is one. `key` is the auth token or, where the request's settings header names a SharedKey, that one's secret.
+/// unless there is one. `key` is the auth token or, where the request's settings header names a shared key, that one's secret.
 pub(super) fn sign(
     key: &Secret,
     _at: Timestamp,

@@ -120,7 +120,7 @@ impl Fixture {
         account.webhooks().unwrap().receive(&Inbound::Webhook { at, request })
     }
 
-    /// The same, to be signed with the account's SharedKey where it has one: by each algorithm that there is.
+    /// The same, to be signed with the account's shared key where it has one: by each algorithm that there is.
     pub fn with_shared_key(&self) -> Vec<Self> {
         let secrets = &self.account.secrets;
         let key = secrets.get("shared_key_id").zip(secrets.get("shared_key_secret"));
