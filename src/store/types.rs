@@ -98,9 +98,9 @@ words!(
     media_state -> MediaState,
 );
 
-/// A text without the one character that PostgreSQL cannot keep.
+/// A text without the one character that PostgreSQL cannot keep. What providers and callers say is clean already.
 pub(super) fn clean(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+    providers::outside::clean(text)
 }
 
 /// A JSON value without the one character that PostgreSQL cannot keep.

@@ -21,6 +21,7 @@ mod lending;
 mod lines;
 mod media;
 mod observed;
+mod outside;
 mod people;
 mod queue;
 mod replay;

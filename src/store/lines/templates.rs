@@ -8,7 +8,6 @@ use crate::clock::Timestamp;
 use crate::model::{AccountId, OrganizationId, Template};
 use crate::store::bulk::{Column, Rows};
 use crate::store::session::on;
-use crate::store::types::{clean, clean_json};
 use crate::store::{Session, StoreError};
 
 /// Which templates to list.
@@ -47,19 +46,6 @@ impl From<Row> for Template {
     }
 }
 
-/// A template as both engines can keep it.
-pub fn cleaned(template: ListedTemplate) -> ListedTemplate {
-    let text = |text: String| clean(&text).into_owned();
-    ListedTemplate {
-        id: text(template.id),
-        name: text(template.name),
-        language: text(template.language),
-        status: text(template.status),
-        category: template.category.map(text),
-        components: clean_json(template.components),
-    }
-}
-
 /// Templates by name, language and account, at most `limit`.
 pub async fn list(
     session: &mut Session,
@@ -77,7 +63,7 @@ pub async fn list(
     Ok(rows.into_iter().map(Template::from).collect())
 }
 
-/// Puts these templates in the place of all that were known of an account. Ids must differ, and texts be cleaned.
+/// Puts these templates in the place of all that were known of an account. Ids must differ.
 pub async fn replace(
     session: &mut Session,
     organization: OrganizationId,
@@ -174,12 +160,11 @@ pub async fn put_sync(
                on conflict (organization_id, account_id) do update set due_at = excluded.due_at,
                failure = excluded.failure, synced_at = coalesce(excluded.synced_at, template_syncs.synced_at)";
     let synced_at = failure.is_none().then_some(now);
-    let failure = failure.map(clean);
     let before: Option<Option<String>> = on!(session, |c| {
         let query = sqlx::query_scalar(before).bind(organization).bind(account);
         let before = query.fetch_optional(&mut *c).await?;
         let query = sqlx::query(sql).bind(organization).bind(account).bind(next).bind(synced_at);
-        query.bind(failure.as_deref()).execute(c).await?;
+        query.bind(failure).execute(c).await?;
         before
     });
     Ok(before.flatten())
