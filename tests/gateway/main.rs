@@ -31,6 +31,7 @@ mod sending;
 mod sending_crashes;
 mod sending_faults;
 mod sending_providers;
+mod signatures;
 mod statuses;
 mod stopping;
 mod support;
