@@ -22,6 +22,8 @@ pub struct Provider {
     pub title: &'static str,
     /// Which channels its accounts can carry.
     pub channels: &'static [Channel],
+    /// The methods its webhooks come with; any other is 405.
+    pub methods: &'static [http::Method],
     /// What an account of this provider is made of, in the order a form would ask for it.
     pub fields: &'static [Field],
     /// Parses settings and credentials once.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::outside;
+
 /// The decoded fields of a form, in order, repeated names included.
 #[derive(Debug, Clone)]
 pub(crate) struct Form<'a> {
@@ -26,10 +28,18 @@ impl Form<'static> {
     }
 }
 
+fn kept(text: Cow<'_, str>) -> Cow<'_, str> {
+    match outside::clean(&text) {
+        Cow::Owned(clean) => Cow::Owned(clean),
+        Cow::Borrowed(_) => text,
+    }
+}
+
 impl<'a> Form<'a> {
-    /// Reads a form. Never fails: broken percent-encoding stays as it is, bytes that are no UTF-8 are replaced.
+    /// Reads a form. Never fails: broken percent-encoding stays as it is, what no text can hold is replaced.
     pub(crate) fn parse(body: &'a [u8]) -> Self {
-        Self { fields: url::form_urlencoded::parse(body).take(FIELDS).collect() }
+        let fields = url::form_urlencoded::parse(body).take(FIELDS);
+        Self { fields: fields.map(|(name, value)| (kept(name), kept(value))).collect() }
     }
 
     /// The first value of `name` that is not blank.

@@ -3,8 +3,13 @@
 use std::fmt::Display;
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 
-use crate::{Event, EventKey, EventKind, KeyId, Line, Timestamp};
+use crate::{CallFact, Event, EventKey, EventKind, KeyId, Line, Timestamp, outside};
+
+/// How far a provider's clock may be ahead of ours. What is told to happen later than that after it reached us happened when
+/// it reached us: or else it would stand above everything that is written until then, and hold a window open.
+pub const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
 
 /// Something that reached one of our lines.
 #[derive(Debug, Clone)]
@@ -38,6 +43,8 @@ pub struct Batch {
     pub reply: Reply,
     /// The key that the request was signed with. `None` for kept requests.
     pub signed_with: Option<KeyId>,
+    /// When the request reached us: nothing that it tells happened later.
+    received_at: Timestamp,
 }
 
 /// An item of a genuine request that we cannot read (yet).
@@ -49,7 +56,7 @@ pub struct Unparsed {
     pub line: Line,
     /// Why it could not be read.
     pub reason: String,
-    /// The item as it came. Bytes that are no UTF-8 are replaced; the inbox has the original.
+    /// The item as it came. What no text can hold is replaced; the inbox has the original.
     pub raw: String,
 }
 
@@ -100,19 +107,36 @@ impl Inbound {
 }
 
 impl Batch {
-    /// A batch without items.
-    pub(crate) fn empty(reply: Reply, signed_with: Option<KeyId>) -> Self {
-        Self { events: Vec::new(), unparsed: Vec::new(), reply, signed_with }
+    /// A batch without items, of a request that reached us at `received_at`.
+    pub(crate) fn empty(reply: Reply, signed_with: Option<KeyId>, received_at: Timestamp) -> Self {
+        Self { events: Vec::new(), unparsed: Vec::new(), reply, signed_with, received_at }
     }
 
-    /// Adds what happened on `line` at `at`, under `key`.
-    pub(crate) fn push(&mut self, key: String, at: Timestamp, line: Line, kind: EventKind) {
+    /// Adds what happened on `line` at `at`, under `key`. Times in the future count as the time of receipt.
+    pub(crate) fn push(&mut self, key: String, at: Timestamp, line: Line, mut kind: EventKind) {
+        if let EventKind::Call(progress) = &mut kind {
+            for fact in &mut progress.facts {
+                match fact {
+                    CallFact::AnsweredAt { at } => *at = self.no_later(*at),
+                    CallFact::Recorded { recording } => {
+                        recording.started_at = recording.started_at.map(|at| self.no_later(at));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let at = self.no_later(at);
         self.events.push(Event { key: EventKey(key), at, line, kind });
+    }
+
+    /// A time, or when the request reached us if the time lies more than [`CLOCK_SKEW`] after it.
+    fn no_later(&self, at: Timestamp) -> Timestamp {
+        if at > self.received_at + CLOCK_SKEW { self.received_at } else { at }
     }
 
     /// Keeps an item that could not be read.
     pub(crate) fn keep(&mut self, position: String, line: Line, reason: impl Display, raw: &str) {
-        let raw = raw.to_owned();
+        let raw = outside::clean(raw).into_owned();
         self.unparsed.push(Unparsed { position, line, reason: reason.to_string(), raw });
     }
 
@@ -120,15 +144,16 @@ impl Batch {
     pub(crate) fn unreadable(
         reply: Reply,
         signed_with: Option<KeyId>,
+        received_at: Timestamp,
         reason: impl Display,
         body: &[u8],
     ) -> Self {
-        let mut batch = Self::empty(reply, signed_with);
+        let mut batch = Self::empty(reply, signed_with, received_at);
         batch.unparsed.push(Unparsed {
             position: String::new(),
             line: Line::Unnamed,
             reason: reason.to_string(),
-            raw: String::from_utf8_lossy(body).into_owned(),
+            raw: outside::text(body).into_owned(),
         });
         batch
     }

@@ -28,6 +28,7 @@ mod status_url;
 
 pub mod evolution;
 pub mod meta;
+pub mod outside;
 pub mod telnyx;
 pub mod twilio;
 pub mod waha;
@@ -44,7 +45,7 @@ pub use event::{
     StatusFailure, TemplateNews,
 };
 pub use failure::{Cause, Failure, FailureClass, LimitScope, Reach};
-pub use inbound::{Batch, Inbound, Rejection, Reply, Unparsed};
+pub use inbound::{Batch, CLOCK_SKEW, Inbound, Rejection, Reply, Unparsed};
 pub use message::{Context, DeliveryStatus, Message, MessageRef, Referral};
 pub use money::Money;
 pub use outbound::{

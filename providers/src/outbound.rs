@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::outside::Json;
 use crate::{Address, Attachment, Channel, DeliveryStatus, MessageRef, OutboundContent, Timestamp};
 
 /// A request to be sent to a provider.
@@ -263,9 +265,14 @@ impl ProviderResponse {
         self.http.status().is_success()
     }
 
+    /// The body as a document whose parts may be borrowed.
+    pub(crate) fn document(&self) -> Json<'_> {
+        Json::of(self.http.body())
+    }
+
     /// The body as JSON, if it is any.
-    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
-        serde_json::from_slice(self.http.body()).ok()
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        self.document().read().ok()
     }
 
     /// How long a `Retry-After` in seconds asks us to wait.

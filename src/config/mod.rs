@@ -85,7 +85,8 @@ impl Config {
     }
 
     fn of(figment: &Figment) -> Result<Self, ConfigError> {
-        let config: Config = figment.extract().map_err(|error| ConfigError(explain(&error)))?;
+        let mut config: Config = figment.extract().map_err(|error| ConfigError(explain(&error)))?;
+        config.server.public_url = public_url(&config.server.public_url)?;
         config.check()?;
         config.check_outside()?;
         Ok(config)
@@ -189,11 +190,6 @@ impl Config {
         let web = |text: &str| {
             url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
         };
-        let public_url = &self.server.public_url;
-        let plain = |url: url::Url| url.query().is_none() && url.fragment().is_none();
-        if !public_url.is_empty() && !web(public_url).is_some_and(plain) {
-            return fail("server.public_url", "must be an http(s) URL without query and fragment");
-        }
         let jwks_url = self.auth.jwks_url.trim();
         if !jwks_url.is_empty() && web(jwks_url).is_none() {
             return fail("auth.jwks_url", "must be an http(s) URL");
@@ -229,6 +225,27 @@ impl Config {
             return self.data.dir.join("master.key");
         }
         self.keys.master_key_file.clone()
+    }
+}
+
+/// The public URL in the form in which it stands in requests and signatures: scheme and host in lower case, a host name that is
+/// not ASCII as its punycode, no slash at the end.
+fn public_url(text: &str) -> Result<String, ConfigError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let plain = |url: &url::Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    match url::Url::parse(text).ok().filter(plain) {
+        Some(url) => Ok(url.as_str().trim_end_matches('/').to_owned()),
+        None => {
+            let reason = "must be an http(s) URL without query and fragment, such as https://gateway.example.com";
+            Err(ConfigError(format!("server.public_url: {reason}")))
+        }
     }
 }
 

@@ -49,12 +49,12 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "server.public_url",
         "\"\"",
-        "The URL under which providers reach this gateway, for example https://gateway.example.com. It is what Twilio signs. If empty, the request's own host is believed.",
+        "The URL under which providers reach this gateway, for example https://gateway.example.com. It is what Twilio signs. Scheme and host are read in lower case, other letters than ASCII as punycode. If empty, the request's own host is believed.",
     ),
     setting(
         "server.trusted_proxies",
         "[]",
-        "Networks (CIDR) whose X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For are believed. In the environment and with --set also with commas between them: 10.0.0.0/8,192.0.2.7/32.",
+        "Networks (CIDR) of proxies whose X-Forwarded-Proto, -Host, -Port, -Prefix and -For are believed or, where they send none but the prefix, Forwarded (RFC 7239). In the environment and with --set also with commas between them: 10.0.0.0/8,192.0.2.7/32.",
     ),
     setting(
         "server.request_timeout_ms",

@@ -209,3 +209,32 @@ fn the_settings_are_shown_as_a_file_has_them_without_secrets() {
     assert_eq!(of("intake.writers"), "1");
     assert_eq!(of("server.listen"), "\"127.0.0.1:8080\"");
 }
+
+#[test]
+fn the_public_url_is_read_as_requests_will_have_it() {
+    let read = |text: &str| load(&[("server.public_url", text)], &[]).map(|c| c.server.public_url);
+    for (given, url) in [
+        ("", ""),
+        ("https://gateway.example.com", "https://gateway.example.com"),
+        (" HTTPS://GW.Example.com/ ", "https://gw.example.com"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+        ("https://BÜCHER.example:8443/Sb//", "https://xn--bcher-kva.example:8443/Sb"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ] {
+        assert_eq!(read(given).as_deref(), Ok(url), "{given}");
+    }
+    for wrong in [
+        "gateway.example.com",
+        "ftp://gateway.example.com",
+        "https://",
+        "https://a b",
+        "https://gw?x=1",
+        "https://gw#x",
+        "https://xn--\u{df}-",
+        "/hooks",
+    ] {
+        let error = read(wrong).unwrap_err();
+        assert!(error.starts_with("server.public_url: must be an http(s) URL"), "{wrong}: {error}");
+    }
+}

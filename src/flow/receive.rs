@@ -123,9 +123,7 @@ pub(super) async fn sort(
     for event in batch.events {
         let destination = destination(gateway, authority, &event).await?;
         match destination {
-            Destination::Found { organization_id, account_id, our_address }
-                if !names_nul(&event) =>
-            {
+            Destination::Found { organization_id, account_id, our_address } => {
                 let (direction, person) = call_sides(&event, our_address.as_deref());
                 items.push(Item {
                     organization_id,
@@ -177,10 +175,6 @@ fn waiting(
     let line = line_name(&event.line);
     let named = line.as_deref().unwrap_or("no line");
     let (reason, detail) = match destination {
-        Destination::Found { .. } => {
-            let detail = "an id or address holds a NUL, which no database keeps";
-            (QuarantineReason::Unreadable, detail.to_owned())
-        }
         Destination::OneOf(_)
             if matches!((&event.kind, &event.line), (EventKind::Call(_), Line::Account(_))) =>
         {
@@ -190,7 +184,9 @@ fn waiting(
         Destination::OneOf(_) => {
             (QuarantineReason::Ambiguous, "several organizations could be meant".to_owned())
         }
-        Destination::Nobody => (QuarantineReason::Unrouted, format!("no route claims {named}")),
+        Destination::Nobody | Destination::Found { .. } => {
+            (QuarantineReason::Unrouted, format!("no route claims {named}"))
+        }
     };
     let organization_id = keeper(authority, destination);
     QuarantinedItem {
@@ -213,15 +209,6 @@ fn keeper(authority: &Authority<'_>, destination: &Destination) -> OrganizationI
         (_, [only]) => *only,
         _ => OrganizationId::PLATFORM,
     }
-}
-
-/// Texts lose their NULs where they are written; without the NUL, an id would be another's.
-fn names_nul(event: &Event) -> bool {
-    let people = match &event.kind {
-        EventKind::Message(message) => message.party.addresses.as_slice(),
-        _ => &[],
-    };
-    event.key.0.contains('\0') || people.iter().any(|address| address.value().contains('\0'))
 }
 
 /// News that names no line of ours belongs to whoever has the call or message it speaks of.

@@ -18,7 +18,8 @@ use crate::store::{Session, contacts, leads, timeline};
 /// The provider's word of what the CRM records itself.
 const RECORDED_BY_CRM: &str = "crm";
 
-/// How far ahead of our clock a recorder's may be.
+/// How far ahead of our clock a recorder's time may be to be taken for now: a clock or a time zone that is set wrong. What lies
+/// further ahead is refused.
 const FUTURE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
 /// How long a call of the CRM's may last, in seconds: ten days.
@@ -275,6 +276,7 @@ fn check_time(
         Some(at) if at < Timestamp::UNIX_EPOCH => {
             Err(FlowError::invalid(field, "lies before 1970"))
         }
+        Some(at) if at > now + providers::CLOCK_SKEW => Ok(Some(now)),
         Some(at) => Ok(Timestamp::from_timestamp_micros(at.timestamp_micros())),
         None => Ok(None),
     }

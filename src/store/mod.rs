@@ -41,8 +41,3 @@ mod types;
 pub use database::{Engine, PostgresRoles, Store, StoreOptions};
 pub use error::StoreError;
 pub use session::Session;
-
-/// A text as both engines can keep it.
-pub fn cleaned(text: &str) -> String {
-    types::clean(text).into_owned()
-}

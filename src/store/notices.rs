@@ -6,7 +6,6 @@ use sqlx::types::Json;
 
 use super::events::Outbox;
 use super::session::on;
-use super::types::{clean, clean_json};
 use super::{Session, StoreError};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, Item, OrganizationId};
@@ -38,12 +37,10 @@ pub async fn insert(
     let sql = "insert into account_notices
                (organization_id, account_id, key, topic, title, severity, data, at, received_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing";
-    let data = Json(clean_json(notice.data.clone()));
-    let (key, topic, title) =
-        (clean(&item.event.key.0), clean(&notice.topic), clean(&notice.title));
+    let data = Json(&notice.data);
     let written = on!(session, |c| {
         let query = sqlx::query(sql).bind(item.organization_id).bind(item.account_id);
-        let query = query.bind(key.as_ref()).bind(topic.as_ref()).bind(title.as_ref());
+        let query = query.bind(&item.event.key.0).bind(&notice.topic).bind(&notice.title);
         let query = query.bind(notice.severity.word()).bind(data).bind(item.event.at).bind(now);
         query.execute(c).await.map(|done| done.rows_affected())
     })?;
@@ -64,11 +61,10 @@ pub async fn tell(
     let sql = "insert into account_notices
                (organization_id, account_id, key, topic, title, severity, data, at, received_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8, $8) on conflict do nothing";
-    let data = Json(clean_json(notice.data.clone()));
-    let (topic, title) = (clean(&notice.topic), clean(&notice.title));
+    let data = Json(&notice.data);
     let written = on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(account).bind(key);
-        let query = query.bind(topic.as_ref()).bind(title.as_ref()).bind(notice.severity.word());
+        let query = query.bind(&notice.topic).bind(&notice.title).bind(notice.severity.word());
         query.bind(data).bind(now).execute(c).await.map(|done| done.rows_affected())
     })?;
     if written > 0 {
@@ -80,8 +76,8 @@ pub async fn tell(
 /// What the outbox says of a notice.
 pub fn summary(notice: &Notice) -> Value {
     json!({
-        "topic": clean(&notice.topic),
-        "title": clean(&notice.title),
+        "topic": notice.topic,
+        "title": notice.title,
         "severity": notice.severity.word(),
     })
 }

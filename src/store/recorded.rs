@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::events::Outbox;
 use super::session::on;
-use super::types::clean;
 use super::{Session, StoreError};
 use crate::clock::Timestamp;
 use crate::model::{IdentityId, OrganizationId};
@@ -97,7 +96,7 @@ pub async fn message(
         let query = sqlx::query(sql).bind(organization).bind(message.id).bind(message.identity);
         let query = query.bind(message.reference).bind(message.external_id).bind(message.provider);
         let query = query.bind(message.channel.word()).bind(message.direction.word());
-        let query = query.bind(message.kind).bind(message.content.map(clean)).bind(status);
+        let query = query.bind(message.kind).bind(message.content).bind(status);
         let query = query.bind(Json(message.metadata)).bind(message.occurred_at).bind(message.now);
         query.execute(c).await.map(|done| done.rows_affected())
     })?;
@@ -140,7 +139,7 @@ pub async fn call(
         let query = query.bind(call.reference).bind(call.provider_call_id).bind(call.provider);
         let query = query.bind(call.direction.word()).bind(&call.our_address);
         let query = query.bind(call.state.word()).bind(call.duration_seconds);
-        let query = query.bind(Json(&call.recordings)).bind(call.transcript.map(clean));
+        let query = query.bind(Json(&call.recordings)).bind(call.transcript);
         let query = query.bind(Json(call.metadata)).bind(call.answered_at).bind(call.ended_at);
         let query = query.bind(call.occurred_at).bind(call.now).bind(Json(json!([])));
         query.fetch_one(c).await

@@ -97,23 +97,3 @@ words!(
     wish -> Wish,
     media_state -> MediaState,
 );
-
-/// A text without the one character that PostgreSQL cannot keep.
-pub(super) fn clean(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
-}
-
-/// A JSON value without the one character that PostgreSQL cannot keep.
-pub(super) fn clean_json(value: serde_json::Value) -> serde_json::Value {
-    use serde_json::Value;
-    match value {
-        Value::String(text) if text.contains('\0') => Value::String(clean(&text).into_owned()),
-        Value::Array(items) => Value::Array(items.into_iter().map(clean_json).collect()),
-        Value::Object(members) => {
-            let member =
-                |(name, value): (String, Value)| (clean(&name).into_owned(), clean_json(value));
-            Value::Object(members.into_iter().map(member).collect())
-        }
-        other => other,
-    }
-}

@@ -3,13 +3,15 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
+use providers::outside;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::extract::NUL;
 use super::{App, Problem};
 
-/// A JSON body. A wrong member is named by its path; members that are not known are wrong.
+/// A JSON body. A wrong member is named by its path; members that are not known are wrong. Half of a surrogate pair, which a
+/// caller that cuts texts by UTF-16 units leaves of an emoji, is replaced by U+FFFD.
 #[derive(Debug)]
 pub(super) struct Json<T>(pub(super) T);
 
@@ -28,8 +30,11 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
         let limit = app.gateway.config.server.api_body_bytes;
         let body =
             Bytes::from_request(request, app).await.map_err(|_| Problem::too_large(limit))?;
-        check(&body)?;
-        let mut reader = serde_json::Deserializer::from_slice(&body);
+        let text = std::str::from_utf8(&body)
+            .map_err(|_| Problem::malformed("the body is not JSON: it is not UTF-8"))?;
+        let body = outside::Json::of_caller(text);
+        check(body.text())?;
+        let mut reader = serde_json::Deserializer::from_str(body.text());
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
             match error.inner().classify() {
@@ -65,15 +70,14 @@ fn not_json(error: &serde_json::Error) -> Problem {
 
 /// Every body is an object (our types would be read from arrays too, by the order of their members), and no text in it
 /// holds U+0000, which PostgreSQL cannot store.
-fn check(body: &[u8]) -> Result<(), Problem> {
-    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first != Some(&b'{') {
-        let json = serde_json::from_slice::<IgnoredAny>(body);
+fn check(body: &str) -> Result<(), Problem> {
+    if !body.trim_ascii_start().starts_with('{') {
+        let json = serde_json::from_str::<IgnoredAny>(body);
         json.map_err(|error| not_json(&error))?;
         return Err(Problem::invalid("body", "must be an object"));
     }
-    if body.windows(6).any(|window| window == b"\\u0000")
-        && let Ok(value) = serde_json::from_slice(body)
+    if body.contains("\\u0000")
+        && let Ok(value) = serde_json::from_str(body)
         && let Some(path) = nul_in(&value)
     {
         return Err(Problem::invalid(path, NUL));

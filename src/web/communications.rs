@@ -132,7 +132,7 @@ pub(super) struct NewCommunicationBody {
     /// `rejected` or `failed`; inbound also `missed`, outbound also `no_answer` or `canceled`).
     #[serde(default = "empty")]
     metadata: Value,
-    /// When it happened; now, if not given.
+    /// When it happened; now, if not given. A time that is ahead of now counts as now, up to 24 hours; beyond that it is refused.
     occurred_at: Option<At>,
     /// Your own id of it: a second record of the same id changes nothing and answers the first.
     external_id: Option<String>,

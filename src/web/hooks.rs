@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
-use providers::{Provider, Reply};
+use providers::{Provider, Rejection, Reply};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::front::Unanswered;
@@ -29,20 +29,23 @@ pub(super) enum Target {
 }
 
 /// Whether a path is a webhook's, and where it leads: `/hooks/{provider}/{account}` is an account's own, `/hooks/{provider}`
-/// is shared by all accounts of a provider, and the body says which one is meant.
+/// is shared by all accounts of a provider, and the body says which one is meant. A slash too many, within the path or at its
+/// end, leads nowhere else; what was signed is the URL as it was called.
 pub(super) fn target(path: &str) -> Option<Target> {
-    if path == CRM_WHATSAPP {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    if parts.clone().eq(CRM_WHATSAPP.split('/').skip(1)) {
         return Some(Target::Endpoint(Endpoint::Shared(&providers::meta::PROVIDER)));
     }
-    let rest = path.strip_prefix("/hooks/")?;
-    let (name, account) = rest.split_once('/').map_or((rest, None), |(name, id)| (name, Some(id)));
-    let Some(provider) = providers::provider(name) else {
+    if parts.next() != Some("hooks") {
+        return None;
+    }
+    let Some(provider) = parts.next().and_then(providers::provider) else {
         return Some(Target::Nowhere("provider"));
     };
-    Some(match account.map(str::parse) {
-        None => Target::Endpoint(Endpoint::Shared(provider)),
-        Some(Ok(id)) => Target::Endpoint(Endpoint::Account(provider, id)),
-        Some(Err(_)) => Target::Nowhere("account"),
+    Some(match (parts.next().map(str::parse), parts.next()) {
+        (None, _) => Target::Endpoint(Endpoint::Shared(provider)),
+        (Some(Ok(id)), None) => Target::Endpoint(Endpoint::Account(provider, id)),
+        (Some(_), _) => Target::Nowhere("account"),
     })
 }
 
@@ -52,6 +55,7 @@ pub(super) fn target(path: &str) -> Option<Target> {
     ("provider" = String, Path, description = "`meta`, `twilio`, `telnyx`, `waha` or `evolution`")), request_body = String, responses(
     (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
+    (status = 405, body = Problem, content_type = "application/problem+json", description = "A method that the provider does not use; `Allow` names those it does"),
     (status = 413, body = Problem, content_type = "application/problem+json", description = "Larger than 3 MiB"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
 ))]
@@ -64,6 +68,7 @@ pub(super) fn shared() {}
     ("account" = uuid::Uuid, Path, description = "The account's id")), request_body = String, responses(
     (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
+    (status = 405, body = Problem, content_type = "application/problem+json", description = "A method that the provider does not use; `Allow` names those it does"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
 ))]
@@ -102,6 +107,10 @@ where
     };
     let provider = Some(endpoint.provider());
     let (parts, body) = request.into_parts();
+    if !endpoint.provider().methods.contains(&parts.method) {
+        turned_away(provider, Rejection::MethodNotUsed.word(), id);
+        return method_not_used(endpoint.provider());
+    }
     let server = &app.gateway.config.server;
     let Some(url) = public_url::of(&parts, server, peer) else {
         turned_away(provider, "no_host", id);
@@ -131,7 +140,7 @@ where
         }
         Err(refused) => {
             log(&refused, endpoint, client, id);
-            refuse(&refused)
+            refuse(&refused, endpoint.provider())
         }
     }
 }
@@ -233,7 +242,7 @@ fn answer(reply: Reply) -> Response {
     response
 }
 
-fn refuse(refused: &Refused) -> Response {
+fn refuse(refused: &Refused, provider: &Provider) -> Response {
     match refused {
         Refused::Rejected(rejection) => {
             let status =
@@ -242,7 +251,7 @@ fn refuse(refused: &Refused) -> Response {
                 StatusCode::UNAUTHORIZED => {
                     Problem::unauthorized(Some(&rejection.to_string())).into_response()
                 }
-                StatusCode::METHOD_NOT_ALLOWED => Problem::method_not_allowed().into_response(),
+                StatusCode::METHOD_NOT_ALLOWED => method_not_used(provider),
                 _ => Problem::forbidden(rejection.to_string()).into_response(),
             }
         }
@@ -252,6 +261,16 @@ fn refuse(refused: &Refused) -> Response {
             busy("the webhook cannot be written now")
         }
     }
+}
+
+/// 405, with the methods that the provider uses.
+fn method_not_used(provider: &Provider) -> Response {
+    let methods: Vec<&str> = provider.methods.iter().map(http::Method::as_str).collect();
+    let mut response = Problem::method_not_allowed().into_response();
+    if let Ok(methods) = HeaderValue::from_str(&methods.join(", ")) {
+        response.headers_mut().insert(header::ALLOW, methods);
+    }
+    response
 }
 
 fn busy(detail: &str) -> Response {

@@ -13,6 +13,7 @@ mod docs;
 mod error;
 mod events;
 mod extract;
+mod forwarded;
 mod front;
 mod health;
 mod hooks;

@@ -3,10 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::header::HOST;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 
 use super::App;
+use super::forwarded::{self, Called};
 use crate::config::Server;
 
 /// What the URLs begin with that we tell: the same as of the URLs that we will be called by.
@@ -36,14 +38,24 @@ pub(super) fn base(parts: &Parts, server: &Server, peer: Option<IpAddr>) -> Opti
     if !configured.is_empty() {
         return Some(configured.to_owned());
     }
-    let trusted = peer.is_some_and(|peer| is_trusted(peer, server));
-    let forwarded = |name: &str| {
-        if trusted { first(&parts.headers, name) } else { None }
+    let told = match peer.is_some_and(|peer| is_trusted(peer, server)) {
+        true => forwarded::called(&parts.headers, |address| is_trusted(address, server)),
+        false => Called::default(),
     };
-    let scheme = forwarded("x-forwarded-proto").filter(|scheme| ["http", "https"].contains(scheme));
-    let host = forwarded("x-forwarded-host").or_else(|| first(&parts.headers, "host"));
-    let host = host.or(parts.uri.authority().map(http::uri::Authority::as_str))?;
-    Some(format!("{}://{host}", scheme.unwrap_or("http")))
+    let host = parts.headers.get(HOST).and_then(|value| value.to_str().ok()).map(str::trim);
+    let host = host.filter(|host| !host.is_empty());
+    let own = host.or(parts.uri.authority().map(http::uri::Authority::as_str));
+    let Called { scheme, host, port, prefix } = told;
+    // A port that was told takes the place of the one in `Host`, which may be between the proxy and us.
+    let (name, port) = match (host.as_deref().or(own)?, port) {
+        (told, Some(_)) if host.is_some() && has_port(told) => (told, None),
+        (named, Some(port)) => (without_port(named), Some(port)),
+        (named, None) => (named, None),
+    };
+    let scheme = scheme.unwrap_or(if port == Some(443) { "https" } else { "http" });
+    let standard = if scheme == "https" { 443 } else { 80 };
+    let port = port.filter(|port| *port != standard).map(|port| format!(":{port}"));
+    Some(format!("{scheme}://{name}{}{prefix}", port.unwrap_or_default()))
 }
 
 /// Where the request came from, by our own proxies' word if they are the peer.
@@ -52,10 +64,7 @@ pub(super) fn client(headers: &HeaderMap, server: &Server, peer: Option<IpAddr>)
     if !is_trusted(peer, server) {
         return Some(peer);
     }
-    // From the right: each proxy appends whom it saw; the first that is none of ours is the client.
-    let header = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-    let hops = header.unwrap_or_default().rsplit(',').filter_map(|hop| hop.trim().parse().ok());
-    hops.into_iter().find(|hop: &IpAddr| !is_trusted(*hop, server)).or(Some(peer))
+    forwarded::client(headers, |address| is_trusted(address, server)).or(Some(peer))
 }
 
 fn is_trusted(peer: IpAddr, server: &Server) -> bool {
@@ -63,7 +72,14 @@ fn is_trusted(peer: IpAddr, server: &Server) -> bool {
     server.trusted_proxies.iter().any(|network| network.contains(&peer))
 }
 
-fn first<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let value = headers.get(name)?.to_str().ok()?;
-    value.split(',').next().map(str::trim).filter(|value| !value.is_empty())
+fn has_port(host: &str) -> bool {
+    without_port(host).len() < host.len()
+}
+
+/// A host without its port; the colons of an IPv6 address stand in brackets.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
 }

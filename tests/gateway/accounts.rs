@@ -70,7 +70,7 @@ on_both_engines! {
         }
         assert!(!shown.contains("s3cret-in-error") && !shown.contains("v3rify-in-error"));
         let account = gateway.get(&aurora, &path).await.expect(200);
-        assert_eq!(account["credentials"], json!(["auth_token"]), "their names are shown");
+        assert_eq!(account["credentials"], json!(["auth_token", "shared_key_id", "shared_key_secret"]), "their names are shown");
     }
 
     credentials_are_sealed_where_they_are_kept(gateway) {

@@ -4,5 +4,6 @@
 
 mod house;
 mod imports;
+mod outside;
 mod sizes;
 mod statements;

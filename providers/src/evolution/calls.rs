@@ -1,15 +1,18 @@
 //! Calls within WhatsApp. A linked device hears of them and cannot take them.
 //! <https://doc.evolution-api.com/v2/en/configuration/webhooks>
 
+use serde_json::value::RawValue;
+
 use super::webhook::{Scope, Unreadable};
 use super::wire::Call;
 use crate::bridge::jids;
 use crate::lenient::rfc3339;
+use crate::outside;
 use crate::{CallFact, CallProgress, CallRef, CallStage, Channel, Direction, EventKind};
 
 /// Reads `call`.
-pub(super) fn read(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
-    let wire: Call = serde_json::from_str(data)?;
+pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
+    let wire: Call = outside::part(data)?;
     let id = wire.id.0.clone().ok_or_else(|| Unreadable("`id` is missing".to_owned()))?;
     let stage = match wire.status.get().unwrap_or("missing") {
         "offer" | "ringing" | "preaccept" | "transport" | "relaylatency" => CallStage::Ringing,

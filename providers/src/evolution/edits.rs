@@ -2,19 +2,21 @@
 //! <https://doc.evolution-api.com/v2/en/configuration/webhooks>
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::content::{self, Body};
 use super::webhook::{Scope, Unreadable};
 use super::wire::{Key, time};
 use crate::bridge::jids::{self, Chat};
+use crate::outside;
 use crate::{Address, EventKind, MessageRef};
 
 /// The numbers by which WhatsApp's protocol knows what was done, and their names.
 const REVOKE: [&str; 2] = ["0", "REVOKE"];
 
 /// Reads `messages.edited`: the record of the change as WhatsApp sent it, by itself or inside the message that brought it.
-pub(super) fn read(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
-    let data_value: Value = serde_json::from_str(data)?;
+pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
+    let data_value: Value = outside::part(data)?;
     let places = ["/message/protocolMessage", "/message/editedMessage/message/protocolMessage"];
     let inside = places.iter().find_map(|at| data_value.pointer(at));
     let record = inside.unwrap_or(&data_value);
@@ -51,7 +53,7 @@ fn edited(
     scope: &mut Scope<'_>,
     target: &MessageRef,
     record: &Value,
-    data: &str,
+    data: &RawValue,
     at: Option<crate::Timestamp>,
 ) -> Result<(), Unreadable> {
     let body = Body::find(&record["editedMessage"], None, &Value::Null);

@@ -2,6 +2,7 @@
 //! <https://doc.evolution-api.com/v2/en/configuration/webhooks>
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::content::{self, Body};
 use super::keys::Place;
@@ -9,6 +10,7 @@ use super::statuses;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{WireMessage, time};
 use crate::bridge::jids::{self, Chat};
+use crate::outside;
 use crate::{
     Address, Channel, Content, Context, DeliveryStatus, Direction, EventKind, Message, MessageRef,
     Party, Referral, StatusChange,
@@ -17,8 +19,8 @@ use crate::{
 /// Reads `messages.upsert`: what was written to us, and what was written on our own telephone or in a browser of ours. What
 /// was sent through the API may be among it; it has the id under which the API answered. `messages.set` is the same, from a
 /// chat's history.
-pub(super) fn read(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
-    let wire: WireMessage = serde_json::from_str(data)?;
+pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
+    let wire: WireMessage = outside::part(data)?;
     let Some(place) = Place::read(&wire.key)? else {
         return Ok(());
     };
@@ -49,8 +51,8 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> 
 
 /// Reads `send.message`: the echo of what was sent through the server's API, which may come before the answer to the sending.
 /// Whoever sent it has it already; the echo only says how far it is.
-pub(super) fn read_echo(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
-    let wire: WireMessage = serde_json::from_str(data)?;
+pub(super) fn read_echo(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
+    let wire: WireMessage = outside::part(data)?;
     let Some(place) = Place::read(&wire.key)?.filter(|place| place.ours) else {
         return Ok(());
     };

@@ -38,6 +38,7 @@ pub static PROVIDER: Provider = Provider {
     name: "evolution",
     title: "WhatsApp Web (Evolution)",
     channels: &[Channel::Whatsapp],
+    methods: &[http::Method::POST],
     fields: settings::FIELDS,
     open,
     claims: webhook::claims,

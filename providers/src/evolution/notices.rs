@@ -2,9 +2,11 @@
 //! <https://doc.evolution-api.com/v2/en/configuration/webhooks>
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::webhook::{Scope, Unreadable};
 use super::wire::long;
+use crate::outside;
 use crate::{EventKind, Notice, Severity};
 
 /// Reasons for which WhatsApp ends a connection for good: logged out, banned for a time, locked, refused. Evolution does not
@@ -17,8 +19,8 @@ pub(super) fn is_fatal(code: &Value) -> bool {
 }
 
 /// Reads `connection.update`.
-pub(super) fn read_connection(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
-    let value: Value = serde_json::from_str(data)?;
+pub(super) fn read_connection(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
+    let value: Value = outside::part(data)?;
     let state = value["state"].as_str();
     let state = state.ok_or_else(|| Unreadable("`state` is missing".to_owned()))?.to_owned();
     let (severity, title) = match (state.as_str(), is_fatal(&value["statusReason"])) {
@@ -35,8 +37,8 @@ pub(super) fn read_connection(scope: &mut Scope<'_>, data: &str) -> Result<(), U
 }
 
 /// Reads `status.instance`: the connection has ended for a reason after which Evolution does not connect again.
-pub(super) fn read_instance(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
-    let value: Value = serde_json::from_str(data)?;
+pub(super) fn read_instance(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
+    let value: Value = outside::part(data)?;
     let status = value["status"].as_str();
     let status = status.ok_or_else(|| Unreadable("`status` is missing".to_owned()))?.to_owned();
     let (severity, title) = match is_fatal(&value["disconnectionReasonCode"]) {
@@ -49,8 +51,8 @@ pub(super) fn read_instance(scope: &mut Scope<'_>, data: &str) -> Result<(), Unr
 }
 
 /// Reads `logout.instance`, `remove.instance` and `instance.delete`.
-pub(super) fn read_end(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
-    let value: Value = serde_json::from_str(data)?;
+pub(super) fn read_end(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
+    let value: Value = outside::part(data)?;
     let title = match scope.event {
         "logout.instance" => "the device was logged out",
         _ => "the instance was removed from the server",
@@ -65,7 +67,7 @@ pub(super) fn read_end(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadab
     Ok(())
 }
 
-fn push(scope: &mut Scope<'_>, severity: Severity, title: String, value: Value, data: &str) {
+fn push(scope: &mut Scope<'_>, severity: Severity, title: String, value: Value, data: &RawValue) {
     let key = format!("{}:{}", scope.event, scope.digest(data));
     let topic = scope.event.to_owned();
     let (number, template, preference) = (None, None, None);

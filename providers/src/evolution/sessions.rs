@@ -7,6 +7,7 @@
 use http::Method;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -239,7 +240,7 @@ impl Health for EvolutionAccount {
 }
 
 /// The body of an answer that must be 2xx.
-fn read<'a, T: Deserialize<'a>>(response: &'a ProviderResponse) -> Result<T, Failure> {
+fn read<T: DeserializeOwned>(response: &ProviderResponse) -> Result<T, Failure> {
     if !response.is_success() {
         return Err(errors::of_asking(response));
     }

@@ -1,18 +1,21 @@
 //! How far messages of ours have come, and which messages were taken back.
 //! <https://doc.evolution-api.com/v2/en/configuration/webhooks>
 
+use serde_json::value::RawValue;
+
 use super::errors;
 use super::webhook::{Scope, Unreadable};
 use super::wire::Update;
 use crate::bridge::jids::{self, Chat};
+use crate::outside;
 use crate::{DeliveryStatus, EventKind, StatusChange, StatusFailure};
 
 /// The code of a failure: Evolution gives no other.
 const NO_CODE: &str = "ERROR";
 
 /// Reads `messages.update` or `messages.delete`.
-pub(super) fn read(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
-    let wire: Update = serde_json::from_str(data)?;
+pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
+    let wire: Update = outside::part(data)?;
     let key = wire.key.unwrap_or_default();
     let id = wire.key_id.get().or(key.id.get()).or(wire.id.get()).map(str::trim);
     let id = id.filter(|id| jids::is_bare_id(id));

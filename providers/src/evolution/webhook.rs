@@ -2,7 +2,7 @@
 //! <https://doc.evolution-api.com/v2/en/configuration/webhooks>
 
 use bytes::Bytes;
-use http::{Method, Request};
+use http::Request;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -12,6 +12,7 @@ use super::wire::Envelope;
 use super::{calls, edits, messages, notices, proof, statuses};
 use crate::bridge::jids;
 use crate::lenient::Maybe;
+use crate::outside::{self, Json};
 use crate::{Address, Batch, EventKind, Inbound, KeyId, Line, Rejection, Reply, Secret, Timestamp};
 
 /// The longest name of an instance that is looked for.
@@ -19,7 +20,7 @@ const INSTANCE_BYTES: usize = 100;
 
 pub(super) fn receive(secrets: &[Secret], inbound: &Inbound) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
-    if request.method() != Method::POST {
+    if !super::PROVIDER.methods.contains(request.method()) {
         return Err(Rejection::MethodNotUsed);
     }
     let proven_by = match inbound {
@@ -36,7 +37,7 @@ pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
         #[serde(default)]
         instance: Maybe,
     }
-    let whose: Option<Whose> = serde_json::from_slice(request.body()).ok();
+    let whose: Option<Whose> = outside::read(request.body()).ok();
     match whose.and_then(|whose| whose.instance.0).filter(|name| name.len() <= INSTANCE_BYTES) {
         Some(name) => vec![Line::Handle(name.clone()), Line::Account(name)],
         None => Vec::new(),
@@ -45,11 +46,14 @@ pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
 
 /// Reads a body that is known to be Evolution's.
 fn read(body: &Bytes, at: Timestamp, proven_by: Option<KeyId>) -> Batch {
-    let envelope: Envelope<'_> = match serde_json::from_slice(body) {
+    let json = Json::of(body);
+    let envelope: Envelope<'_> = match json.read() {
         Ok(envelope) => envelope,
-        Err(error) => return Batch::unreadable(Reply::OK, proven_by, error, &without_key(body)),
+        Err(error) => {
+            return Batch::unreadable(Reply::OK, proven_by, at, error, &without_key(body));
+        }
     };
-    let mut batch = Batch::empty(Reply::OK, proven_by);
+    let mut batch = Batch::empty(Reply::OK, proven_by, at);
     let line = envelope.instance.0.clone().map_or(Line::Unnamed, Line::Handle);
     // `messages.upsert` and `MESSAGES_UPSERT` are the same event.
     let event = envelope.event.get().unwrap_or_default().to_lowercase().replace(['_', '-'], ".");
@@ -59,11 +63,10 @@ fn read(body: &Bytes, at: Timestamp, proven_by: Option<KeyId>) -> Batch {
         _ => None,
     };
     if let Some(reason) = reason {
-        let body = without_key(body);
-        batch.keep(String::new(), line, reason, &String::from_utf8_lossy(&body));
+        batch.keep(String::new(), line, reason, &outside::text(&without_key(body)));
         return batch;
     }
-    let data = envelope.data.map_or("{}", RawValue::get);
+    let data = envelope.data.unwrap_or(outside::nothing());
     let ours = envelope.sender.get().and_then(jids::person);
     let mut scope = Scope {
         event: &event,
@@ -74,14 +77,14 @@ fn read(body: &Bytes, at: Timestamp, proven_by: Option<KeyId>) -> Batch {
         batch: &mut batch,
     };
     // One webhook is one item; some versions put several into a list. Items of it fail alone.
-    let list = data.starts_with('[').then(|| serde_json::from_str::<Vec<&RawValue>>(data));
+    let list = data.get().starts_with('[').then(|| outside::part::<Vec<&RawValue>>(data));
     match list {
         Some(Ok(items)) => {
             for (index, item) in items.iter().enumerate() {
-                scope.item(&format!("data/{index}"), item.get());
+                scope.item(&format!("data/{index}"), item);
             }
         }
-        Some(Err(error)) => batch.keep("data".to_owned(), line, error, data),
+        Some(Err(error)) => batch.keep("data".to_owned(), line, error, data.get()),
         None => scope.item("data", data),
     }
     batch
@@ -95,7 +98,7 @@ pub(super) fn without_key(body: &Bytes) -> Bytes {
         #[serde(borrow, default)]
         apikey: Option<&'a RawValue>,
     }
-    match serde_json::from_slice::<Keyed<'_>>(body) {
+    match outside::locate::<Keyed<'_>>(body) {
         Ok(Keyed { apikey: Some(key) }) if key.get().starts_with('"') => {
             let key = key.get();
             let start = key.as_ptr().addr() - body.as_ptr().addr() + 1;
@@ -105,7 +108,7 @@ pub(super) fn without_key(body: &Bytes) -> Bytes {
         }
         Ok(Keyed { apikey: None }) => body.clone(),
         // It stands there in no form or more than once, or this is no object.
-        Ok(_) | Err(_) => match serde_json::from_slice::<Value>(body) {
+        Ok(_) | Err(_) => match outside::read::<Value>(body) {
             Ok(Value::Object(mut members)) => {
                 members.remove("apikey");
                 Value::Object(members).to_string().into()
@@ -115,7 +118,7 @@ pub(super) fn without_key(body: &Bytes) -> Bytes {
     }
 }
 
-fn read_item(scope: &mut Scope<'_>, data: &str) -> Result<(), Unreadable> {
+fn read_item(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
     match scope.event {
         "messages.upsert" | "messages.set" => messages::read(scope, data),
         "send.message" => messages::read_echo(scope, data),
@@ -164,14 +167,14 @@ impl Scope<'_> {
     }
 
     /// A name for news that have no id of their own: the same when the webhook is repeated.
-    pub(super) fn digest(&self, data: &str) -> String {
-        let parts = [self.event, self.stamp, data].join("\n");
+    pub(super) fn digest(&self, data: &RawValue) -> String {
+        let parts = [self.event, self.stamp, data.get()].join("\n");
         hex::encode(&Sha256::digest(parts)[..16])
     }
 
-    fn item(&mut self, position: &str, data: &str) {
+    fn item(&mut self, position: &str, data: &RawValue) {
         if let Err(Unreadable(reason)) = read_item(self, data) {
-            self.batch.keep(position.to_owned(), self.line.clone(), reason, data);
+            self.batch.keep(position.to_owned(), self.line.clone(), reason, data.get());
         }
     }
 }

@@ -8,6 +8,7 @@ use super::errors;
 use super::people::{People, Who};
 use super::wire::{Status, WireCall};
 use crate::lenient::unix_time;
+use crate::outside;
 use crate::{
     Address, CallFact, CallProgress, CallRef, CallStage, Channel, Direction, EventKind, Timestamp,
 };
@@ -20,7 +21,7 @@ pub(super) fn read(
     errors: &[&RawValue],
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let wire: WireCall<'_> = serde_json::from_str(raw.get())?;
+    let wire: WireCall<'_> = outside::part(raw)?;
     let call_id = id(&wire.id, "id")?;
     let at = match wire.timestamp.get() {
         None => scope.at,

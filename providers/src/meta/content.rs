@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::envelope::{Unreadable, block, id};
 use super::errors;
 use super::wire::{self, WireMessage, Word};
+use crate::outside;
 use crate::{Attachment, ContactCard, Content, MediaKind, MessageRef, OrderItem};
 
 /// Reads the block that the message's type names. An unknown type is an error: the item is kept until we know it.
@@ -146,7 +147,7 @@ fn interactive(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, 
 /// `response_json` is an object written as a text; what is not is kept as it came.
 fn form_response(value: serde_json::Value) -> serde_json::Value {
     let text = value.as_str().unwrap_or_default();
-    match serde_json::from_str(text) {
+    match outside::read(text.as_bytes()) {
         Ok(object @ serde_json::Value::Object(_)) => object,
         _ => value,
     }

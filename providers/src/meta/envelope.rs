@@ -14,6 +14,7 @@ use super::people::People;
 use super::wire::{Change, Entry, Metadata, Notification, Value, Whose};
 use super::{calls, history, messages, notices, statuses};
 use crate::lenient::unix_time;
+use crate::outside::{self, Json};
 use crate::{Batch, EventKind, KeyId, Line, Reply, Timestamp};
 
 const OBJECT: &str = "whatsapp_business_account";
@@ -28,17 +29,18 @@ const IGNORED_FIELDS: [&str; 4] =
 /// The numbers and WABAs that an unverified request names.
 pub(super) fn claims(request: &http::Request<Bytes>) -> Vec<Line> {
     let (mut numbers, mut accounts) = (Vec::new(), Vec::new());
-    let Ok(notification) = serde_json::from_slice::<Notification<'_>>(request.body()) else {
+    let body = Json::of(request.body());
+    let Ok(notification) = body.read::<Notification<'_>>() else {
         return Vec::new();
     };
     for raw in notification.entry.iter().take(CLAIMS_LIMIT) {
-        let Ok(entry) = serde_json::from_str::<Entry<'_>>(raw.get()) else {
+        let Ok(entry) = outside::part::<Entry<'_>>(raw) else {
             continue;
         };
         add(&mut accounts, entry.id.owned().map(Line::Account));
         for raw in entry.changes.iter().take(CLAIMS_LIMIT) {
-            let change = serde_json::from_str::<Change<'_>>(raw.get()).ok();
-            let value = change.and_then(|change| serde_json::from_str(change.value.get()).ok());
+            let change = outside::part::<Change<'_>>(raw).ok();
+            let value = change.and_then(|change| outside::part(change.value).ok());
             let Whose { metadata, waba_info } = value.unwrap_or_default();
             let number = metadata.and_then(|metadata| metadata.phone_number_id.owned());
             add(&mut numbers, number.map(Line::Handle));
@@ -61,14 +63,16 @@ fn add(lines: &mut Vec<Line>, line: Option<Line>) {
 
 /// Reads a body that is known to be Meta's. `at` is when it reached us.
 pub(super) fn read(body: &Bytes, at: Timestamp, signed_with: Option<KeyId>) -> Batch {
-    let notification = match serde_json::from_slice::<Notification<'_>>(body) {
+    let json = Json::of(body);
+    let notification = match json.read::<Notification<'_>>() {
         Ok(notification) => notification,
-        Err(error) => return Batch::unreadable(Reply::OK, signed_with, error, body),
+        Err(error) => return Batch::unreadable(Reply::OK, signed_with, at, error, body),
     };
     if notification.object.is_empty() {
-        return Batch::unreadable(Reply::OK, signed_with, "the body names no `object`", body);
+        let reason = "the body names no `object`";
+        return Batch::unreadable(Reply::OK, signed_with, at, reason, body);
     }
-    let mut batch = Batch::empty(Reply::OK, signed_with);
+    let mut batch = Batch::empty(Reply::OK, signed_with, at);
     if notification.object != OBJECT {
         // The app is subscribed to something else as well (a page, Instagram): kept, and of no concern here.
         return batch;
@@ -89,7 +93,7 @@ pub(super) fn read(body: &Bytes, at: Timestamp, signed_with: Option<KeyId>) -> B
 }
 
 fn read_entry(scope: &mut Scope<'_>, at: Timestamp, raw: &RawValue) -> Result<(), Unreadable> {
-    let entry: Entry<'_> = serde_json::from_str(raw.get())?;
+    let entry: Entry<'_> = outside::part(raw)?;
     scope.entry_time = entry.time.get().and_then(unix_time);
     scope.at = scope.entry_time.unwrap_or(at);
     let line = entry.id.owned().map_or(Line::Unnamed, Line::Account);
@@ -102,15 +106,15 @@ fn read_entry(scope: &mut Scope<'_>, at: Timestamp, raw: &RawValue) -> Result<()
 }
 
 fn read_change(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
-    let change: Change<'_> = serde_json::from_str(raw.get())?;
+    let change: Change<'_> = outside::part(raw)?;
     match change.field.as_ref() {
         "messages" | "message_echoes" | "smb_message_echoes" | "history" | "calls" => {
-            let value = serde_json::from_str(change.value.get())?;
+            let value = outside::part(change.value)?;
             read_value(scope, &change.field, value, change.value)
         }
         field if notices::is_known(field) => {
             // Some of these name a number, some the WABA that a partner's portfolio is told about.
-            let whose: Whose<'_> = serde_json::from_str(change.value.get())?;
+            let whose: Whose<'_> = outside::part(change.value)?;
             let waba = whose.waba_info.and_then(|info| info.waba_id.owned());
             if let Some(waba) = waba {
                 scope.line = Line::Account(waba);
@@ -225,8 +229,7 @@ pub(super) fn block<'a, T: Deserialize<'a>>(
     name: &str,
 ) -> Result<T, Unreadable> {
     let raw = raw.ok_or_else(|| Unreadable(format!("the block `{name}` is missing")))?;
-    serde_json::from_str(raw.get())
-        .map_err(|error| Unreadable(format!("the block `{name}`: {error}")))
+    outside::part(raw).map_err(|error| Unreadable(format!("the block `{name}`: {error}")))
 }
 
 /// The time of an item: Unix seconds.

@@ -4,11 +4,12 @@
 use serde_json::value::RawValue;
 
 use super::wire::WireError;
+use crate::outside;
 use crate::{Cause, FailureClass, LimitScope, Reach};
 
 /// The first of `errors[]` that can be read.
 pub(super) fn first<'a>(errors: &[&'a RawValue]) -> Option<WireError<'a>> {
-    let mut readable = errors.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
+    let mut readable = errors.iter().filter_map(|raw| outside::part(raw).ok());
     readable.next()
 }
 

@@ -11,11 +11,12 @@ use super::messages::{self, Envelope, author, recipient};
 use super::people::{People, Who};
 use super::wire::{HistoryChunk, Thread, WireMessage};
 use super::{content, notices};
+use crate::outside;
 use crate::{Direction, EventKind, MessageRef, Notice, Party, Severity};
 
 /// Reads one of `value.history[]`: threads of old messages, and how far the import is.
 pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
-    let chunk: HistoryChunk<'_> = serde_json::from_str(raw.get())?;
+    let chunk: HistoryChunk<'_> = outside::part(raw)?;
     if !chunk.errors.is_empty() {
         return notices::read_errors(scope, "history", &chunk.errors, raw);
     }
@@ -46,7 +47,7 @@ fn progress(metadata: Map<String, Value>) -> Notice {
 }
 
 fn read_thread(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
-    let thread: Thread<'_> = serde_json::from_str(raw.get())?;
+    let thread: Thread<'_> = outside::part(raw)?;
     let context = thread.context.unwrap_or_default();
     let who = Who {
         number: thread.id.get().or(context.wa_id.get()),
@@ -61,7 +62,7 @@ fn read_thread(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> 
         username: profile.and_then(|profile| name(&profile.username)),
     };
     scope.each("messages", &thread.messages, |scope, raw| {
-        let wire: WireMessage<'_> = serde_json::from_str(raw.get())?;
+        let wire: WireMessage<'_> = outside::part(raw)?;
         let envelope = Envelope {
             at: time(wire.timestamp.get())?,
             party: party.clone(),
@@ -79,7 +80,7 @@ pub(super) fn read_file(
     people: &People<'_>,
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = serde_json::from_str(raw.get())?;
+    let wire: WireMessage<'_> = outside::part(raw)?;
     let at = time(wire.timestamp.get())?;
     let direction = direction(scope, &wire, None);
     let party = people.party(match direction {

@@ -10,6 +10,7 @@ use super::statuses;
 use super::wire::{
     Edit, HistoryContext, Revoke, System, WireContext, WireMessage, WireReferral, Word,
 };
+use crate::outside;
 use crate::{
     Channel, Context, DeliveryStatus, Direction, EventKind, IdentityChange, Message, MessageRef,
     Party, Referral, Timestamp,
@@ -22,7 +23,7 @@ pub(super) fn read(
     errors: &[&RawValue],
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = serde_json::from_str(raw.get())?;
+    let wire: WireMessage<'_> = outside::part(raw)?;
     let at = time(wire.timestamp.get())?;
     let mut party = people.party(author(&wire));
     if wire.kind == "system" {
@@ -39,7 +40,7 @@ pub(super) fn read_echo(
     people: &People<'_>,
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = serde_json::from_str(raw.get())?;
+    let wire: WireMessage<'_> = outside::part(raw)?;
     let envelope = Envelope {
         at: time(wire.timestamp.get())?,
         party: people.party(recipient(&wire)),

@@ -35,6 +35,7 @@ pub static PROVIDER: Provider = Provider {
     name: "meta",
     title: "Meta WhatsApp Cloud API",
     channels: &[Channel::Whatsapp],
+    methods: &[http::Method::GET, http::Method::POST],
     fields: FIELDS,
     open,
     claims: envelope::claims,

@@ -9,6 +9,7 @@ use super::envelope::{Scope, Unreadable, time};
 use super::people::{People, Who};
 use super::wire::{self, Preferences, StateSync, SyncItem};
 use super::{errors, severity};
+use crate::outside;
 use crate::{
     Address, Cause, Channel, EventKind, FailureClass, LimitScope, Line, Notice, PhoneNumber,
     Preference, Severity, TemplateNews,
@@ -86,7 +87,7 @@ pub(super) fn read(scope: &mut Scope<'_>, field: &str, raw: &RawValue) -> Result
         "user_preferences" => read_preferences(scope, raw),
         "smb_app_state_sync" => read_contacts(scope, raw),
         _ => {
-            let data: Value = serde_json::from_str(raw.get())?;
+            let data: Value = outside::part(raw)?;
             let mut words = Vec::new();
             collect(&data, 0, &mut words);
             let title = match words.as_slice() {
@@ -107,7 +108,7 @@ pub(super) fn read_errors(
     errors: &[&RawValue],
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let data = serde_json::from_str(raw.get())?;
+    let data = outside::part(raw)?;
     let error = errors::first(errors).unwrap_or_default();
     let detail = errors::explain(&error).unwrap_or_else(|| "no explanation".to_owned());
     let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
@@ -127,14 +128,14 @@ pub(super) fn read_errors(
 /// A person wants marketing messages no longer, or again. One notice each, since each is about somebody else.
 fn read_preferences(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
     let field = "user_preferences";
-    let value: Preferences<'_> = serde_json::from_str(raw.get())?;
+    let value: Preferences<'_> = outside::part(raw)?;
     if value.user_preferences.is_empty() {
         return Err(Unreadable("the value lists no preferences".to_owned()));
     }
     let sent_at = scope.at;
     let people = People::read(&value.contacts);
     scope.each(field, &value.user_preferences, |scope, raw| {
-        let preference: wire::Preference<'_> = serde_json::from_str(raw.get())?;
+        let preference: wire::Preference<'_> = outside::part(raw)?;
         let person = preference.wa_id.get().or(preference.user_id.get());
         let person = person.ok_or_else(|| Unreadable("it names nobody".to_owned()))?;
         scope.at = match preference.timestamp.get() {
@@ -148,7 +149,7 @@ fn read_preferences(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreada
             "stop" => Severity::Warning,
             _ => Severity::Info,
         };
-        let data = serde_json::from_str(raw.get())?;
+        let data = outside::part(raw)?;
         let mut notice = notice(field, title, severity, data);
         notice.preference = marketing(&preference, &people);
         add(scope, raw, notice);
@@ -177,14 +178,14 @@ fn marketing(preference: &wire::Preference<'_>, people: &People<'_>) -> Option<P
 /// The telephone's address book changed. One notice for all of it: at the beginning it comes as a whole.
 fn read_contacts(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
     let field = "smb_app_state_sync";
-    let value: StateSync<'_> = serde_json::from_str(raw.get())?;
+    let value: StateSync<'_> = outside::part(raw)?;
     if value.state_sync.is_empty() {
         return Err(Unreadable("the value lists no contacts".to_owned()));
     }
     let mut sound: Vec<Value> = Vec::new();
     let (mut added, mut removed) = (0, 0);
     scope.each("state_sync", &value.state_sync, |_, raw| {
-        let item: SyncItem<'_> = serde_json::from_str(raw.get())?;
+        let item: SyncItem<'_> = outside::part(raw)?;
         if item.contact.phone_number.get().is_none() {
             return Err(Unreadable("the contact has no telephone number".to_owned()));
         }
@@ -193,7 +194,7 @@ fn read_contacts(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable
             "remove" => removed += 1,
             other => return Err(Unreadable(format!("unknown action `{other}`"))),
         }
-        sound.push(serde_json::from_str(raw.get())?);
+        sound.push(outside::part(raw)?);
         Ok(())
     });
     if !sound.is_empty() {

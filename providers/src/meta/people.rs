@@ -4,6 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::wire::Contact;
+use crate::outside;
 use crate::{Address, Party, PhoneNumber};
 
 /// `value.contacts[]`. A malformed contact costs a name, not a message.
@@ -22,7 +23,7 @@ pub(super) struct Who<'w> {
 
 impl<'a> People<'a> {
     pub(super) fn read(raw: &[&'a RawValue]) -> Self {
-        let contacts = raw.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok());
+        let contacts = raw.iter().filter_map(|raw| outside::part(raw).ok());
         Self(contacts.collect())
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::errors;
 use super::graph::Graph;
 use super::wire::{Refusal, RefusalBody, Usage};
+use crate::outside;
 use crate::{Failure, FailureClass, LimitScope, ProviderResponse};
 
 /// Characters of a failure's detail.
@@ -96,7 +97,7 @@ fn wait(response: &ProviderResponse, failure: &Failure) -> Option<Duration> {
 /// <https://developers.facebook.com/docs/graph-api/overview/rate-limiting>
 fn until_access(response: &ProviderResponse) -> Option<Duration> {
     let header = response.http.headers().get(USAGE_HEADER)?;
-    let usage: BTreeMap<String, Vec<Usage>> = serde_json::from_slice(header.as_bytes()).ok()?;
+    let usage: BTreeMap<String, Vec<Usage>> = outside::read(header.as_bytes()).ok()?;
     let minutes = usage.values().flatten().filter_map(|usage| {
         let minutes = usage.estimated_time_to_regain_access.number()?;
         u64::try_from(minutes).ok().filter(|minutes| *minutes > 0)

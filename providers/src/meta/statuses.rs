@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::envelope::{Scope, Unreadable, id, time};
 use super::wire::Status;
 use super::{calls, errors};
+use crate::outside;
 use crate::{DeliveryStatus, EventKind, MessageRef, StatusChange, StatusFailure};
 
 /// Legacy values that say nothing about delivery: the person deleted the message on their side, or a catalogue item
@@ -15,7 +16,7 @@ const WITHOUT_NEWS: [&str; 2] = ["deleted", "warning"];
 
 /// Reads one of `value.statuses[]`.
 pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
-    let wire: Status<'_> = serde_json::from_str(raw.get())?;
+    let wire: Status<'_> = outside::part(raw)?;
     id(&wire.id, "id")?;
     let at = time(wire.timestamp.get())?;
     if wire.kind.get() == Some("call") {

@@ -18,7 +18,7 @@ pub(super) fn receive(
 ) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
     match *request.method() {
-        Method::GET => challenge(verify_token, request),
+        Method::GET => challenge(verify_token, at, request),
         Method::POST => {
             let signed_with = match inbound {
                 Inbound::Webhook { .. } => Some(verify(app_secrets, request)?),
@@ -31,7 +31,11 @@ pub(super) fn receive(
 }
 
 /// Answers the check that Meta makes when the URL is registered.
-fn challenge(verify_token: &Secret, request: &http::Request<Bytes>) -> Result<Batch, Rejection> {
+fn challenge(
+    verify_token: &Secret,
+    at: Timestamp,
+    request: &http::Request<Bytes>,
+) -> Result<Batch, Rejection> {
     let query = request.uri().query().unwrap_or_default();
     let (mut mode, mut token, mut answer) = (None, None, None);
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -56,7 +60,7 @@ fn challenge(verify_token: &Secret, request: &http::Request<Bytes>) -> Result<Ba
     if mode.as_deref() != Some("subscribe") {
         return Err(Rejection::ChallengeMalformed);
     }
-    Ok(Batch::empty(Reply::text(answer.into_owned()), None))
+    Ok(Batch::empty(Reply::text(answer.into_owned()), None, at))
 }
 
 /// HMAC-SHA256 of the raw body under the app secret, in lower-case hex after `sha256=`.

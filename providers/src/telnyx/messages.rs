@@ -1,10 +1,13 @@
 //! Messages that people send us: SMS, MMS, and WhatsApp where Telnyx carries it.
 //! <https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks>
 
+use serde_json::value::RawValue;
+
 use super::routing::{address, addresses};
 use super::webhook::{Scope, Unreadable};
 use super::whatsapp;
 use super::wire::{WireCost, WireMedia, WireMessage};
+use crate::outside;
 use crate::sms::{Keyword, Keywords};
 use crate::{
     Attachment, Channel, Content, Context, Direction, EventKind, MediaKind, Message, MessageRef,
@@ -19,8 +22,8 @@ const KEYWORDS: Keywords = Keywords {
 };
 
 /// Reads `message.received`.
-pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: WireMessage = serde_json::from_str(payload)?;
+pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: WireMessage = outside::part(payload)?;
     let reference = reference(&wire)?;
     let sender = wire.from.0.first().and_then(address);
     let sender =

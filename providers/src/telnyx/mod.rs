@@ -35,6 +35,7 @@ pub static PROVIDER: Provider = Provider {
     name: "telnyx",
     title: "Telnyx",
     channels: &[Channel::Voip, Channel::Sms, Channel::Whatsapp],
+    methods: &[http::Method::GET, http::Method::POST],
     fields: FIELDS,
     open,
     claims: webhook::claims,

@@ -2,9 +2,11 @@
 //! Kept as notices for the administrator.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::details::titled;
 use super::webhook::{Scope, Unreadable};
+use crate::outside;
 use crate::{EventKind, Notice, Severity};
 
 /// 10DLC campaign news have no type of their own; this is what the documentation calls them.
@@ -31,8 +33,8 @@ pub(super) fn is_known(event_type: &str) -> bool {
 }
 
 /// Reads an event as one notice with everything it says.
-pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let data: Value = serde_json::from_str(payload)?;
+pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let data: Value = outside::part(payload)?;
     let notice = Notice {
         topic: scope.event_type.clone(),
         title: titled(&scope.event_type, &data),

@@ -2,10 +2,12 @@
 //! event names none, the connection or messaging profile it belongs to.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::wire::{Endpoint, Endpoints};
 use crate::form::Form;
 use crate::lenient::Maybe;
+use crate::outside;
 use crate::{Address, Direction, Line};
 
 /// How many lines an unverified request may name before the rest is ignored.
@@ -27,8 +29,8 @@ pub(super) struct Routing {
 
 impl Routing {
     /// What the JSON of a payload says; nothing, if it cannot be read.
-    pub(super) fn of_json(payload: &str) -> Self {
-        serde_json::from_str(payload).unwrap_or_default()
+    pub(super) fn of_json(payload: &RawValue) -> Self {
+        outside::part(payload).unwrap_or_default()
     }
 
     /// What a TeXML form says.

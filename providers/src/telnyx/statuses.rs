@@ -1,6 +1,7 @@
 //! How far messages of ours have come. The status stands at each recipient, not at the message.
 //! <https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks>
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::answers::most_telling;
@@ -9,12 +10,13 @@ use super::messages::{money, reference};
 use super::routing::address;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{WireError, WireMessage};
+use crate::outside;
 use crate::status_url::message_of;
 use crate::{DeliveryStatus, EventKind, FailureClass, StatusChange, StatusFailure};
 
 /// Reads `message.sent`, `message.finalized` or `message.read`: one change a recipient.
-pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: WireMessage = serde_json::from_str(payload)?;
+pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: WireMessage = outside::part(payload)?;
     let reference = reference(&wire)?;
     // All of them or none: an event with one unreadable recipient is kept whole, and read again whole.
     let statuses = wire

@@ -9,6 +9,7 @@ use super::webhook::{Unreadable, digest};
 use super::wire::Quality;
 use crate::form::Form;
 use crate::lenient::rfc3339;
+use crate::outside;
 use crate::{
     Address, Batch, CallFact, CallProgress, CallRef, CallStage, Channel, Direction, EventKind,
     KeyId, Notice, Recording, Reply, Severity, Timestamp,
@@ -22,7 +23,7 @@ const NOTED: [&str; 4] = ["DialCallStatus", "QueueResult", "StatusCallbackEvent"
 
 /// Reads the fields of a TeXML request that is known to be Telnyx's. It is about one call, or one conference.
 pub(super) fn read(fields: &[u8], arrived: Timestamp, signed_with: Option<KeyId>) -> Batch {
-    let mut batch = Batch::empty(Reply::xml(NO_INSTRUCTION), signed_with);
+    let mut batch = Batch::empty(Reply::xml(NO_INSTRUCTION), signed_with, arrived);
     let form = Form::parse(fields);
     let routing = Routing::of_form(&form);
     let line = routing.line(routing.direction());
@@ -43,8 +44,7 @@ pub(super) fn read(fields: &[u8], arrived: Timestamp, signed_with: Option<KeyId>
     match item {
         Ok((key, kind)) => batch.push(key, at, line, kind),
         Err(Unreadable(reason)) => {
-            let raw = String::from_utf8_lossy(fields);
-            batch.keep(String::new(), line, reason, &raw);
+            batch.keep(String::new(), line, reason, &outside::text(fields));
         }
     }
     batch
@@ -157,7 +157,7 @@ fn facts(
 
 /// `CallQualityStats` is JSON in a field.
 fn mos(form: &Form<'_>) -> Option<String> {
-    let quality: Quality = serde_json::from_str(form.get("CallQualityStats")?).ok()?;
+    let quality: Quality = outside::read(form.get("CallQualityStats")?.as_bytes()).ok()?;
     quality.mos.0
 }
 

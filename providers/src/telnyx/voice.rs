@@ -8,6 +8,7 @@
 
 use chrono::TimeDelta;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::details::titled;
 use super::notices;
@@ -17,6 +18,7 @@ use super::wire::{
     CallCost, Detection, Hangup, Keys, RecordingUrls, SavedRecording, Transcription, WireCall,
 };
 use crate::lenient::rfc3339;
+use crate::outside;
 use crate::{
     Address, CallFact, CallProgress, CallRef, CallStage, Channel, EventKind, Money, Recording,
     Timestamp,
@@ -73,8 +75,8 @@ pub(super) fn is_known(event_type: &str) -> bool {
 
 /// Reads one event of a call. Where the leg's id is missing its control id stands in, and the session joins the two.
 /// A conference as a whole is no call: its events that name neither are notices.
-pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: WireCall = serde_json::from_str(payload)?;
+pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: WireCall = outside::part(payload)?;
     let control = wire.call_control_id.0.clone();
     let Some(id) = wire.call_leg_id.0.clone().or(control.clone()) else {
         if scope.event_type.starts_with("conference.") {
@@ -106,7 +108,7 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadabl
 
 type News = (Option<CallStage>, Vec<CallFact>);
 
-fn news(scope: &Scope<'_>, payload: &str) -> Result<News, Unreadable> {
+fn news(scope: &Scope<'_>, payload: &RawValue) -> Result<News, Unreadable> {
     let fact = match scope.event_type.as_str() {
         "call.initiated" => return Ok((Some(CallStage::Initiated), Vec::new())),
         "call.answered" => {
@@ -116,11 +118,11 @@ fn news(scope: &Scope<'_>, payload: &str) -> Result<News, Unreadable> {
         "call.hangup" => return hangup(payload),
         "call.gather.ended" => return Ok((None, gathered(scope, payload)?)),
         "call.dtmf.received" => {
-            let keys: Keys = serde_json::from_str(payload)?;
+            let keys: Keys = outside::part(payload)?;
             keys.digit.0.map(|digits| CallFact::Digits { digits })
         }
         "call.machine.detection.ended" | "call.machine.premium.detection.ended" => {
-            let wire: Detection = serde_json::from_str(payload)?;
+            let wire: Detection = outside::part(payload)?;
             wire.result.0.map(answered_by)
         }
         "call.recording.saved" | "conference.recording.saved" => Some(saved(scope.at, payload)?),
@@ -134,14 +136,14 @@ fn news(scope: &Scope<'_>, payload: &str) -> Result<News, Unreadable> {
 }
 
 /// What has no consequence for the call, and what a known event says without its own words.
-fn noted(scope: &Scope<'_>, payload: &str) -> Result<CallFact, Unreadable> {
-    let data: Value = serde_json::from_str(payload)?;
+fn noted(scope: &Scope<'_>, payload: &RawValue) -> Result<CallFact, Unreadable> {
+    let data: Value = outside::part(payload)?;
     let what = titled(&scope.event_type, &data);
     Ok(CallFact::Noted { what })
 }
 
-fn hangup(payload: &str) -> Result<News, Unreadable> {
-    let wire: Hangup = serde_json::from_str(payload)?;
+fn hangup(payload: &RawValue) -> Result<News, Unreadable> {
+    let wire: Hangup = outside::part(payload)?;
     let stage = match wire.hangup_cause.get().unwrap_or_default() {
         "user_busy" => CallStage::Busy,
         "no_answer" | "timeout" => CallStage::NoAnswer,
@@ -164,8 +166,8 @@ fn hangup(payload: &str) -> Result<News, Unreadable> {
 }
 
 /// Keys that were gathered, and how the gathering ended unless it went well.
-fn gathered(scope: &Scope<'_>, payload: &str) -> Result<Vec<CallFact>, Unreadable> {
-    let wire: Keys = serde_json::from_str(payload)?;
+fn gathered(scope: &Scope<'_>, payload: &RawValue) -> Result<Vec<CallFact>, Unreadable> {
+    let wire: Keys = outside::part(payload)?;
     let went_well = wire.digits.get().is_some() && wire.status.get() == Some("valid");
     let digits = wire.digits.0.map(|digits| CallFact::Digits { digits });
     let mut facts: Vec<CallFact> = digits.into_iter().collect();
@@ -186,8 +188,8 @@ pub(super) fn answered_by(detail: String) -> CallFact {
     CallFact::AnsweredBy { who: who.to_owned(), detail }
 }
 
-fn saved(at: Timestamp, payload: &str) -> Result<CallFact, Unreadable> {
-    let wire: SavedRecording = serde_json::from_str(payload)?;
+fn saved(at: Timestamp, payload: &RawValue) -> Result<CallFact, Unreadable> {
+    let wire: SavedRecording = outside::part(payload)?;
     let started_at = wire.recording_started_at.get().and_then(rfc3339);
     let ended_at = wire.recording_ended_at.get().and_then(rfc3339);
     let length = started_at.zip(ended_at).map(|(start, end)| end - start);
@@ -209,8 +211,8 @@ fn saved(at: Timestamp, payload: &str) -> Result<CallFact, Unreadable> {
     Ok(CallFact::Recorded { recording })
 }
 
-fn lost(payload: &str) -> Result<CallFact, Unreadable> {
-    let wire: SavedRecording = serde_json::from_str(payload)?;
+fn lost(payload: &RawValue) -> Result<CallFact, Unreadable> {
+    let wire: SavedRecording = outside::part(payload)?;
     let recording = Recording {
         id: wire.recording_id.0,
         status: "failed".to_owned(),
@@ -221,8 +223,8 @@ fn lost(payload: &str) -> Result<CallFact, Unreadable> {
 }
 
 /// Live, part by part, or of a recording as a whole. `None` when there are no words.
-fn transcribed(payload: &str) -> Result<Option<CallFact>, Unreadable> {
-    let wire: Transcription = serde_json::from_str(payload)?;
+fn transcribed(payload: &RawValue) -> Result<Option<CallFact>, Unreadable> {
+    let wire: Transcription = outside::part(payload)?;
     let whole = wire.transcription_text.0;
     let data = wire.transcription_data.unwrap_or_default();
     let is_final = whole.is_some() || data.is_final.get() == Some("true");
@@ -231,8 +233,8 @@ fn transcribed(payload: &str) -> Result<Option<CallFact>, Unreadable> {
 }
 
 /// The currency stands at the parts only. `None` when the sum could not be made up (yet).
-fn cost(payload: &str) -> Result<Option<CallFact>, Unreadable> {
-    let wire: CallCost = serde_json::from_str(payload)?;
+fn cost(payload: &RawValue) -> Result<Option<CallFact>, Unreadable> {
+    let wire: CallCost = outside::part(payload)?;
     let currency = wire.cost_parts.iter().find_map(|part| part.currency.get());
     let total = wire.total_cost.get().zip(currency);
     let total = total.and_then(|(amount, currency)| Money::parse(amount, currency));

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::routing::Routing;
@@ -12,11 +13,12 @@ use super::wire::{Envelope, Occurrence, WireEvent};
 use super::{messages, notices, statuses, texml, voice};
 use crate::form::Form;
 use crate::lenient::rfc3339;
+use crate::outside::{self, Json};
 use crate::{Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp};
 
 pub(super) fn receive(keys: &[PublicKey], inbound: &Inbound) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
-    if ![Method::GET, Method::POST].contains(request.method()) {
+    if !super::PROVIDER.methods.contains(request.method()) {
         return Err(Rejection::MethodNotUsed);
     }
     let signed_with = match inbound {
@@ -34,7 +36,8 @@ pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
     if let Some(fields) = form(request) {
         return Routing::of_form(&Form::parse(fields)).claims();
     }
-    let routing = open(request.body()).map(|(_, content)| Routing::of_json(content));
+    let body = Json::of(request.body());
+    let routing = open(&body).map(|(_, content)| Routing::of_json(content));
     routing.unwrap_or_default().claims()
 }
 
@@ -49,22 +52,21 @@ fn form(request: &Request<Bytes>) -> Option<&[u8]> {
 }
 
 /// The event in a body, and the JSON of what it tells: its payload, or the event itself where it has none.
-fn open(body: &[u8]) -> Result<(WireEvent<'_>, &str), Unreadable> {
-    let text = std::str::from_utf8(body).map_err(|error| Unreadable(error.to_string()))?;
-    let envelope: Envelope<'_> = serde_json::from_str(text)?;
-    let text = envelope.data.map_or(text, |data| data.get());
-    let event: WireEvent<'_> = serde_json::from_str(text)?;
-    let content = event.payload.map_or(text, |payload| payload.get());
+fn open<'j>(body: &'j Json<'_>) -> Result<(WireEvent<'j>, &'j RawValue), Unreadable> {
+    let whole: &RawValue = body.read()?;
+    let envelope: Envelope<'_> = outside::part(whole)?;
+    let data = envelope.data.unwrap_or(whole);
+    let event: WireEvent<'_> = outside::part(data)?;
+    let content = event.payload.unwrap_or(data);
     Ok((event, content))
 }
 
 /// Reads a JSON body that is known to be Telnyx's. It holds one event.
 fn read(body: &Bytes, at: Timestamp, signed_with: Option<KeyId>) -> Batch {
-    let mut batch = Batch::empty(Reply::OK, signed_with);
+    let mut batch = Batch::empty(Reply::OK, signed_with, at);
     let mut line = Line::Unnamed;
     if let Err(Unreadable(reason)) = read_event(&mut batch, &mut line, body, at) {
-        let raw = String::from_utf8_lossy(body);
-        batch.keep(String::new(), line, reason, &raw);
+        batch.keep(String::new(), line, reason, &outside::text(body));
     }
     batch
 }
@@ -76,7 +78,8 @@ fn read_event(
     body: &Bytes,
     at: Timestamp,
 ) -> Result<(), Unreadable> {
-    let (event, content) = open(body)?;
+    let json = Json::of(body);
+    let (event, content) = open(&json)?;
     let routing = Routing::of_json(content);
     *line = routing.line(routing.direction());
     let event_type = event_type(&event)?;
@@ -115,8 +118,8 @@ fn event_type<'e>(event: &'e WireEvent<'_>) -> Result<&'e str, Unreadable> {
 }
 
 /// When it happened. `created_at` is when the webhook was made, which is later.
-fn time(event: &WireEvent<'_>, content: &str) -> Option<Timestamp> {
-    let inside: Occurrence = serde_json::from_str(content).unwrap_or_default();
+fn time(event: &WireEvent<'_>, content: &RawValue) -> Option<Timestamp> {
+    let inside: Occurrence = outside::part(content).unwrap_or_default();
     let named = [&event.occurred_at, &inside.occurred_at, &event.time_clicked, &event.created_at];
     named.into_iter().find_map(|member| member.get().and_then(rfc3339))
 }

@@ -8,6 +8,7 @@ use super::calls::{about, id, push};
 use super::facts;
 use super::webhook::{Scope, Unreadable};
 use crate::lenient::Maybe;
+use crate::outside;
 use crate::{CallFact, CallProgress};
 
 /// A recording was begun, saved or lost.
@@ -79,7 +80,7 @@ pub(super) fn live_transcription(scope: &mut Scope<'_>) -> Result<(), Unreadable
         "transcription-started" | "transcription-stopped" => noted(event),
         "transcription-content" => {
             let data = form.get("TranscriptionData").unwrap_or_default();
-            let data: TranscriptionData = serde_json::from_str(data)
+            let data: TranscriptionData = outside::read(data.as_bytes())
                 .map_err(|error| Unreadable(format!("`TranscriptionData`: {error}")))?;
             CallFact::Transcribed {
                 text: data.transcript.0.unwrap_or_default(),

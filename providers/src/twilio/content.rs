@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::webhook::Unreadable;
 use crate::form::Form;
+use crate::outside;
 use crate::{Attachment, Content, MediaKind};
 
 /// Reads the most telling part that is there; `Body` repeats or explains it.
@@ -94,7 +95,7 @@ fn location(form: &Form<'_>) -> Option<Content> {
 /// A WhatsApp Flow hands its answers over as JSON.
 fn form_reply(form: &Form<'_>) -> Option<Content> {
     let answers = form.any(&["FlowData", "InteractiveData"])?;
-    let response = serde_json::from_str(answers).unwrap_or_else(|_| Value::from(answers));
+    let response = outside::read(answers.as_bytes()).unwrap_or_else(|_| Value::from(answers));
     Some(Content::FormReply { name: None, body: form.owned("Body"), response })
 }
 

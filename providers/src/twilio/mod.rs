@@ -1,6 +1,7 @@
 //! Twilio: SMS, MMS and WhatsApp messages, and telephone calls.
 //!
-//! An account is one Twilio account or sub-account: its auth token signs every webhook, whichever product sends it.
+//! An account is one Twilio account or sub-account: its auth token, or a shared key made for it, signs every webhook, whichever
+//! product sends it.
 //! Follows <https://www.twilio.com/docs/usage/webhooks>.
 
 mod address;
@@ -29,12 +30,15 @@ use crate::{
     Provider, Receipts, Rejection, Secret, Settings, Templates, Tracking, Webhooks,
 };
 use client::Client;
+use secrecy::ExposeSecret;
+use signature::{Keys, SharedKey};
 
 /// Twilio's messaging and voice products.
 pub static PROVIDER: Provider = Provider {
     name: "twilio",
     title: "Twilio",
     channels: &[Channel::Whatsapp, Channel::Sms, Channel::Voip],
+    methods: &[http::Method::GET, http::Method::POST],
     fields: FIELDS,
     open,
     claims: webhook::claims,
@@ -57,7 +61,21 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: true,
-        about: "The account's auth token; it signs every webhook.",
+        about: "The account's auth token; it signs every webhook that names no SharedKey.",
+    },
+    Field {
+        name: "shared_key_id",
+        secret: true,
+        required: false,
+        rotates: true,
+        about: "The id of the SharedKey that signs webhooks, webhooks_sharedkey_ and more, as their settings header names it.",
+    },
+    Field {
+        name: "shared_key_secret",
+        secret: true,
+        required: false,
+        rotates: true,
+        about: "The SharedKey's secret.",
     },
     Field {
         name: "api_key_sid",
@@ -96,10 +114,10 @@ const FIELDS: &[Field] = &[
     },
 ];
 
-/// One account: its auth tokens, and what its requests need.
+/// One account: what signs its webhooks, and what its requests need.
 #[derive(Debug)]
 struct TwilioAccount {
-    auth_tokens: Vec<Secret>,
+    keys: Keys,
     client: Client,
 }
 
@@ -111,7 +129,36 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
     }
     let auth_tokens = settings.rotating("auth_token")?;
     let client = Client::open(settings, account_sid, &auth_tokens[0])?;
-    Ok(Box::new(TwilioAccount { auth_tokens, client }))
+    let keys = Keys { auth_tokens, shared: shared_keys(settings)? };
+    Ok(Box::new(TwilioAccount { keys, client }))
+}
+
+/// The shared key and, while a rotation lasts, the one before. Another secret may be given to the same id.
+fn shared_keys(settings: &Settings) -> Result<Vec<SharedKey>, Misconfigured> {
+    let missing =
+        |field| Misconfigured::new(field, "is missing: a SharedKey has an id and a secret");
+    let (id, secret) = (settings.secret("shared_key_id"), settings.secret("shared_key_secret"));
+    let (id, secret) = match (id, secret) {
+        (Some(id), Some(secret)) => (id, secret),
+        (None, None) => return Ok(Vec::new()),
+        (Some(_), None) => return Err(missing("shared_key_secret")),
+        (None, Some(_)) => return Err(missing("shared_key_id")),
+    };
+    let key = |id: &Secret, secret: &Secret| SharedKey {
+        id: id.expose_secret().trim().to_owned(),
+        secret: secret.clone(),
+    };
+    let current = key(id, secret);
+    // A header must be able to name it.
+    if current.id.bytes().any(|byte| !byte.is_ascii_graphic() || byte == b',' || byte == b'=') {
+        let reason = "must be letters, digits and underscores, such as webhooks_sharedkey_…";
+        return Err(Misconfigured::new("shared_key_id", reason));
+    }
+    let previous_id = settings.secret("previous_shared_key_id");
+    let previous_secret = settings.secret("previous_shared_key_secret");
+    let previous = (previous_id.is_some() || previous_secret.is_some())
+        .then(|| key(previous_id.unwrap_or(id), previous_secret.unwrap_or(secret)));
+    Ok(std::iter::once(current).chain(previous).collect())
 }
 
 /// Whether the text is an id of Twilio's: two letters that tell what of, and 32 hexadecimal digits.
@@ -156,10 +203,10 @@ impl Account for TwilioAccount {
 
 impl Webhooks for TwilioAccount {
     fn receive(&self, inbound: &Inbound) -> Result<Batch, Rejection> {
-        webhook::receive(&self.auth_tokens, inbound)
+        webhook::receive(&self.keys, inbound)
     }
 
     fn keys(&self) -> Vec<KeyId> {
-        self.auth_tokens.iter().map(KeyId::of_secret).collect()
+        self.keys.ids()
     }
 }

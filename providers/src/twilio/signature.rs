@@ -1,4 +1,6 @@
-//! `X-Twilio-Signature`: HMAC-SHA1 under the auth token of the URL and, for forms, of every parameter.
+//! `X-Twilio-Signature`: an HMAC of the URL and, for forms, of every parameter. Under the auth token it is HMAC-SHA1. A
+//! request that names a shared key in `X-Twilio-Webhooks-Signature-Settings` is signed with that key instead, by the
+//! algorithm that stands beside it. That header is not signed: it chooses a key, and proves nothing.
 //! <https://www.twilio.com/docs/usage/webhooks/webhooks-security>
 //!
 //! Nothing here knows what a request says; it only knows which of its bytes are proven.
@@ -7,13 +9,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Uri};
+use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use super::urls;
-use crate::signature::{hmac_sha1, same, single_header};
+use crate::signature::{hmac_sha1, hmac_sha256, same, single_header};
 use crate::{KeyId, Rejection, Secret, Timestamp};
 
 const SIGNATURE_HEADER: &str = "x-twilio-signature";
+
+/// `key=webhooks_sharedkey_…,algorithm=HMAC_SHA256`
+const SETTINGS_HEADER: &str = "x-twilio-webhooks-signature-settings";
 
 /// The query parameter in which Twilio puts the SHA-256 of a body that is no form.
 const BODY_HASH: &str = "bodySHA256";
@@ -49,19 +55,120 @@ fn is_form(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Proves that the request was signed with one of the tokens, and tells with which.
-pub(super) fn verify(
-    auth_tokens: &[Secret],
-    request: &http::Request<Bytes>,
-) -> Result<KeyId, Rejection> {
+/// What an account's webhooks may be signed with.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// The current auth token and, while a rotation lasts, the one before.
+    pub(super) auth_tokens: Vec<Secret>,
+    /// The same of the shared key, if there is one.
+    pub(super) shared: Vec<SharedKey>,
+}
+
+/// A key that is made for nothing but signing webhooks. `Debug` shows nothing of it.
+pub(super) struct SharedKey {
+    /// What the settings header calls it.
+    pub(super) id: String,
+    pub(super) secret: Secret,
+}
+
+impl std::fmt::Debug for SharedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedKey(..)")
+    }
+}
+
+impl SharedKey {
+    /// Its fingerprint. The id is part of it: under another id the same secret proves nothing.
+    fn key_id(&self) -> KeyId {
+        KeyId::of_bytes(format!("{}\n{}", self.id, self.secret.expose_secret()).as_bytes())
+    }
+}
+
+impl Keys {
+    /// The fingerprints of all keys.
+    pub(super) fn ids(&self) -> Vec<KeyId> {
+        let tokens = self.auth_tokens.iter().map(KeyId::of_secret);
+        tokens.chain(self.shared.iter().map(SharedKey::key_id)).collect()
+    }
+
+    /// The keys by which a request with these settings may be signed.
+    fn named(&self, settings: &Settings<'_>) -> Vec<(&Secret, KeyId)> {
+        match settings.key {
+            None => self.auth_tokens.iter().map(|token| (token, KeyId::of_secret(token))).collect(),
+            Some(id) => {
+                let named = self.shared.iter().filter(|key| key.id == id);
+                named.map(|key| (&key.secret, key.key_id())).collect()
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    HmacSha1,
+    HmacSha256,
+}
+
+/// How a request says that it was signed.
+#[derive(Debug, Clone, Copy)]
+struct Settings<'r> {
+    /// The shared key; without one it is the auth token.
+    key: Option<&'r str>,
+    algorithm: Algorithm,
+}
+
+impl<'r> Settings<'r> {
+    /// What the header says; without it, or where it is blank, the auth token signs. A header that names no key, an unknown
+    /// algorithm, or either more than once is malformed.
+    fn of(headers: &'r HeaderMap) -> Result<Self, Rejection> {
+        let mut settings = Self { key: None, algorithm: Algorithm::HmacSha1 };
+        if !headers.contains_key(SETTINGS_HEADER) {
+            return Ok(settings);
+        }
+        let text = single_header(headers, SETTINGS_HEADER).ok_or(Rejection::SignatureMalformed)?;
+        if text.trim().is_empty() {
+            return Ok(settings);
+        }
+        let mut algorithm = None;
+        for part in text.split(',') {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            let named = match name.trim() {
+                "key" => settings.key.replace(value.trim()),
+                "algorithm" => algorithm.replace(value.trim()),
+                // What is said of a signature beyond this does not change how it is checked.
+                _ => None,
+            };
+            if named.is_some() {
+                return Err(Rejection::SignatureMalformed);
+            }
+        }
+        settings.algorithm = match algorithm.unwrap_or_default() {
+            "" => Algorithm::HmacSha1,
+            name if name.eq_ignore_ascii_case("HMAC_SHA1") => Algorithm::HmacSha1,
+            name if name.eq_ignore_ascii_case("HMAC_SHA256") => Algorithm::HmacSha256,
+            _ => return Err(Rejection::SignatureMalformed),
+        };
+        match settings.key {
+            None | Some("") => Err(Rejection::SignatureMalformed),
+            Some(_) => Ok(settings),
+        }
+    }
+}
+
+/// Proves that the request was signed with one of the keys, and tells with which.
+pub(super) fn verify(keys: &Keys, request: &http::Request<Bytes>) -> Result<KeyId, Rejection> {
     if !request.headers().contains_key(SIGNATURE_HEADER) {
         return Err(Rejection::SignatureMissing);
     }
-    // 20 bytes are 28 characters of base64. The texts are compared, not the bytes, since several texts may stand
-    // for the same bytes.
+    let settings = Settings::of(request.headers())?;
+    // The texts are compared, not the bytes, since several texts may stand for the same bytes.
     let given = single_header(request.headers(), SIGNATURE_HEADER)
-        .filter(|value| value.len() == 28)
+        .filter(|value| value.len() == settings.algorithm.characters())
         .ok_or(Rejection::SignatureMalformed)?;
+    let keys = keys.named(&settings);
+    if keys.is_empty() {
+        return Err(Rejection::SignatureMismatch);
+    }
     let body = Body::of(request);
     match body {
         Body::None => {}
@@ -70,14 +177,32 @@ pub(super) fn verify(
     }
     let parameters = signed_parameters(body, request.body());
     let urls = urls::candidates(request);
-    let signs = |token: &&Secret| {
+    let signs = |(key, _): &(&Secret, KeyId)| {
         urls.iter().any(|url| {
-            let expected = signature(token, url, &parameters);
+            let expected = settings.algorithm.signature(key, url, &parameters);
             same(expected.as_bytes(), given.as_bytes())
         })
     };
-    let token = auth_tokens.iter().find(signs);
-    token.map(KeyId::of_secret).ok_or(Rejection::SignatureMismatch)
+    let key = keys.into_iter().find(signs);
+    key.map(|(_, id)| id).ok_or(Rejection::SignatureMismatch)
+}
+
+impl Algorithm {
+    /// How many characters of base64 a signature has.
+    fn characters(self) -> usize {
+        match self {
+            Algorithm::HmacSha1 => 28,
+            Algorithm::HmacSha256 => 44,
+        }
+    }
+
+    fn signature(self, key: &Secret, url: &str, parameters: &[u8]) -> String {
+        let parts = [url.as_bytes(), parameters];
+        match self {
+            Algorithm::HmacSha1 => BASE64.encode(hmac_sha1(key, &parts)),
+            Algorithm::HmacSha256 => BASE64.encode(hmac_sha256(key, &parts)),
+        }
+    }
 }
 
 /// A form must be sorted before anything of it is proven, so one with more parameters than any of Twilio's is not looked
@@ -111,9 +236,9 @@ fn body_hashes(uri: &Uri) -> impl Iterator<Item = String> {
 }
 
 /// Signs a request as Twilio does, over the URL as it stands. A body that is no form has its hash put into the URL,
-/// unless there is one.
+/// unless there is one. `key` is the auth token or, where the request's settings header names a shared key, that one's secret.
 pub(super) fn sign(
-    auth_token: &Secret,
+    key: &Secret,
     _at: Timestamp,
     mut request: http::Request<Bytes>,
 ) -> http::Request<Bytes> {
@@ -128,17 +253,15 @@ pub(super) fn sign(
         }
     }
     let parameters = signed_parameters(body, request.body());
-    let value = signature(auth_token, &request.uri().to_string(), &parameters);
+    let algorithm =
+        Settings::of(request.headers()).map_or(Algorithm::HmacSha1, |settings| settings.algorithm);
+    let value = algorithm.signature(key, &request.uri().to_string(), &parameters);
     let value = HeaderValue::from_str(&value);
     request.headers_mut().insert(
         SIGNATURE_HEADER,
         value.unwrap_or_else(|_| unreachable!("base64 is a header value")),
     );
     request
-}
-
-fn signature(auth_token: &Secret, url: &str, parameters: &[u8]) -> String {
-    BASE64.encode(hmac_sha1(auth_token, &[url.as_bytes(), parameters]))
 }
 
 /// Every parameter that came, sorted by name: name and value without anything between. A repeated name stands there

@@ -2,15 +2,15 @@
 //! <https://www.twilio.com/docs/usage/webhooks/getting-started-twilio-webhooks>
 
 use bytes::Bytes;
-use http::Method;
 use sha2::{Digest, Sha256};
 
-use super::signature::{self, Body};
+use super::signature::{self, Body, Keys};
 use super::{address, calls, messages};
 use crate::form::Form;
+use crate::outside;
 use crate::signature::single_header;
 use crate::status_url::message_in;
-use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Secret, Timestamp};
+use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Timestamp};
 
 /// The instructions Twilio asks for, empty: do nothing more. Anything in plain text would be sent to the person as
 /// an answer, so that this is what every webhook is answered with, needed or not.
@@ -19,21 +19,23 @@ const NO_INSTRUCTIONS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Respon
 /// The same each time Twilio repeats a request.
 const IDEMPOTENCY_HEADER: &str = "i-twilio-idempotency-token";
 
-pub(super) fn receive(auth_tokens: &[Secret], inbound: &Inbound) -> Result<Batch, Rejection> {
+pub(super) fn receive(keys: &Keys, inbound: &Inbound) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
-    if ![Method::GET, Method::POST].contains(request.method()) {
+    if !super::PROVIDER.methods.contains(request.method()) {
         return Err(Rejection::MethodNotUsed);
     }
     let signed_with = match inbound {
-        Inbound::Webhook { .. } => Some(signature::verify(auth_tokens, request)?),
+        Inbound::Webhook { .. } => Some(signature::verify(keys, request)?),
         Inbound::Kept { .. } => None,
     };
     let reply = Reply::xml(NO_INSTRUCTIONS);
     let form = match parameters(request) {
         Ok(form) => form,
-        Err(error) => return Ok(Batch::unreadable(reply, signed_with, error, request.body())),
+        Err(error) => {
+            return Ok(Batch::unreadable(reply, signed_with, at, error, request.body()));
+        }
     };
-    let mut batch = Batch::empty(reply, signed_with);
+    let mut batch = Batch::empty(reply, signed_with, at);
     let outcome = Scope { batch: &mut batch, form: &form, at, request }.read();
     if let Err(Unreadable(reason)) = outcome {
         let raw = form.to_json().to_string();
@@ -61,7 +63,7 @@ fn parameters(request: &http::Request<Bytes>) -> Result<Form<'_>, serde_json::Er
     match Body::of(request) {
         Body::None => Ok(Form::parse(query(request))),
         Body::Form => Ok(Form::parse(request.body())),
-        Body::Hashed => serde_json::from_slice(request.body()).map(Form::from_json),
+        Body::Hashed => outside::read(request.body()).map(Form::from_json),
     }
 }
 

@@ -1,14 +1,17 @@
 //! Calls within WhatsApp. A linked device hears of them and cannot take them.
 //! <https://waha.devlike.pro/docs/how-to/events/#callreceived>
 
+use serde_json::value::RawValue;
+
 use super::ids;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{Call, time};
+use crate::outside;
 use crate::{CallFact, CallProgress, CallRef, CallStage, Channel, Direction, EventKind};
 
 /// Reads `call.received`, `call.accepted` or `call.rejected`.
-pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: Call = serde_json::from_str(payload)?;
+pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: Call = outside::part(payload)?;
     let id = wire.id.0.clone().ok_or_else(|| Unreadable("`id` is missing".to_owned()))?;
     let stage = match scope.event {
         "call.accepted" => CallStage::InProgress,

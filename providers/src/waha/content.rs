@@ -8,6 +8,7 @@ use super::ids::Id;
 use super::webhook::Unreadable;
 use super::wire::{Location, WireMessage};
 use crate::bridge::vcard;
+use crate::outside;
 use crate::{Attachment, Content, MediaKind};
 
 /// Records that are no messages: keys, changes of settings, and what is told by events of its own.
@@ -31,7 +32,7 @@ pub(super) struct Raw(Value);
 
 impl Raw {
     pub(super) fn of(wire: &WireMessage<'_>) -> Self {
-        let data = wire.data.and_then(|data| serde_json::from_str(data.get()).ok());
+        let data = wire.data.and_then(|data| outside::part(data).ok());
         Self(data.unwrap_or_default())
     }
 

@@ -1,20 +1,23 @@
 //! Messages, and what is done to them: reactions, edits, revocations.
 //! <https://waha.devlike.pro/docs/how-to/events/#message>
 
+use serde_json::value::RawValue;
+
 use super::content::{self, Raw};
 use super::ids::{self, Chat, Id};
 use super::statuses;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{ReplyTo, Revoked, WireMessage, time};
 use crate::lenient::Maybe;
+use crate::outside;
 use crate::{
     Address, Channel, Content, Context, DeliveryStatus, Direction, EventKind, Message, MessageRef,
     Party, StatusChange,
 };
 
 /// Reads `message` or `message.any`.
-pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = serde_json::from_str(payload)?;
+pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: WireMessage<'_> = outside::part(payload)?;
     let raw = Raw::of(&wire);
     let Some(envelope) = Envelope::of(&wire, &raw)? else {
         return Ok(());
@@ -57,8 +60,8 @@ fn sent_through_the_api(
 }
 
 /// Reads `message.reaction`.
-pub(super) fn read_reaction(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = serde_json::from_str(payload)?;
+pub(super) fn read_reaction(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: WireMessage<'_> = outside::part(payload)?;
     let Some(envelope) = Envelope::of(&wire, &Raw::of(&wire))? else {
         return Ok(());
     };
@@ -77,8 +80,8 @@ pub(super) fn read_reaction(scope: &mut Scope<'_>, payload: &str) -> Result<(), 
 }
 
 /// Reads `message.edited`. The payload is the edit; it names the message that it changes.
-pub(super) fn read_edit(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = serde_json::from_str(payload)?;
+pub(super) fn read_edit(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: WireMessage<'_> = outside::part(payload)?;
     let raw = Raw::of(&wire);
     let Some(envelope) = Envelope::of(&wire, &raw)? else {
         return Ok(());
@@ -96,8 +99,8 @@ pub(super) fn read_edit(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unre
 }
 
 /// Reads `message.revoked`. Some engines name the message, some show it as it was, some only the act of taking it back.
-pub(super) fn read_revocation(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: Revoked<'_> = serde_json::from_str(payload)?;
+pub(super) fn read_revocation(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: Revoked<'_> = outside::part(payload)?;
     let halves = [&wire.before, &wire.after];
     let halves = || halves.into_iter().flatten();
     let from_me = |half: &WireMessage<'_>| {

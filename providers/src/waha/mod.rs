@@ -33,6 +33,7 @@ pub static PROVIDER: Provider = Provider {
     name: "waha",
     title: "WhatsApp Web (WAHA)",
     channels: &[Channel::Whatsapp],
+    methods: &[http::Method::POST],
     fields: settings::FIELDS,
     open,
     claims: webhook::claims,

@@ -2,9 +2,11 @@
 //! <https://waha.devlike.pro/docs/how-to/sessions/#session-status>
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::webhook::{Scope, Unreadable};
 use super::wire::SessionStatus;
+use crate::outside;
 use crate::{EventKind, Notice, Severity};
 
 /// States of WhatsApp Web that a person must mend: the device was unlinked, or the number banned.
@@ -27,9 +29,9 @@ const FATAL_WORDS: [&str; 5] =
     ["logged out", "loggedout", "device_removed", "banned", "temporaryban"];
 
 /// Reads `session.status`.
-pub(super) fn read_status(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let data: Value = serde_json::from_str(payload)?;
-    let wire: SessionStatus = serde_json::from_str(payload)?;
+pub(super) fn read_status(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let data: Value = outside::part(payload)?;
+    let wire: SessionStatus = outside::part(payload)?;
     let status = wire.status.get().ok_or_else(|| Unreadable("`status` is missing".to_owned()))?;
     // The list ends with the present state.
     let was_working = wire.statuses.iter().any(|point| point["status"] == "WORKING");
@@ -57,8 +59,8 @@ pub(super) fn read_status(scope: &mut Scope<'_>, payload: &str) -> Result<(), Un
 }
 
 /// Reads `state.change`: the engine's own state, as a word or as an update of the connection.
-pub(super) fn read_state(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let data: Value = serde_json::from_str(payload)?;
+pub(super) fn read_state(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let data: Value = outside::part(payload)?;
     // A fresh QR code every few seconds is no news, and whoever has it can link a device of theirs.
     if data.get("qr").is_some() {
         return Ok(());

@@ -6,6 +6,7 @@
 use http::Method;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::notices::is_fatal;
@@ -199,7 +200,7 @@ fn asked(response: &ProviderResponse) -> Result<Value, Failure> {
 }
 
 /// The body of an answer that must be 2xx.
-fn read<'a, T: Deserialize<'a>>(response: &'a ProviderResponse) -> Result<T, Failure> {
+fn read<T: DeserializeOwned>(response: &ProviderResponse) -> Result<T, Failure> {
     if !response.is_success() {
         return Err(errors::of_asking(response));
     }

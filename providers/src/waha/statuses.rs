@@ -1,18 +1,21 @@
 //! How far messages of ours have come.
 //! <https://waha.devlike.pro/docs/how-to/events/#messageack>
 
+use serde_json::value::RawValue;
+
 use super::errors;
 use super::ids::{self, Chat, Id};
 use super::webhook::{Scope, Unreadable};
 use super::wire::Ack;
+use crate::outside;
 use crate::{DeliveryStatus, EventKind, StatusChange, StatusFailure};
 
 /// The code of a failure for which WhatsApp gave none.
 const NO_CODE: &str = "ERROR";
 
 /// Reads `message.ack` or `message.ack.group`.
-pub(super) fn read(scope: &mut Scope<'_>, payload: &str) -> Result<(), Unreadable> {
-    let wire: Ack = serde_json::from_str(payload)?;
+pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+    let wire: Ack = outside::part(payload)?;
     let id = wire.id.get().and_then(Id::read);
     let id = id.ok_or_else(|| Unreadable("`id` is no id".to_owned()))?;
     // What became of a message of theirs is our own reading of it.

@@ -55,7 +55,9 @@ impl Tracking for WahaAccount {
         }
         // A reaction is not listed. It may simply be sent again.
         let is_listed = !matches!(message.content, OutboundContent::Reaction { .. });
-        let Some(listed) = response.json::<Vec<Listed<'_>>>().filter(|_| is_listed) else {
+        let body = response.document();
+        let listed = body.read::<Vec<Listed<'_>>>().ok().filter(|_| is_listed);
+        let Some(listed) = listed else {
             return Ok(Told::Unclear);
         };
         let chosen = ids::chosen(&message.id).map(|id| ids::reference(true, &id));

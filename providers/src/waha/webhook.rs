@@ -5,7 +5,7 @@
 //! <https://waha.devlike.pro/docs/how-to/events/#hmac-authentication>
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Request};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::wire::{Envelope, Me, time};
 use super::{calls, ids, messages, notices, statuses};
 use crate::lenient::Maybe;
+use crate::outside::{self, Json};
 use crate::signature::{hmac_sha512, same, single_header};
 use crate::{Address, Batch, EventKind, Inbound, KeyId, Line, Rejection, Reply, Secret, Timestamp};
 
@@ -26,7 +27,7 @@ const SESSION_BYTES: usize = 100;
 
 pub(super) fn receive(secrets: &[Secret], inbound: &Inbound) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
-    if request.method() != Method::POST {
+    if !super::PROVIDER.methods.contains(request.method()) {
         return Err(Rejection::MethodNotUsed);
     }
     let signed_with = match inbound {
@@ -43,7 +44,7 @@ pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
         #[serde(default)]
         session: Maybe,
     }
-    let whose: Option<Whose> = serde_json::from_slice(request.body()).ok();
+    let whose: Option<Whose> = outside::read(request.body()).ok();
     match whose.and_then(|whose| whose.session.0).filter(|name| name.len() <= SESSION_BYTES) {
         Some(name) => vec![Line::Handle(name.clone()), Line::Account(name)],
         None => Vec::new(),
@@ -88,13 +89,14 @@ pub(super) fn sign(secret: &Secret, at: Timestamp, mut request: Request<Bytes>) 
 
 /// Reads a body that is known to be WAHA's.
 fn read(body: &Bytes, at: Timestamp, signed_with: Option<KeyId>) -> Batch {
-    let envelope: Envelope<'_> = match serde_json::from_slice(body) {
+    let json = Json::of(body);
+    let envelope: Envelope<'_> = match json.read() {
         Ok(envelope) => envelope,
-        Err(error) => return Batch::unreadable(Reply::OK, signed_with, error, body),
+        Err(error) => return Batch::unreadable(Reply::OK, signed_with, at, error, body),
     };
-    let mut batch = Batch::empty(Reply::OK, signed_with);
+    let mut batch = Batch::empty(Reply::OK, signed_with, at);
     let line = envelope.session.0.clone().map_or(Line::Unnamed, Line::Handle);
-    let me = envelope.me.and_then(|me| serde_json::from_str::<Me>(me.get()).ok());
+    let me = envelope.me.and_then(|me| outside::part::<Me>(me).ok());
     let mut scope = Scope {
         id: envelope.id.0.clone().unwrap_or_else(|| hex::encode(&Sha256::digest(body)[..16])),
         event: envelope.event.get().unwrap_or_default(),
@@ -104,7 +106,7 @@ fn read(body: &Bytes, at: Timestamp, signed_with: Option<KeyId>) -> Batch {
         batch: &mut batch,
     };
     if let Err(Unreadable(reason)) = read_event(&mut scope, &envelope) {
-        batch.keep(String::new(), line, reason, &String::from_utf8_lossy(body));
+        batch.keep(String::new(), line, reason, json.text());
     }
     batch
 }
@@ -113,7 +115,7 @@ fn read_event(scope: &mut Scope<'_>, envelope: &Envelope<'_>) -> Result<(), Unre
     if envelope.session.get().is_none() {
         return Err(Unreadable("the event names no `session`".to_owned()));
     }
-    let payload = envelope.payload.map_or("{}", |payload| payload.get());
+    let payload = envelope.payload.unwrap_or(outside::nothing());
     match scope.event {
         "" => Err(Unreadable("the webhook names no `event`".to_owned())),
         // Both may be subscribed; they have the same keys, so one message is stored once.

@@ -120,6 +120,22 @@ impl Fixture {
         account.webhooks().unwrap().receive(&Inbound::Webhook { at, request })
     }
 
+    /// The same, to be signed with the account's shared key where it has one: by each algorithm that there is.
+    pub fn with_shared_key(&self) -> Vec<Self> {
+        let secrets = &self.account.secrets;
+        let key = secrets.get("shared_key_id").zip(secrets.get("shared_key_secret"));
+        let Some((id, secret)) = key else { return Vec::new() };
+        let settings = [format!("key={id}"), format!("key={id},algorithm=HMAC_SHA256")];
+        let signed = settings.map(|settings| {
+            let mut fixture = self.clone();
+            fixture.account.signing_secret.clone_from(secret);
+            let headers = fixture.unsigned.headers_mut();
+            headers.insert("x-twilio-webhooks-signature-settings", settings.parse().unwrap());
+            fixture
+        });
+        signed.into()
+    }
+
     /// What it says.
     pub fn batch(&self) -> Batch {
         self.receive(self.signed()).unwrap_or_else(|rejection| {

@@ -7,9 +7,10 @@ use serde_json::Value;
 use crate::fixtures::{self, ENOUGH, Fixture, now};
 
 /// Headers by which the providers sign.
-const SIGNATURE_HEADERS: [&str; 6] = [
+const SIGNATURE_HEADERS: [&str; 7] = [
     "x-hub-signature-256",
     "x-twilio-signature",
+    "x-twilio-webhooks-signature-settings",
     "telnyx-signature-ed25519",
     "telnyx-timestamp",
     "x-webhook-hmac",
@@ -29,8 +30,13 @@ const ITEM_LISTS: [&str; 9] = [
     "state_sync",
 ];
 
+/// Every fixture in every way in which its provider may sign it.
 fn signed_fixtures() -> impl Iterator<Item = Fixture> {
-    fixtures::all().into_iter().filter(|fixture| !fixture.is_challenge())
+    let fixtures = fixtures::all().into_iter().filter(|fixture| !fixture.is_challenge());
+    fixtures.flat_map(|fixture| {
+        let shared = fixture.with_shared_key();
+        std::iter::once(fixture).chain(shared)
+    })
 }
 
 fn assert_rejected(fixture: &Fixture, request: http::Request<Bytes>, what: &str) {

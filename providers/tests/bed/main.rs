@@ -14,6 +14,7 @@ mod laws;
 mod meta_sending;
 mod normal;
 mod openapi;
+mod outside;
 mod properties;
 mod telnyx_sending;
 mod twilio;

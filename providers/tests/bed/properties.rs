@@ -21,6 +21,7 @@ fn any_request() -> impl Strategy<Value = http::Request<Bytes>> {
     let names = [
         "x-hub-signature-256",
         "x-twilio-signature",
+        "x-twilio-webhooks-signature-settings",
         "telnyx-signature-ed25519",
         "telnyx-timestamp",
         "x-webhook-hmac",

@@ -125,7 +125,7 @@ async fn fetch(
     for _ in 0..PAGES {
         let answer = ask(gateway, &templates.list(page.as_deref())).await?;
         let listed = templates.listed(&answer)?;
-        for template in listed.templates.into_iter().map(rows::cleaned) {
+        for template in listed.templates {
             found.insert(template.id.clone(), template);
         }
         match listed.next {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
+use providers::outside::clean;
 use providers::{ProviderRequest, ProviderResponse};
 use serde_json::{Map, Value, json};
 
@@ -72,10 +73,10 @@ fn body(headers: &HeaderMap, bytes: &Bytes) -> Value {
         return json!(format!("[{} bytes of a file]", bytes.len()));
     }
     match std::str::from_utf8(bytes) {
-        Ok(text) if text.len() <= KEPT => json!(text),
+        Ok(text) if text.len() <= KEPT => json!(clean(text)),
         Ok(text) => {
             let end = (0..=KEPT).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-            json!(format!("{}… [{} bytes]", &text[..end], text.len()))
+            json!(format!("{}… [{} bytes]", clean(&text[..end]), text.len()))
         }
         Err(_) => json!(format!("[{} bytes]", bytes.len())),
     }

@@ -11,7 +11,6 @@ use super::CallRow;
 use crate::clock::Timestamp;
 use crate::ids;
 use crate::model::Item;
-use crate::store::types::{clean, clean_json};
 
 impl CallRow {
     /// A call of which nothing is known but that there is news of it.
@@ -114,11 +113,10 @@ impl CallRow {
             }
             CallFact::Recorded { recording } => self.learn_recording(recording),
             CallFact::Transcribed { text, is_final: true, .. } => {
-                let text = clean(text);
-                let before = self.transcript.take().filter(|before| *before != text);
+                let before = self.transcript.take().filter(|before| before != text);
                 self.transcript = Some(match before {
                     Some(before) => format!("{before}\n{text}"),
-                    None => text.into_owned(),
+                    None => text.clone(),
                 });
             }
             CallFact::Cost { total } => {
@@ -193,7 +191,7 @@ pub(in crate::store) fn outcome(
 
 fn fill(field: &mut Option<String>, news: Option<&String>) {
     if field.is_none() {
-        *field = news.map(|text| clean(text).into_owned());
+        *field = news.cloned();
     }
 }
 
@@ -211,6 +209,6 @@ impl CallRow {
         if !self.direction_known {
             members.insert("direction_guessed".to_owned(), json!(true));
         }
-        clean_json(Value::Object(members))
+        Value::Object(members)
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::bulk::{Column, Rows};
 use super::session::on;
 use super::timeline::Placed;
-use super::types::{channel, clean, clean_json, direction};
+use super::types::{channel, direction};
 use super::{Session, StoreError, timeline};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, CallId, Communication, IdentityId, Item, OrganizationId};
@@ -147,11 +147,11 @@ pub(super) async fn insert_event(
     let sql = "insert into call_events
                (organization_id, call_id, key, stage, sequence, facts, at, received_at)
                values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing";
-    let facts = Json(clean_json(json!(progress.facts)));
+    let facts = Json(json!(progress.facts));
     let stage = progress.stage.map(CallStage::word);
-    let key = clean(&item.event.key.0);
     let written = on!(session, |c| {
-        let query = sqlx::query(sql).bind(item.organization_id).bind(call_id).bind(key.as_ref());
+        let query =
+            sqlx::query(sql).bind(item.organization_id).bind(call_id).bind(&item.event.key.0);
         let query = query.bind(stage).bind(progress.sequence).bind(facts);
         query.bind(item.event.at).bind(now).execute(c).await.map(|done| done.rows_affected())
     })?;

@@ -18,7 +18,6 @@ use crate::model::{AccountId, OrganizationId, QueueState};
 use crate::store::bulk::{Column, Rows};
 use crate::store::messages::provider_ref;
 use crate::store::session::on;
-use crate::store::types::{clean, clean_json};
 use crate::store::{StoreError, types};
 
 /// A change in the form in which it can wait.
@@ -125,7 +124,7 @@ fn read(work: &Work<'_>) -> Option<Pending> {
         EventKind::Edited { target, content } => {
             let kind = content.kind().to_owned();
             let files = content.attachments().iter().map(|file| json!(file)).collect();
-            let content = content.text().map(|text| clean(text).into_owned());
+            let content = content.text().map(ToOwned::to_owned);
             (target, Change::Edited { kind, content, files })
         }
         EventKind::Revoked { target } => (target, Change::Revoked),
@@ -163,8 +162,8 @@ fn status_change(status: &StatusChange) -> Change {
     Change::Status {
         status: status.status.word().to_owned(),
         recipient: status.recipient.clone().unwrap_or_default(),
-        detail: (!detail.is_empty()).then(|| clean_json(Value::Object(detail))),
-        id: ours.map(|_| clean(&status.reference.0).into_owned()),
+        detail: (!detail.is_empty()).then_some(Value::Object(detail)),
+        id: ours.map(|_| status.reference.0.clone()),
         ours,
     }
 }

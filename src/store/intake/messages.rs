@@ -14,7 +14,6 @@ use crate::ids::Ids;
 use crate::model::OrganizationId;
 use crate::store::bulk::{Column, Rows};
 use crate::store::messages::provider_ref;
-use crate::store::types::{clean, clean_json};
 use crate::store::{StoreError, attachments};
 
 /// The messages that this batch has written, by provider reference.
@@ -27,7 +26,7 @@ pub(super) struct Row<'a> {
     pub(super) id: Uuid,
     pub(super) reference: Uuid,
     identity: Option<Uuid>,
-    content: Option<std::borrow::Cow<'a, str>>,
+    content: Option<&'a str>,
     metadata: Option<Value>,
 }
 
@@ -121,7 +120,7 @@ fn row<'a>(
         id: ids.at(work.item.event.at),
         reference,
         identity: identity.map(|identity| identity.0),
-        content: message.content.text().map(clean),
+        content: message.content.text(),
         metadata: metadata(message),
     }
 }
@@ -164,7 +163,7 @@ pub(super) fn columns<'r>(rows: &'r [Row<'_>]) -> Rows<'r> {
             Column::MaybeText(items().map(|i| i.our_address.as_deref()).collect()),
         )
         .column("kind", Column::Text(messages().map(|m| m.content.kind()).collect()))
-        .column("content", Column::MaybeText(rows.iter().map(|r| r.content.as_deref()).collect()))
+        .column("content", Column::MaybeText(rows.iter().map(|r| r.content).collect()))
         .column("status", Column::Text(messages().map(status).collect()))
         .column(
             "metadata",
@@ -196,7 +195,7 @@ pub(super) async fn complete_placeholders(
         .column("o", Column::Uuid(richer.iter().map(|r| r.work.item.organization_id.0).collect()))
         .column("r", Column::Uuid(richer.iter().map(|r| r.reference).collect()))
         .column("kd", Column::Text(richer.iter().map(|r| r.message.content.kind()).collect()))
-        .column("ct", Column::MaybeText(richer.iter().map(|r| r.content.as_deref()).collect()))
+        .column("ct", Column::MaybeText(richer.iter().map(|r| r.content).collect()))
         .query(
             &mut writer.session,
             "update messages set kind = k.kd, content = k.ct from k
@@ -236,5 +235,5 @@ fn metadata(message: &Message) -> Option<Value> {
         context.remove("opt_in_word");
         members.extend(context);
     }
-    (!members.is_empty()).then(|| clean_json(Value::Object(members)))
+    (!members.is_empty()).then_some(Value::Object(members))
 }

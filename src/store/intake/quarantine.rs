@@ -4,7 +4,6 @@ use super::writer::Writer;
 use crate::model::{KeptRequest, QuarantinedItem, Submission};
 use crate::store::StoreError;
 use crate::store::bulk::{Column, Rows};
-use crate::store::types::clean;
 
 pub(super) async fn insert(
     writer: &mut Writer<'_>,
@@ -52,10 +51,6 @@ async fn write(
     request: &KeptRequest,
     items: &[QuarantinedItem],
 ) -> Result<(), StoreError> {
-    let raw: Vec<_> = items.iter().map(|item| clean(&item.raw)).collect();
-    let details: Vec<_> = items.iter().map(|item| clean(&item.detail)).collect();
-    let positions: Vec<_> = items.iter().map(|item| clean(&item.position)).collect();
-    let lines: Vec<_> = items.iter().map(|item| item.line.as_deref().map(clean)).collect();
     let count = items.len();
     Rows::new()
         .column(
@@ -67,11 +62,11 @@ async fn write(
         .column("inbox_id", Column::Uuid(vec![request.id.0; count]))
         .column("account_id", Column::Uuid(items.iter().map(|i| i.account_id.0).collect()))
         .column("provider", Column::Text(vec![request.provider; count]))
-        .column("position", Column::Text(positions.iter().map(AsRef::as_ref).collect()))
+        .column("position", Column::Text(items.iter().map(|i| i.position.as_str()).collect()))
         .column("reason", Column::Text(items.iter().map(|i| i.reason.word()).collect()))
-        .column("detail", Column::Text(details.iter().map(AsRef::as_ref).collect()))
-        .column("line", Column::MaybeText(lines.iter().map(Option::as_deref).collect()))
-        .column("raw", Column::Text(raw.iter().map(AsRef::as_ref).collect()))
+        .column("detail", Column::Text(items.iter().map(|i| i.detail.as_str()).collect()))
+        .column("line", Column::MaybeText(items.iter().map(|i| i.line.as_deref()).collect()))
+        .column("raw", Column::Text(items.iter().map(|i| i.raw.as_str()).collect()))
         .column("state", Column::Text(vec!["open"; count]))
         .column("attempts", Column::Int(vec![0; count]))
         .column("created_at", Column::Time(vec![writer.now; count]))

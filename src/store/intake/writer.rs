@@ -138,9 +138,6 @@ pub(super) fn people_of<'a>(works: &[Work<'a>]) -> Vec<Person<'a>> {
             | EventKind::Status(_)
             | EventKind::Notice(_) => {}
         }
-        // A name is a courtesy: one that a database cannot keep is left out.
-        person.name = person.name.filter(|name| !name.contains('\0'));
-        person.username = person.username.filter(|name| !name.contains('\0'));
         if !person.addresses.is_empty() {
             people.push(person);
         }

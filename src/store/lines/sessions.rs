@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::model::{AccountId, Device, OrganizationId};
 use crate::store::session::on;
-use crate::store::types::{clean, device_state, wish};
+use crate::store::types::{device_state, wish};
 use crate::store::{Session, StoreError};
 
 #[derive(Debug, sqlx::FromRow)]
@@ -102,12 +102,10 @@ pub async fn put(
                checked_at = $10, failures = $11, unanswered = $12, next_start_at = $13, alerted_at = $14, due_at = $15,
                lease_until = case when $16 = 1 then null else lease_until end
                where organization_id = $1 and account_id = $2 and lease_id = $3 and lease_until is not null";
-    let number = device.number.as_deref().map(clean);
-    let detail = device.detail.as_deref().map(clean);
     let written = on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(account).bind(lease);
         let query = query.bind(device.state.word()).bind(device.wish.word()).bind(device.linked);
-        let query = query.bind(number.as_deref()).bind(detail.as_deref()).bind(device.since);
+        let query = query.bind(&device.number).bind(&device.detail).bind(device.since);
         let query = query.bind(device.checked_at).bind(device.failures).bind(device.unanswered);
         let query = query.bind(device.next_start_at).bind(device.alerted_at).bind(device.due_at);
         query.bind(i64::from(release)).execute(c).await.map(|done| done.rows_affected())

@@ -9,7 +9,6 @@ use crate::model::{AccountId, OrganizationId, Template};
 use crate::store::bulk::{Column, Rows};
 use crate::store::sending::holds::{self, HoldState};
 use crate::store::session::on;
-use crate::store::types::{clean, clean_json};
 use crate::store::{Session, StoreError};
 
 /// Which templates to list.
@@ -48,19 +47,6 @@ impl From<Row> for Template {
     }
 }
 
-/// A template as both engines can keep it.
-pub fn cleaned(template: ListedTemplate) -> ListedTemplate {
-    let text = |text: String| clean(&text).into_owned();
-    ListedTemplate {
-        id: text(template.id),
-        name: text(template.name),
-        language: text(template.language),
-        status: text(template.status),
-        category: template.category.map(text),
-        components: clean_json(template.components),
-    }
-}
-
 /// Templates by name, language and account, at most `limit`.
 pub async fn list(
     session: &mut Session,
@@ -96,7 +82,7 @@ pub async fn is_marketing(
     Ok(found > 0)
 }
 
-/// Puts these templates in the place of all that were known of an account. Ids must differ, and texts be cleaned.
+/// Puts these templates in the place of all that were known of an account. Ids must differ.
 pub async fn replace(
     session: &mut Session,
     organization: OrganizationId,
@@ -193,12 +179,11 @@ pub async fn put_sync(
                on conflict (organization_id, account_id) do update set due_at = excluded.due_at,
                failure = excluded.failure, synced_at = coalesce(excluded.synced_at, template_syncs.synced_at)";
     let synced_at = failure.is_none().then_some(now);
-    let failure = failure.map(clean);
     let before: Option<Option<String>> = on!(session, |c| {
         let query = sqlx::query_scalar(before).bind(organization).bind(account);
         let before = query.fetch_optional(&mut *c).await?;
         let query = sqlx::query(sql).bind(organization).bind(account).bind(next).bind(synced_at);
-        query.bind(failure.as_deref()).execute(c).await?;
+        query.bind(failure).execute(c).await?;
         before
     });
     Ok(before.flatten())
@@ -222,17 +207,16 @@ pub(in crate::store) async fn told(
     let change = "update templates set status = $5 where organization_id = $1 and account_id = $2 and name = $3
                   and ($4 is null or language = $4)";
     let list = "update template_syncs set due_at = $3 where organization_id = $1 and account_id = $2 and due_at > $3";
-    let (name, status) = (clean(&news.name), clean(&news.status));
-    let language = news.language.as_deref().map(clean);
+    let language = news.language.as_deref();
     on!(session, |c| {
-        let query = sqlx::query(change).bind(organization).bind(account).bind(name.as_ref());
-        query.bind(language.as_deref()).bind(status.as_ref()).execute(&mut *c).await?;
+        let query = sqlx::query(change).bind(organization).bind(account).bind(&news.name);
+        query.bind(language).bind(&news.status).execute(&mut *c).await?;
         sqlx::query(list).bind(organization).bind(account).bind(now).execute(c).await.map(drop)
     })?;
-    match HoldState::of_status(&status) {
+    match HoldState::of_status(&news.status) {
         Some(state) => {
             let place = (organization, account);
-            holds::status(session, place, &name, language.as_deref(), state, now).await
+            holds::status(session, place, &news.name, language, state, now).await
         }
         None => Ok(()),
     }

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::model::verdict::{Door, Effect, LaneEffect, reputation_rest};
 use crate::model::{AccountId, Lane, MessageId};
 use crate::store::events::Outbox;
-use crate::store::{Session, StoreError, cleaned, notices};
+use crate::store::{Session, StoreError, notices};
 
 /// The slowest a lane becomes: a sixty-fourth of its pace.
 const SLOWEST: f64 = 1.0 / 64.0;
@@ -96,12 +96,12 @@ async fn judge(
                 tell_unwell(session, outbox, lane, one, "account.unwell", now).await?;
             }
         }
-        LaneEffect::Rests(least) if is_news => {
-            // What was on its way when the rest began does not make it longer.
-            if row.rested_until.is_none_or(|until| until <= now) {
-                rest(row, one, least, now);
-                tell_unwell(session, outbox, lane, one, "account.rests", now).await?;
-            }
+        // What was on its way when the rest began does not make it longer.
+        LaneEffect::Rests(least)
+            if is_news && row.rested_until.is_none_or(|until| until <= now) =>
+        {
+            rest(row, one, least, now);
+            tell_unwell(session, outbox, lane, one, "account.rests", now).await?;
         }
         _ => {}
     }
@@ -170,7 +170,7 @@ pub fn well(row: &mut LaneRow, now: Timestamp) {
 
 fn pause(row: &mut LaneRow, until: Timestamp, reason: &str) {
     row.paused_until = Some(row.paused_until.map_or(until, |paused| paused.max(until)));
-    row.pause_reason = Some(cleaned(reason));
+    row.pause_reason = Some(reason.to_owned());
 }
 
 fn detail<'a>(one: &Touched<'a>) -> &'a str {
@@ -217,11 +217,11 @@ async fn suppress(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let (Some(suppress), Some(to)) = (one.effect.suppress, one.to) else { return Ok(()) };
-    let detail = one.failure.map(|failure| cleaned(&failure.detail));
+    let detail = one.failure.map(|failure| failure.detail.as_str());
     let cause = Cause {
         reason: suppress.reason,
         scope: suppress.scope,
-        detail: detail.as_deref(),
+        detail,
         until: suppress.lasts.map(|lasts| one.told_at + lasts),
         since: one.told_at,
     };
@@ -241,7 +241,7 @@ async fn hold_template(
     if !holds::begin(session, organization, account, template, now).await? {
         return Ok(());
     }
-    let (name, detail) = (cleaned(&template.name), detail(one));
+    let (name, detail) = (&template.name, detail(one));
     tracing::error!(%organization, %account, template = name, code = code(one), detail,
         "a template is paused; messages that use it wait until the provider calls it active again");
     let notice = Notice {

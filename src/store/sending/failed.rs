@@ -21,7 +21,6 @@ use crate::model::verdict::{self, Door, Tried, Verdict};
 use crate::model::{AccountId, Lane, MessageId, OrganizationId, Outcome, QueueState, hold_key};
 use crate::store::events::Outbox;
 use crate::store::session::{dialect, on};
-use crate::store::types::clean_json;
 use crate::store::{Session, StoreError, types};
 
 /// A failure that was told of a message that had been taken.
@@ -185,7 +184,7 @@ async fn write(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let failure = outcome.failure().unwrap_or(&told.failure);
-    let described = clean_json(describe(failure));
+    let described = describe(failure);
     let (state, status, due_at, resends, content, then) = match outcome {
         Outcome::Again { at, resend, content, .. } => {
             let content = content.as_ref().map(|content| json!(content));
@@ -206,7 +205,6 @@ async fn write(
                    where organization_id = $1 and message_id = $2 and attempt = $3";
     let note =
         json!({ "at": told.at, "failure": described, "then": then, "next_attempt_at": due_at });
-    let hold = hold.map(crate::store::cleaned);
     on!(session, |c| {
         let query = sqlx::query(queue).bind(told.organization).bind(told.message);
         let query = query.bind(state.word()).bind(due_at).bind(resends).bind(Json(&described));

@@ -7,7 +7,7 @@ use super::lanes;
 use crate::clock::Timestamp;
 use crate::model::{AccountId, Lane, OrganizationId};
 use crate::store::session::on;
-use crate::store::{Session, StoreError, cleaned, types};
+use crate::store::{Session, StoreError, types};
 
 /// How a held template stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +96,7 @@ pub async fn begin(
                on conflict (organization_id, account_id, name, language) do update
                set state = 'paused', since = excluded.since, updated_at = excluded.updated_at
                where template_holds.state <> 'paused'";
-    let name = cleaned(&template.name);
-    let language = cleaned(template.language.as_deref().unwrap_or_default());
+    let (name, language) = (&template.name, template.language.as_deref().unwrap_or_default());
     let written = on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(account).bind(name).bind(language);
         query.bind(now).execute(c).await.map(|done| done.rows_affected())

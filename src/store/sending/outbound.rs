@@ -11,7 +11,7 @@ use crate::model::{IdentityId, Lane, MessageId, NewOutbound, OrganizationId, Pur
 use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
 use crate::store::session::on;
-use crate::store::types::{self, clean};
+use crate::store::types;
 use crate::store::{Session, StoreError};
 
 /// A message of ours as the queue holds it.
@@ -101,8 +101,7 @@ async fn write_messages(
     new: &[NewOutbound],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let words: Vec<Option<std::borrow::Cow<'_, str>>> =
-        new.iter().map(|n| n.content.text().map(clean)).collect();
+    let words: Vec<Option<&str>> = new.iter().map(|n| n.content.text()).collect();
     Rows::new()
         .column("organization_id", Column::Uuid(vec![organization.0; new.len()]))
         .column("id", Column::Uuid(new.iter().map(|n| n.id.0).collect()))
@@ -113,7 +112,7 @@ async fn write_messages(
         .column("direction", Column::Text(vec![Direction::Outbound.word(); new.len()]))
         .column("our_address", Column::Text(new.iter().map(|n| n.our_address.as_str()).collect()))
         .column("kind", Column::Text(new.iter().map(|n| n.content.kind()).collect()))
-        .column("content", Column::MaybeText(words.iter().map(|w| w.as_deref()).collect()))
+        .column("content", Column::MaybeText(words))
         .column("status", Column::Text(vec![DeliveryStatus::Queued.word(); new.len()]))
         .column(
             "metadata",
@@ -229,7 +228,7 @@ pub async fn change(
     let message = "update messages set status = $3, kind = $4, content = $5, processed_at = $6
                    where organization_id = $1 and id = $2";
     let (state, status) = (change.state.word(), change.status.word());
-    let words = change.content.text().map(clean);
+    let words = change.content.text();
     on!(session, |c| {
         let query = sqlx::query(queue).bind(organization).bind(id).bind(state);
         let query = query.bind(change.due_at).bind(change.expires_at).bind(Json(change.content));

@@ -17,7 +17,6 @@ use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
 use crate::store::intake::Joining;
 use crate::store::messages::provider_ref;
-use crate::store::types::clean_json;
 use crate::store::{Session, StoreError};
 
 /// Writes down what became of attempts of one lane, held under `claim`. Statuses that came before joins here.
@@ -116,18 +115,15 @@ async fn close_attempts(
     let failure = |s: &Settled| s.outcome.failure().cloned();
     let codes: Vec<Option<String>> =
         journalled.iter().map(|(s, _)| failure(s).and_then(|f| f.code)).collect();
-    let details: Vec<Option<String>> = journalled
-        .iter()
-        .map(|(s, _)| failure(s).map(|f| crate::store::types::clean(&f.detail).into_owned()))
-        .collect();
+    let details: Vec<Option<String>> =
+        journalled.iter().map(|(s, _)| failure(s).map(|f| f.detail)).collect();
     let reference = |settled: &Settled| match &settled.outcome {
         Outcome::Sent(sent) => {
             sent.references.first().map(|first| provider_ref(settled.provider, &first.0))
         }
         _ => None,
     };
-    let exchanges: Vec<Value> =
-        journalled.iter().map(|(s, _)| clean_json(s.exchanges.clone())).collect();
+    let exchanges: Vec<Value> = journalled.iter().map(|(s, _)| s.exchanges.clone()).collect();
     Rows::new()
         .column("o", Column::Uuid(vec![organization.0; journalled.len()]))
         .column("i", Column::Uuid(journalled.iter().map(|(s, _)| s.id.0).collect()))
@@ -169,7 +165,7 @@ async fn move_on(
     let throttled =
         |s: &Settled| i64::from(matches!(s.outcome, Outcome::Again { throttled: true, .. }));
     let failures: Vec<Option<Value>> =
-        settled.iter().map(|s| s.outcome.failure().map(|f| clean_json(describe(f)))).collect();
+        settled.iter().map(|s| s.outcome.failure().map(describe)).collect();
     let contents: Vec<Option<Value>> = settled
         .iter()
         .map(|s| match &s.outcome {
@@ -242,7 +238,7 @@ async fn note(
     failure: &Failure,
     status: Option<DeliveryStatus>,
 ) -> Result<(), StoreError> {
-    let described = clean_json(describe(failure));
+    let described = describe(failure);
     if let Some(status) = status {
         let (message, attempt) = (settled.id, settled.attempt.unwrap_or_default());
         let moved = Move { message, attempt, status, at: settled.at };

@@ -2,6 +2,7 @@
 
 pub mod client;
 mod database;
+pub mod dirty;
 pub mod files;
 pub mod graph;
 pub mod meta;
