@@ -183,9 +183,12 @@ with_a_peer! {
         assert_eq!(suppressed["items"], json!([]));
         // Whoever is not to be written to by number is not.
         gateway.post(&aurora, "/api/v1/suppressions", json!({ "channel": "whatsapp", "address": PERSON })).await.expect(204);
+        gateway.advance(TimeDelta::seconds(5));
+        written["key"] = json!({ "remoteJid": "198273645500112@lid", "fromMe": false, "id": "3A5E03" });
+        written["messageTimestamp"] = json!(gateway.clock.now().timestamp());
+        deliver(&gateway, &id, Some(&secret()), "messages.upsert", &written).await.expect(200);
         let accepted = gateway.post(&aurora, "/api/v1/messages", draft).await.expect(202);
         peer.will(answer(400, &unknown));
-        gateway.advance(TimeDelta::seconds(5));
         gateway.drain().await;
         assert_eq!(gateway.message(&aurora, accepted["id"].as_str().unwrap()).await["status"], "failed");
         assert_eq!(peer.requests().len(), 3);
