@@ -19,5 +19,6 @@ mod probe;
 pub mod recipient;
 pub mod recover;
 mod running;
+mod sort;
 mod take;
 mod way;

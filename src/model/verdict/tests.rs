@@ -1,3 +1,5 @@
+//! The verdicts, tried with every failure there is.
+
 use providers::Reach;
 
 use super::*;

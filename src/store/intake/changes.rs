@@ -1,8 +1,6 @@
 //! What happens to messages after they were written: statuses, edits, revocations. What comes before its message waits
 //! for it.
 
-use std::collections::HashMap;
-
 use providers::{EventKind, Failure, StatusChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -10,15 +8,16 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::messages::Stored;
+use super::places::{self, Attempt};
 use super::writer::{Work, Writer};
 use super::{edits, outgoing, statuses};
 use crate::clock::Timestamp;
 use crate::model::failure::describe;
-use crate::model::{AccountId, OrganizationId, QueueState};
+use crate::model::{AccountId, OrganizationId};
+use crate::store::StoreError;
 use crate::store::bulk::{Column, Rows};
 use crate::store::messages::provider_ref;
 use crate::store::session::on;
-use crate::store::{StoreError, types};
 
 /// A change in the form in which it can wait.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,6 +42,16 @@ pub(super) enum Change {
     Revoked,
 }
 
+impl Change {
+    /// Our own id of the message, where a status names it.
+    pub(super) fn ours(&self) -> Option<Uuid> {
+        match self {
+            Change::Status { ours, .. } => *ours,
+            Change::Edited { .. } | Change::Revoked => None,
+        }
+    }
+}
+
 /// A change, the message it is for, and where it came from.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -57,21 +66,6 @@ pub(super) struct Pending {
     pub(super) message: Option<Uuid>,
     /// Which attempt to send the message it is about.
     pub(super) attempt: Attempt,
-}
-
-/// Which attempt to send a message a status is about.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Attempt {
-    /// From 1; 0 for messages that were not sent from here, and where it is not known.
-    pub(super) number: i64,
-    /// The last one that was begun.
-    pub(super) last: i64,
-    /// Where the message stands in the queue, if it is there.
-    pub(super) state: Option<QueueState>,
-    /// Whether the status names the attempt as a whole, not a further part of it.
-    pub(super) whole: bool,
-    /// Whether only our own id led to the message.
-    pub(super) by_our_id: bool,
 }
 
 type Waited = (OrganizationId, Uuid, String, AccountId, Json<Change>, Timestamp);
@@ -97,7 +91,7 @@ pub(super) async fn join(
     if pending.is_empty() {
         return Ok(());
     }
-    find_messages(writer, &mut pending, stored).await?;
+    places::find(writer, &mut pending, stored).await?;
     let (mut found, waiting): (Vec<_>, Vec<_>) =
         pending.into_iter().partition(|pending| pending.message.is_some());
     found.sort_by_key(|pending| pending.at);
@@ -217,97 +211,6 @@ async fn take_waiting(
             attempt: Attempt::default(),
         };
     Ok(waited.into_iter().map(pending).collect())
-}
-
-/// A message that a provider's id leads to: organization, reference, message, attempt, last attempt, state, whether as a whole.
-type ByReference = (OrganizationId, Uuid, Uuid, i64, i64, Option<String>, bool);
-
-/// A message that our own id leads to: organization, message, reference, attempt, last attempt, state.
-type ById = (OrganizationId, Uuid, Uuid, i64, i64, Option<String>);
-
-/// Finds each change's message, and for statuses which attempt they are about: among those just written, by the provider's id,
-/// or by our own. News that names only our id is about the last attempt that the provider has not named.
-async fn find_messages(
-    writer: &mut Writer<'_>,
-    pending: &mut [Pending],
-    stored: &Stored,
-) -> Result<(), StoreError> {
-    for change in pending.iter_mut() {
-        change.message = stored.get(&(change.organization_id, change.reference)).copied();
-    }
-    let missing: Vec<&Pending> = pending.iter().filter(|p| p.message.is_none()).collect();
-    let by_reference: Vec<ByReference> = Rows::new()
-        .column("o", Column::Uuid(missing.iter().map(|p| p.organization_id.0).collect()))
-        .column("r", Column::Uuid(missing.iter().map(|p| p.reference).collect()))
-        .query(
-            &mut writer.session,
-            "select m.organization_id, m.provider_ref, m.id, coalesce((
-                     select max(a.attempt) from send_attempts a where a.organization_id = m.organization_id
-                     and a.message_id = m.id and a.provider_ref = m.provider_ref), q.attempts, 0),
-                 coalesce(q.attempts, 0), q.state, true
-             from k join messages m on m.organization_id = k.o and m.provider_ref = k.r
-             left join outbound q on q.organization_id = m.organization_id and q.message_id = m.id
-             union all
-             select m.organization_id, m.provider_ref, m.message_id, coalesce((
-                     select max(a.attempt) from send_attempts a where a.organization_id = m.organization_id
-                     and a.message_id = m.message_id and a.provider_ref = m.provider_ref), m.attempt),
-                 coalesce(q.attempts, 0), q.state, exists (
-                     select 1 from send_attempts a where a.organization_id = m.organization_id
-                     and a.message_id = m.message_id and a.provider_ref = m.provider_ref)
-             from k join message_refs m on m.organization_id = k.o and m.provider_ref = k.r
-             left join outbound q on q.organization_id = m.organization_id and q.message_id = m.message_id",
-        )
-        .await?;
-    let ours = |pending: &Pending| match &pending.change {
-        Change::Status { ours, .. } => *ours,
-        _ => None,
-    };
-    let with_ours: Vec<(Uuid, Uuid, Uuid)> =
-        missing.iter().filter_map(|p| Some((p.organization_id.0, ours(p)?, p.reference))).collect();
-    let by_id: Vec<ById> = Rows::new()
-        .column("o", Column::Uuid(with_ours.iter().map(|(o, ..)| *o).collect()))
-        .column("i", Column::Uuid(with_ours.iter().map(|(_, id, _)| *id).collect()))
-        .column("r", Column::Uuid(with_ours.iter().map(|(.., reference)| *reference).collect()))
-        .query(
-            &mut writer.session,
-            "select m.organization_id, m.id, k.r, coalesce((
-                     select max(a.attempt) from send_attempts a where a.organization_id = m.organization_id
-                     and a.message_id = m.id and a.provider_ref = k.r), (
-                     select max(a.attempt) from send_attempts a where a.organization_id = m.organization_id
-                     and a.message_id = m.id and a.provider_ref is null), 0),
-                 coalesce(q.attempts, 0), q.state
-             from k join messages m on m.organization_id = k.o and m.id = k.i
-             left join outbound q on q.organization_id = m.organization_id and q.message_id = m.id",
-        )
-        .await?;
-    let mut places: HashMap<(OrganizationId, Uuid), (Uuid, Attempt)> = HashMap::new();
-    for (organization, reference, message, number, last, state, whole) in by_reference {
-        let state = queue_state(state)?;
-        let attempt = Attempt { number, last, state, whole, by_our_id: false };
-        places.insert((organization, reference), (message, attempt));
-    }
-    let mut named: HashMap<(OrganizationId, Uuid, Uuid), Attempt> = HashMap::new();
-    for (organization, message, reference, number, last, state) in by_id {
-        let state = queue_state(state)?;
-        let attempt = Attempt { number, last, state, whole: true, by_our_id: true };
-        named.insert((organization, message, reference), attempt);
-    }
-    for change in pending.iter_mut().filter(|p| p.message.is_none()) {
-        let organization = change.organization_id;
-        let by_our_id = || {
-            let id = ours(change)?;
-            named.get(&(organization, id, change.reference)).map(|attempt| (id, *attempt))
-        };
-        let found = places.get(&(organization, change.reference)).copied().or_else(by_our_id);
-        if let Some((message, attempt)) = found {
-            (change.message, change.attempt) = (Some(message), attempt);
-        }
-    }
-    Ok(())
-}
-
-fn queue_state(word: Option<String>) -> Result<Option<QueueState>, StoreError> {
-    word.map(|word| types::queue_state(&word)).transpose()
 }
 
 /// Lets changes wait for their message.

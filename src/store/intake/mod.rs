@@ -14,6 +14,7 @@ mod light;
 mod messages;
 mod outgoing;
 mod people;
+mod places;
 mod quarantine;
 mod queue;
 mod statuses;

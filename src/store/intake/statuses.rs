@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::changes::{Attempt, Change, Pending};
+use super::changes::{Change, Pending};
+use super::places::Attempt;
 use super::writer::Writer;
 use super::{edits, outgoing};
 use crate::clock::Timestamp;
