@@ -13,6 +13,21 @@ each_way! {
     a_late_failure_undoes_no_delivery: twilio_sms = TWILIO_SMS, twilio_whatsapp = TWILIO_WHATSAPP, telnyx = TELNYX, waha = WAHA;
     what_is_told_twice_is_judged_once: twilio_sms = TWILIO_SMS, telnyx = TELNYX;
     webhooks_of_failures_may_come_in_any_order: twilio_sms = TWILIO_SMS, telnyx = TELNYX;
+    a_window_that_a_status_calls_closed_is_opened_by_the_template: twilio_whatsapp = TWILIO_WHATSAPP;
+}
+
+async fn a_window_that_a_status_calls_closed_is_opened_by_the_template(rig: &Rig) {
+    rig.fault(1, FaultKind::FailStatus { code: 63_016 });
+    let mut body = rig.text(PERSON, "Olá");
+    let name = format!("HX{:032}", 1);
+    body["fallback_template"] = json!({ "name": name, "variables": { "1": "Ana", "2": "10h" } });
+    let accepted = rig.gateway.post(&rig.org, "/api/v1/messages", body).await.expect(202);
+    let id = accepted["id"].as_str().unwrap().to_owned();
+    rig.gateway.drain().await;
+    rig.sandbox.settled().await;
+    rig.later(TimeDelta::seconds(1), rig.gateway.clock.now()).await;
+    assert_eq!(rig.status(&id).await, "read");
+    assert_eq!(rig.sandbox.count_of(&id), 2);
 }
 
 /// A code that says that trying again may help.

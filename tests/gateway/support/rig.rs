@@ -156,7 +156,7 @@ impl Rig {
     }
 }
 
-/// Runs a test on both engines, for each way.
+/// Runs a test on both engines, for each way; and once more with every status webhook told twice, which must change nothing.
 macro_rules! each_way {
     ($($test:ident: $($name:ident = $way:expr),+;)+) => {$(
         mod $test {
@@ -164,20 +164,28 @@ macro_rules! each_way {
                 #[allow(clippy::wildcard_imports)]
                 use super::super::*;
 
-                async fn check(kind: Kind) {
+                async fn check(kind: Kind, twice: bool) {
                     let rig = Rig::start(kind, $way).await;
+                    if twice {
+                        rig.fault(0, FaultKind::DuplicateWebhooks);
+                    }
                     super::super::$test(&rig).await;
                     rig.gateway.end().await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn sqlite() {
-                    check(Kind::Sqlite).await;
+                    check(Kind::Sqlite, false).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn postgres() {
-                    check(Kind::Postgres).await;
+                    check(Kind::Postgres, false).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn told_twice() {
+                    check(Kind::Sqlite, true).await;
                 }
             })+
         }
