@@ -13,6 +13,7 @@ use crate::model::{Account, AccountId, RouteState};
 use crate::store::accounts::{self as rows, SealedAccount};
 use crate::store::events::Outbox;
 use crate::store::lines::{sessions, templates};
+use crate::store::sending::holds;
 use crate::store::{Session, organizations, routes as route_rows};
 
 /// How long the old credentials stay valid after a rotation, if nothing else is said.
@@ -167,6 +168,7 @@ pub async fn delete(gateway: &Gateway, actor: &Actor, id: AccountId) -> Result<(
     route_rows::delete_of_account(&mut session, organization, id).await?;
     templates::delete(&mut session, organization, id).await?;
     templates::delete_sync(&mut session, organization, id).await?;
+    holds::forget(&mut session, organization, id).await?;
     sessions::delete(&mut session, organization, id).await?;
     organizations::bump_directory(&mut session).await?;
     let deed = Deed { action: "account.delete", subject: id.to_string(), detail: json!({}) };

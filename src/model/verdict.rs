@@ -203,7 +203,7 @@ fn refused(
     now: Timestamp,
     chance: f64,
 ) -> Outcome {
-    if effect.holds_template {
+    if effect.holds_template && uses_template(message) {
         return held(message, failure, false);
     }
     let is_throttled = failure.class == FailureClass::RateLimited(LimitScope::Pair);
@@ -217,6 +217,7 @@ fn refused(
             let pause = Duration::from_secs(4_u64.pow(exponent)).min(LONGEST);
             now + delta(failure.retry_after.unwrap_or(pause))
         }
+        FailureClass::RateLimited(LimitScope::Template) => now + delta(LONGEST),
         _ => after(effect, now),
     };
     if at >= message.expires_at {
@@ -241,7 +242,7 @@ fn failed_later(
         );
         return Outcome::Dead(Failure { detail, ..failure });
     }
-    if effect.holds_template {
+    if effect.holds_template && uses_template(message) {
         return held(message, failure, true);
     }
     let index = usize::try_from(message.resends).unwrap_or(0).min(RESEND_PAUSES.len() - 1);
@@ -257,6 +258,10 @@ fn failed_later(
         return Outcome::Dead(too_old(failure));
     }
     Outcome::Again { at, failure, throttled: false, resend: true, content: None }
+}
+
+fn uses_template(message: &Tried) -> bool {
+    matches!(message.content, OutboundContent::Template(_))
 }
 
 /// It waits until its template may be used again, or its time is over.

@@ -144,6 +144,7 @@ on_both_engines! {
         let list = json!({ "data": [{ "id": "1", "name": "hello_world", "language": "en_US", "status": "APPROVED",
                                       "category": "UTILITY", "components": [] }] });
         graph.peer.will(PeerAnswer::new(200).header("content-type", "application/json").body(list.to_string()));
+        gateway.advance(TimeDelta::seconds(1));
         let path = format!("/api/v1/accounts/{}/templates/sync", graph.account);
         gateway.post(&graph.org, &path, json!({})).await.expect(200);
         switchboard::flow::send::holds::look(&gateway.gateway).await.unwrap();

@@ -18,6 +18,7 @@ mod events;
 mod evolution;
 mod failing_providers;
 mod failures;
+mod held;
 mod intake;
 mod isolation;
 mod lending;

@@ -8,6 +8,7 @@ use providers::{Channel, ListedTemplate};
 use serde_json::json;
 
 use super::{AT_ONCE, able, account, ask, not_supported};
+use crate::clock::Timestamp;
 use crate::flow::{Actor, FlowError};
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::model::{AccountId, OrganizationId, Template};
@@ -103,8 +104,9 @@ async fn by_the_clock(gateway: &Gateway, account: &DirectoryAccount) -> Result<(
 }
 
 async fn carry_out(gateway: &Gateway, account: &DirectoryAccount) -> Result<Synced, FlowError> {
+    let asked_at = gateway.clock.now();
     match fetch(gateway, account).await {
-        Ok((found, complete)) => keep(gateway, account, found, complete).await,
+        Ok((found, complete)) => keep(gateway, account, found, complete, asked_at).await,
         Err(error @ (FlowError::ProviderRefused { .. } | FlowError::ProviderUnanswered(_))) => {
             failed(gateway, account, &error).await?;
             Err(error)
@@ -143,6 +145,7 @@ async fn keep(
     account: &DirectoryAccount,
     found: Vec<ListedTemplate>,
     complete: bool,
+    asked_at: Timestamp,
 ) -> Result<Synced, FlowError> {
     let (organization, id) = (account.organization_id, account.id);
     let now = gateway.clock.now();
@@ -162,7 +165,10 @@ async fn keep(
     }
     let place = (organization, id);
     for hold in holds::of_account(&mut session, organization, id).await? {
-        if let Some(state) = stands(&hold, &found, complete) {
+        // A list that was asked for before the template was paused says nothing of it.
+        if hold.updated_at < asked_at
+            && let Some(state) = stands(&hold, &found)
+        {
             let language = Some(hold.language.as_str()).filter(|language| !language.is_empty());
             holds::status(&mut session, place, &hold.name, language, state, now).await?;
         }
@@ -179,16 +185,14 @@ async fn keep(
     Ok(Synced { templates: found.len(), complete })
 }
 
-/// How a held template stands by the list; `None` if that leaves it open. What a whole list does not hold is gone.
-fn stands(hold: &Hold, found: &[ListedTemplate], complete: bool) -> Option<HoldState> {
+/// How a held template stands by the list; `None` if that leaves it open.
+fn stands(hold: &Hold, found: &[ListedTemplate]) -> Option<HoldState> {
     let is_it = |template: &&ListedTemplate| {
         (template.name == hold.name || template.id == hold.name)
             && (hold.language.is_empty() || template.language == hold.language)
     };
     let mut listed = found.iter().filter(is_it).peekable();
-    if listed.peek().is_none() {
-        return (complete && !found.is_empty()).then_some(HoldState::Ended);
-    }
+    listed.peek()?;
     let states: Vec<Option<HoldState>> =
         listed.map(|template| HoldState::of_status(&template.status)).collect();
     let all = |state| states.iter().all(|one| *one == Some(state));

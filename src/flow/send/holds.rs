@@ -10,6 +10,12 @@ const AT_ONCE: i64 = 1_000;
 
 /// Lets everything go on that need not wait any more.
 pub async fn look(gateway: &Gateway) -> Result<(), StoreError> {
+    if !holds::any(&mut gateway.store.read_all().await?).await? {
+        return Ok(());
+    }
+    let mut session = gateway.store.write_all().await?;
+    holds::doubt(&mut session, gateway.clock.now()).await?;
+    session.commit().await?;
     let over = holds::over(&mut gateway.store.read_all().await?, TEMPLATES).await?;
     for hold in over {
         let mut released = 0;
@@ -23,6 +29,9 @@ pub async fn look(gateway: &Gateway) -> Result<(), StoreError> {
                 break;
             }
             gateway.due.notify_one();
+        }
+        if released == 0 {
+            continue;
         }
         tracing::info!(organization = %hold.organization_id, account = %hold.account_id, template = hold.name,
             state = hold.state.word(), messages = released, "messages that waited for a template go on");

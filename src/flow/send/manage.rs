@@ -11,9 +11,10 @@ use crate::flow::{Actor, FlowError};
 use crate::gateway::Gateway;
 use crate::model::{Lane, MessageId, OrganizationId, QueueState};
 use crate::store::events::Outbox;
+use crate::store::sending::holds;
 use crate::store::sending::lanes::{self, LaneRow};
 use crate::store::sending::outbound::{self, Change, Depth, Queued};
-use crate::store::{Session, StoreError};
+use crate::store::{Session, StoreError, routes};
 
 /// How many messages one request may send again, discard or hasten.
 const AT_ONCE: i64 = 1_000;
@@ -151,7 +152,11 @@ async fn apply(
     let fresh = now + TimeDelta::hours(gateway.config.sending.max_age_hours);
     let change = Change {
         state: fate.state,
-        due_at: if fate.retried { now } else { queued.due_at },
+        // What waited for a template may say something else by now: it is looked at at once, and waits again if it must.
+        due_at: match fate.retried || queued.template_hold.is_some() {
+            true => now,
+            false => queued.due_at,
+        },
         expires_at: if fate.retried { fresh } else { queued.expires_at },
         content,
         status: fate.status,
@@ -195,6 +200,7 @@ pub async fn resume(gateway: &Gateway, actor: &Actor, channel: Channel) -> Resul
         return Err(FlowError::NotFound("queue"));
     };
     lanes::put(&mut session, lane, &resumed(row, now)).await?;
+    holds::lift(&mut session, organization, now).await?;
     hasten(&mut session, lane, now).await?;
     let subject = channel.word().to_owned();
     let deed = Deed { action: "queue.resume", subject, detail: json!({}) };
@@ -214,6 +220,10 @@ pub(crate) async fn account_changed(
     for channel in Channel::ALL {
         let lane = Lane { organization_id: organization, channel };
         let Some(row) = lanes::lock(session, lane).await? else { continue };
+        // Another account has templates of its own.
+        let carrier = routes::active(session, organization, channel).await?;
+        let carrier = carrier.map(|route| route.account_id);
+        holds::free(session, lane, carrier, now).await?;
         if row.paused_until.is_some() {
             let (unwell, told_later) = (row.unwell, row.told_later);
             let row = LaneRow { unwell, told_later, ..resumed(row, now) };

@@ -89,7 +89,7 @@ pub(super) async fn name(writer: &mut Writer<'_>, found: &[&Pending]) -> Result<
 }
 
 /// The queue hears of every message of ours that got further: what nobody knew of is known, and what is to be tried again, or was
-/// given up, although it arrived, is not.
+/// given up, although it arrived, is not. That the last attempt was sent is proof enough, unless it is known to have failed.
 pub(super) async fn tell(writer: &mut Writer<'_>, news: &[News<'_>]) -> Result<(), StoreError> {
     let counts = |news: &&News<'_>| {
         let is_out = news.status >= DeliveryStatus::Delivered
@@ -102,13 +102,17 @@ pub(super) async fn tell(writer: &mut Writer<'_>, news: &[News<'_>]) -> Result<(
         .column("o", Column::Uuid(rows.iter().map(|news| news.organization.0).collect()))
         .column("i", Column::Uuid(rows.iter().map(|news| news.message).collect()))
         .column("ar", Column::Bool(rows.iter().map(arrived).collect()))
+        .column("n", Column::Int(rows.iter().map(|news| news.attempt.number).collect()))
         .column("now", Column::Time(vec![writer.now; rows.len()]))
         .execute(
             &mut writer.session,
             "update outbound set state = 'sent', updated_at = k.now, worker_id = null, claim_id = null from k
              where outbound.organization_id = k.o and outbound.message_id = k.i
              and (outbound.state = 'unknown'
-                  or (outbound.state in ('due', 'dead', 'canceled') and outbound.attempts > 0 and k.ar))",
+                  or (outbound.state in ('due', 'claimed', 'dead', 'canceled') and outbound.attempts > 0 and k.ar)
+                  or (outbound.state = 'due' and outbound.attempts > 0 and not exists (
+                      select 1 from message_statuses f where f.organization_id = k.o and f.message_id = k.i
+                      and f.status = 'failed' and f.recipient = '' and f.attempt = k.n)))",
         )
         .await
 }

@@ -80,6 +80,12 @@ pub(super) async fn apply(writer: &mut Writer<'_>, found: &[Pending]) -> Result<
         };
         let (session, outbox) = (&mut writer.session, &mut writer.outbox);
         failed::judge(session, outbox, &failed, Standing::Taken, writer.now).await?;
+        // What the failure means is shown by its verdict; what it cost is shown all the same.
+        let mut cost = news.detail.and_then(Value::as_object).cloned().unwrap_or_default();
+        cost.remove("failure");
+        if !cost.is_empty() {
+            edits::merge_metadata(writer, news.organization, news.message, &cost).await?;
+        }
     }
     Ok(())
 }

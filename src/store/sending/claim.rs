@@ -109,7 +109,7 @@ async fn load(
                  case when i.kind = 'wa_lid' then (
                      select min(p.value) from contact_identities p left join suppressions s
                      on s.organization_id = p.organization_id and s.channel = m.channel and s.kind = p.kind
-                     and s.match_key = p.match_key and (s.until is null or s.until > k.now)
+                     and s.match_key = p.match_key and s.scope = 'all' and (s.until is null or s.until > k.now)
                      where p.organization_id = i.organization_id and p.contact_id = i.contact_id and p.kind = 'phone'
                      having count(distinct p.match_key) = 1 and count(s.match_key) = 0) end as number
              from k join outbound m on m.organization_id = k.o and m.message_id = k.i

@@ -85,10 +85,11 @@ async fn judge(
     one: &Touched<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    // A status that is told of what left before the lane was last judged says what is known.
+    // A status of what left before the account was last judged, or the lane last slowed, says what is known.
     let is_news = one.door == Door::Answer || row.judged_at.is_none_or(|at| one.left_at > at);
+    let is_too_fast = one.door == Door::Answer || one.left_at >= row.slowed_at;
     match one.effect.lane {
-        LaneEffect::Slower(until) if is_news => slow_down(row, until, now),
+        LaneEffect::Slower(until) if is_too_fast => slow_down(row, until, now),
         LaneEffect::Unwell(until) if is_news => {
             let became = !row.unwell;
             unwell(row, one, until, now);
@@ -118,7 +119,6 @@ fn slow_down(row: &mut LaneRow, until: Timestamp, now: Timestamp) {
         row.factor = (row.factor / 2.0).max(SLOWEST);
     }
     row.slowed_at = until;
-    row.judged_at = Some(now);
     row.tokens = row.tokens.min(0.0);
     row.refilled_at = until;
     pause(row, until, "the provider asks for a slower pace");

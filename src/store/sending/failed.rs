@@ -43,7 +43,7 @@ pub(in crate::store) struct FailedLater {
 /// Which messages may be judged, by where they stand in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Standing {
-    /// Those that were taken, and those of which nobody knows.
+    /// Those that were taken, those of which nobody knows, and those whose refusal the status disproves.
     Taken,
     /// Those whose attempt has just been settled: the answer to it may have been lost, or have said that it is to be tried
     /// again, when the status proves that it had been taken.
@@ -65,6 +65,7 @@ struct Row {
     account_id: AccountId,
     provider: String,
     started_at: Timestamp,
+    failed_later: Option<Json<Value>>,
     kind: String,
     value: String,
 }
@@ -80,7 +81,11 @@ pub(in crate::store) async fn judge(
     let Some(row) = find(session, told).await? else { return Ok(()) };
     let state = types::queue_state(&row.state)?;
     let may_be_judged = match standing {
-        Standing::Taken => matches!(state, QueueState::Sent | QueueState::Unknown),
+        Standing::Taken => {
+            // A refusal that turns out to be none: the provider had taken it all the same.
+            let was_refused = state == QueueState::Due && row.failed_later.is_none();
+            matches!(state, QueueState::Sent | QueueState::Unknown) || was_refused
+        }
         Standing::JustSettled => {
             matches!(state, QueueState::Sent | QueueState::Unknown | QueueState::Due)
         }
@@ -159,7 +164,8 @@ pub(super) async fn judge_told(
 /// The message with its last attempt, locked, if the news is about that attempt.
 async fn find(session: &mut Session, told: &FailedLater) -> Result<Option<Row>, StoreError> {
     let sql = "select o.channel, o.state, o.attempts, o.throttled, o.resends, o.most_resends, o.content,
-                   o.fallback, o.expires_at, m.status, a.account_id, a.provider, a.started_at, i.kind, i.value
+                   o.fallback, o.expires_at, m.status, a.account_id, a.provider, a.started_at,
+                   a.failed_later, i.kind, i.value
                from outbound o join messages m on m.organization_id = o.organization_id and m.id = o.message_id
                join send_attempts a on a.organization_id = o.organization_id and a.message_id = o.message_id
                    and a.attempt = o.attempts

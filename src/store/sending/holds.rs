@@ -35,6 +35,8 @@ pub struct Hold {
     pub language: String,
     /// How it stands.
     pub state: HoldState,
+    /// Since when it stands so.
+    pub updated_at: Timestamp,
 }
 
 impl HoldState {
@@ -68,12 +70,21 @@ impl HoldState {
     }
 }
 
-type Row = (OrganizationId, AccountId, String, String, String);
+/// How long the hold of a template is kept after it was lifted: somebody may just be giving a message back to it.
+const LINGERS: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 
-fn hold((organization_id, account_id, name, language, state): Row) -> Result<Hold, StoreError> {
+/// The longest that Meta pauses a template before it disables it.
+/// <https://developers.facebook.com/docs/whatsapp/message-templates/guidelines#template-pausing>
+const LONGEST_PAUSE: chrono::TimeDelta = chrono::TimeDelta::hours(6);
+
+type Row = (OrganizationId, AccountId, String, String, String, Timestamp);
+
+fn hold(
+    (organization_id, account_id, name, language, state, updated_at): Row,
+) -> Result<Hold, StoreError> {
     let state = HoldState::from_word(&state)
         .ok_or_else(|| StoreError::Damaged(format!("the state `{state}` of a held template")))?;
-    Ok(Hold { organization_id, account_id, name, language, state })
+    Ok(Hold { organization_id, account_id, name, language, state, updated_at })
 }
 
 impl Hold {
@@ -110,7 +121,8 @@ pub async fn of_account(
     organization: OrganizationId,
     account: AccountId,
 ) -> Result<Vec<Hold>, StoreError> {
-    let sql = "select organization_id, account_id, name, language, state from template_holds
+    let sql =
+        "select organization_id, account_id, name, language, state, updated_at from template_holds
                where organization_id = $1 and account_id = $2 and state <> 'active'";
     let rows: Vec<Row> = on!(session, |c| {
         sqlx::query_as(sql).bind(organization).bind(account).fetch_all(c).await
@@ -137,9 +149,17 @@ pub async fn status(
     Ok(())
 }
 
+/// Whether any template is held that may go on.
+pub async fn any(session: &mut Session) -> Result<bool, StoreError> {
+    let sql = "select count(*) from template_holds where state <> 'closed' /* every organization: what goes on */";
+    let held: i64 = on!(session, |c| sqlx::query_scalar(sql).fetch_one(c).await)?;
+    Ok(held > 0)
+}
+
 /// Templates of all organizations for which messages need not wait any more.
 pub async fn over(session: &mut Session, limit: i64) -> Result<Vec<Hold>, StoreError> {
-    let sql = "select organization_id, account_id, name, language, state from template_holds
+    let sql =
+        "select organization_id, account_id, name, language, state, updated_at from template_holds
                where state in ('active', 'ended') limit $1 /* every organization: what goes on */";
     let rows: Vec<Row> = on!(session, |c| sqlx::query_as(sql).bind(limit).fetch_all(c).await)?;
     rows.into_iter().map(hold).collect()
@@ -156,27 +176,92 @@ pub async fn release(
     let sql = "update outbound set due_at = $3, template_hold = null where organization_id = $1 and message_id in (
                    select message_id from outbound where organization_id = $1 and template_hold = $2
                    and template_hold is not null order by message_id limit $4)
+               and exists (select 1 from template_holds h where h.organization_id = $1 and h.account_id = $5
+                           and h.name = $6 and h.language = $7 and h.state = $8)
                returning channel, state";
     let forget =
         "delete from template_holds where organization_id = $1 and account_id = $2 and name = $3
-                  and language = $4 and state = 'active'";
+                  and language = $4 and state = 'active' and updated_at < $5";
     let close = "update template_holds set state = 'closed' where organization_id = $1 and account_id = $2 and name = $3
-                 and language = $4 and state = 'ended'";
+                 and language = $4 and state = 'ended' and updated_at < $5";
     let organization = hold.organization_id;
     let moved: Vec<(String, String)> = on!(session, |c| {
         let query = sqlx::query_as(sql).bind(organization).bind(hold.key()).bind(now).bind(limit);
+        let query = query.bind(hold.account_id).bind(&hold.name).bind(&hold.language);
+        let query = query.bind(hold.state.word());
         let moved: Vec<(String, String)> = query.fetch_all(&mut *c).await?;
         if moved.is_empty() {
             for sql in [forget, close] {
                 let query = sqlx::query(sql).bind(organization).bind(hold.account_id);
-                query.bind(&hold.name).bind(&hold.language).execute(&mut *c).await?;
+                let query = query.bind(&hold.name).bind(&hold.language).bind(now - LINGERS);
+                query.execute(&mut *c).await?;
             }
         }
         moved
     });
-    if let Some((channel, _)) = moved.first() {
+    let mut channels: Vec<&str> = moved.iter().map(|(channel, _)| channel.as_str()).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    for channel in channels {
         let lane = Lane { organization_id: organization, channel: types::channel(channel)? };
         lanes::wake(session, lane, now).await?;
     }
     Ok(moved.len() as u64)
+}
+
+/// Lets all paused templates of an organization be tried again: somebody says so.
+pub async fn lift(
+    session: &mut Session,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "update template_holds set state = 'active', updated_at = $2
+               where organization_id = $1 and state = 'paused'";
+    on!(session, |c| sqlx::query(sql).bind(organization).bind(now).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Lets templates be tried again that have been paused for longer than a provider pauses them, where nobody says how they stand:
+/// the account's templates could not be listed since.
+pub async fn doubt(session: &mut Session, now: Timestamp) -> Result<(), StoreError> {
+    let sql = "update template_holds set state = 'active', updated_at = $1
+               where state = 'paused' and updated_at < $2 and not exists (
+                   select 1 from template_syncs s where s.organization_id = template_holds.organization_id
+                   and s.account_id = template_holds.account_id and s.synced_at > template_holds.since)
+               /* every organization: what goes on */";
+    on!(session, |c| {
+        sqlx::query(sql).bind(now).bind(now - LONGEST_PAUSE).execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
+
+/// Lets messages of a lane go on that wait for templates of other accounts than the one that carries it now.
+pub async fn free(
+    session: &mut Session,
+    lane: Lane,
+    carrier: Option<AccountId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "update outbound set due_at = $4, template_hold = null where organization_id = $1 and channel = $2
+               and state = 'due' and template_hold is not null and template_hold not like $3";
+    let own = carrier.map_or_else(|| "-".to_owned(), |account| format!("{account}/%"));
+    let freed = on!(session, |c| {
+        let query = sqlx::query(sql).bind(lane.organization_id).bind(lane.channel.word());
+        query.bind(own).bind(now).execute(c).await.map(|done| done.rows_affected())
+    })?;
+    if freed > 0 {
+        lanes::wake(session, lane, now).await?;
+    }
+    Ok(())
+}
+
+/// Forgets the holds of an account that is taken away.
+pub async fn forget(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<(), StoreError> {
+    let sql = "delete from template_holds where organization_id = $1 and account_id = $2";
+    on!(session, |c| sqlx::query(sql).bind(organization).bind(account).execute(c).await.map(drop))?;
+    Ok(())
 }

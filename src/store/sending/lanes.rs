@@ -43,7 +43,7 @@ pub struct LaneRow {
     pub probe_id: Option<Uuid>,
     /// Since when.
     pub probed_at: Option<Timestamp>,
-    /// When it was last judged. What had left before says nothing new.
+    /// When its account was last found unwell, or well again. What had left before says nothing new.
     pub judged_at: Option<Timestamp>,
     /// How often in a row it rested because people complained.
     pub rests: i64,

@@ -41,6 +41,8 @@ pub struct Queued {
     pub reply_to: Option<(String, MessageRef)>,
     /// What went wrong last.
     pub last_failure: Option<Value>,
+    /// The paused template for which it waits, if that is what holds it back.
+    pub template_hold: Option<String>,
     /// When it last changed.
     pub updated_at: Timestamp,
 }
@@ -139,6 +141,7 @@ struct Row {
     reply_provider: Option<String>,
     reply_ref: Option<String>,
     last_failure: Option<Json<Value>>,
+    template_hold: Option<String>,
     updated_at: Timestamp,
 }
 
@@ -150,7 +153,7 @@ pub async fn get(
 ) -> Result<Option<Queued>, StoreError> {
     let sql =
         "select message_id, channel, identity_id, state, due_at, expires_at, attempts, content,
-               fallback, purpose, reply_provider, reply_ref, last_failure, updated_at
+               fallback, purpose, reply_provider, reply_ref, last_failure, template_hold, updated_at
                from outbound where organization_id = $1 and message_id = $2";
     let sql = AssertSqlSafe(session.locking(sql));
     let found: Option<Row> =
@@ -173,6 +176,7 @@ fn queued(organization: OrganizationId, row: Row) -> Result<Queued, StoreError> 
         purpose: row.purpose.as_deref().and_then(Purpose::from_word),
         reply_to: row.reply_provider.zip(row.reply_ref.map(MessageRef)),
         last_failure: row.last_failure.map(|Json(failure)| failure),
+        template_hold: row.template_hold,
         updated_at: row.updated_at,
     })
 }
@@ -187,7 +191,7 @@ pub async fn dead(
 ) -> Result<Vec<Queued>, StoreError> {
     let sql =
         "select message_id, channel, identity_id, state, due_at, expires_at, attempts, content,
-               fallback, purpose, reply_provider, reply_ref, last_failure, updated_at
+               fallback, purpose, reply_provider, reply_ref, last_failure, template_hold, updated_at
                from outbound where organization_id = $1 and state = 'dead' and message_id < $2
                and ($3 is null or channel = $3) order by message_id desc limit $4";
     let before = before.unwrap_or(Uuid::max());

@@ -56,7 +56,11 @@ pub async fn settle(
     let all: Vec<MessageId> = settled.iter().map(|settled| settled.id).collect();
     known_after_all(&mut session, organization, &all).await?;
     let keys = references::name(&mut session, &mut outbox, organization, &sent, now).await?;
-    for held in held {
+    // Of what never left, the last attempt was judged long ago.
+    let is_settled = |held: &Held| {
+        settled.iter().any(|s| s.id == held.message && s.attempt == Some(held.attempt))
+    };
+    for held in held.into_iter().filter(is_settled) {
         if let Some(told) = held.failed_before(organization) {
             failed::judge(&mut session, &mut outbox, &told, Standing::JustSettled, now).await?;
         }

@@ -73,6 +73,26 @@ impl Graph {
         gateway.meta(&[meta::change(AURORA, &[], &[status])]).await.expect(200);
     }
 
+    /// Meta reports that a message failed, and hands back our id of it.
+    pub async fn fails_ours(&self, gateway: &TestGateway, id: &str, code: i64, ours: &str) {
+        let mut status = meta::status(id, "failed", gateway.clock.now().timestamp());
+        status["errors"] = json!([{ "code": code, "title": "failed" }]);
+        status["biz_opaque_callback_data"] = json!(ours);
+        gateway.meta(&[meta::change(AURORA, &[], &[status])]).await.expect(200);
+    }
+
+    /// The number goes: another organization may have it.
+    pub async fn leave(&self, gateway: &TestGateway) {
+        let routes = gateway.get(&self.org, "/api/v1/routes").await.expect(200);
+        for route in routes["items"].as_array().unwrap() {
+            let path = format!("/api/v1/routes/{}", route["id"].as_str().unwrap());
+            let retired = Some(json!({ "state": "retired" }));
+            gateway.call(&self.org, http::Method::PATCH, &path, retired).await.expect(200);
+        }
+        let path = format!("/api/v1/accounts/{}", self.account);
+        gateway.call(&self.org, http::Method::DELETE, &path, None).await.expect(204);
+    }
+
     /// Accepts a text to the person; returns its id.
     pub async fn send(&self, gateway: &TestGateway, body: &str) -> String {
         self.send_to(gateway, PERSON, body).await

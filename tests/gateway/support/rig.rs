@@ -20,6 +20,7 @@ pub struct Way {
     pub channel: &'static str,
 }
 
+pub const META: Way = Way { provider: "meta", channel: "whatsapp" };
 pub const TWILIO_SMS: Way = Way { provider: "twilio", channel: "sms" };
 pub const TWILIO_WHATSAPP: Way = Way { provider: "twilio", channel: "whatsapp" };
 pub const TELNYX: Way = Way { provider: "telnyx", channel: "sms" };
