@@ -44,6 +44,8 @@ pub struct Authority<'s> {
     presumed: Vec<&'s Arc<DirectoryAccount>>,
     /// Whether a kept request named several organizations.
     is_mixed: bool,
+    /// Whether nothing tells the key of a kept request but whose the account was that verified it.
+    is_assumed: bool,
 }
 
 impl<'s> Authority<'s> {
@@ -64,7 +66,16 @@ impl<'s> Authority<'s> {
         };
         let accounts = snapshot.accounts_of(provider).filter(may_speak).collect();
         let verified = verified.id;
-        Self { snapshot, provider, verified, accounts, presumed: Vec::new(), is_mixed: false }
+        let presumed = Vec::new();
+        Self {
+            snapshot,
+            provider,
+            verified,
+            accounts,
+            presumed,
+            is_mixed: false,
+            is_assumed: false,
+        }
     }
 
     /// What a kept request may speak for: whoever holds the key whose fingerprint was kept with it. Keys are replaced, and older
@@ -100,6 +111,7 @@ impl<'s> Authority<'s> {
             accounts: all().filter(holds).collect(),
             presumed,
             is_mixed: kept.organization_id == OrganizationId::PLATFORM,
+            is_assumed: key.is_none() && snapshot.account(kept.account_id).is_none(),
         }
     }
 
@@ -123,9 +135,21 @@ impl<'s> Authority<'s> {
         }
     }
 
-    /// Every organization that it may speak for.
-    pub fn organizations(&self) -> Vec<OrganizationId> {
-        let mut ids: Vec<_> = self.all().map(|account| account.organization_id).collect();
+    /// Whether a kept request is read only because its account was this organization's: it kept no key, and the account is
+    /// gone.
+    pub fn is_assumed(&self) -> bool {
+        self.is_assumed
+    }
+
+    /// Every organization that what belongs to nobody may be meant for: those that it may speak for, and those that share
+    /// any key with one of them. Of several keys of one provider-side account, one organization may have entered more than the
+    /// other.
+    pub fn concerned(&self) -> Vec<OrganizationId> {
+        let is_concerned = |account: &&Arc<DirectoryAccount>| {
+            self.all().any(|one| one.id == account.id || shares_key(account, one))
+        };
+        let accounts = self.snapshot.accounts_of(self.provider).filter(is_concerned);
+        let mut ids: Vec<_> = accounts.map(|account| account.organization_id).collect();
         ids.sort_unstable();
         ids.dedup();
         ids
