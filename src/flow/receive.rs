@@ -204,7 +204,7 @@ fn waiting(
 /// Who keeps what cannot be written: whoever it belongs to; what belongs to nobody, the one organization whose it can be, else
 /// the platform.
 fn keeper(authority: &Authority<'_>, destination: &Destination) -> OrganizationId {
-    match (destination, authority.concerned().as_slice()) {
+    match (destination, authority.concerned()) {
         (Destination::Found { organization_id, .. }, _) => *organization_id,
         (_, [only]) => *only,
         _ => OrganizationId::PLATFORM,
