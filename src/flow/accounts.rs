@@ -7,7 +7,7 @@ use providers::{Provider, Secret};
 use serde_json::json;
 
 use super::audit::{self, Deed};
-use super::{Actor, FlowError, checked_text, claims, send};
+use super::{Actor, FlowError, checked_text, claims, routes, send};
 use crate::gateway::{Gateway, Snapshot, build};
 use crate::model::{Account, AccountId, RouteState};
 use crate::store::accounts::{self as rows, SealedAccount};
@@ -107,7 +107,10 @@ pub async fn update(
     let sealed = seal(gateway, &mut session, &directory, account, credentials).await?;
     rows::update(&mut session, &sealed).await?;
     let detail = json!({ "changed": changed });
-    finish(gateway, session, actor, "account.update", &sealed.account, detail).await
+    let account =
+        finish(gateway, session, actor, "account.update", &sealed.account, detail).await?;
+    claim(gateway, &account).await;
+    Ok(account)
 }
 
 /// Replaces credentials; the old ones stay valid for a while beside the new ones.
@@ -147,7 +150,10 @@ pub async fn rotate(
     let sealed = seal(gateway, &mut session, &directory, account, credentials).await?;
     rows::update(&mut session, &sealed).await?;
     let detail = json!({ "rotated": rotated, "previous_valid_hours": hours });
-    finish(gateway, session, actor, "account.rotate", &sealed.account, detail).await
+    let account =
+        finish(gateway, session, actor, "account.rotate", &sealed.account, detail).await?;
+    claim(gateway, &account).await;
+    Ok(account)
 }
 
 /// Takes an account away, with its routes and credentials. Its history stays.
@@ -176,6 +182,14 @@ pub async fn delete(gateway: &Gateway, actor: &Actor, id: AccountId) -> Result<(
     session.commit().await?;
     gateway.refresh_directory().await?;
     Ok(())
+}
+
+/// Writes what waited for a key that the account holds by now. The change stands whether or not that is possible: were it told
+/// as failed, a rotation would be made a second time.
+async fn claim(gateway: &Gateway, account: &Account) {
+    if let Err(error) = routes::claim_again(gateway, account.organization_id, account.id).await {
+        tracing::warn!(account = %account.id, %error, "what waits for the account's lines could not be claimed now");
+    }
 }
 
 fn known_provider(word: &str) -> Result<&'static Provider, FlowError> {

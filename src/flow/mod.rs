@@ -18,6 +18,7 @@ pub mod replay;
 pub mod routes;
 pub mod routing;
 pub mod send;
+mod share;
 pub mod stream;
 pub mod sweep;
 

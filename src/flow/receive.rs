@@ -201,10 +201,10 @@ fn waiting(
     }
 }
 
-/// Who keeps what cannot be written: whoever it belongs to; what belongs to nobody, the one organization that holds the key,
-/// else the platform.
+/// Who keeps what cannot be written: whoever it belongs to; what belongs to nobody, the one organization whose it can be, else
+/// the platform.
 fn keeper(authority: &Authority<'_>, destination: &Destination) -> OrganizationId {
-    match (destination, authority.organizations().as_slice()) {
+    match (destination, authority.concerned()) {
         (Destination::Found { organization_id, .. }, _) => *organization_id,
         (_, [only]) => *only,
         _ => OrganizationId::PLATFORM,
@@ -218,12 +218,7 @@ async fn owner(
     candidates: &[(OrganizationId, AccountId)],
     event: &Event,
 ) -> Result<Option<Destination>, StoreError> {
-    let id = match &event.kind {
-        EventKind::Call(progress) => &progress.call.id,
-        EventKind::Status(status) => &status.reference.0,
-        EventKind::Edited { target, .. } | EventKind::Revoked { target } => &target.0,
-        _ => return Ok(None),
-    };
+    let Some(id) = spoken_of(&event.kind) else { return Ok(None) };
     let organizations: Vec<_> = candidates.iter().map(|(organization, _)| *organization).collect();
     let mut session = gateway.store.read_all().await?;
     let found = owner_of(&mut session, &organizations, provider_ref(provider, id)).await?;
@@ -233,6 +228,16 @@ async fn owner(
         account_id: *account_id,
         our_address: None,
     }))
+}
+
+/// The provider's id of the message or call that news speaks of.
+pub(super) fn spoken_of(kind: &EventKind) -> Option<&str> {
+    match kind {
+        EventKind::Call(progress) => Some(&progress.call.id),
+        EventKind::Status(status) => Some(&status.reference.0),
+        EventKind::Edited { target, .. } | EventKind::Revoked { target } => Some(&target.0),
+        _ => None,
+    }
 }
 
 /// The request in the form in which it is kept. It belongs to the one organization it names; if it names several, to the

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::audit::{self, Deed};
 use super::receive::sort;
 use super::routing::Authority;
+use super::share::{Places, Share};
 use super::{Actor, FlowError};
 use crate::gateway::{Gateway, Snapshot};
 use crate::metrics;
@@ -35,28 +36,6 @@ pub struct Replayed {
     pub receipt: Receipt,
     /// The same in a sentence.
     pub result: String,
-}
-
-/// Whose items of a request are read again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Share {
-    /// Everybody's: the operator asks.
-    All,
-    /// This organization's.
-    Of(OrganizationId),
-}
-
-impl Share {
-    fn of(organization: OrganizationId) -> Self {
-        match organization {
-            OrganizationId::PLATFORM => Self::All,
-            organization => Self::Of(organization),
-        }
-    }
-
-    fn covers(self, organization: OrganizationId) -> bool {
-        self == Self::All || self == Self::Of(organization)
-    }
 }
 
 /// Replays one quarantined item: what its request holds of the organization's is read again.
@@ -117,9 +96,14 @@ pub async fn request(gateway: &Gateway, actor: &Actor, id: InboxId) -> Result<Re
     drop(session);
     let kept = kept.ok_or(FlowError::NotFound("webhook"))?;
     let outcome = replay_request(gateway, &kept, Share::of(organization), None).await?;
-    let result = outcome.describe();
+    let left_out = outcome.left_out();
+    let mut result = outcome.describe();
+    if left_out {
+        result.push_str("; the rest is, or was, another organization's");
+    }
     note(gateway, actor, id.to_string(), json!({ "result": result })).await?;
-    let resolved = outcome.failure.is_none() && outcome.waiting == 0 && !outcome.refused();
+    let done = outcome.failure.is_none() && outcome.waiting == 0;
+    let resolved = done && !outcome.refused() && !left_out;
     Ok(Replayed { item: None, resolved, receipt: outcome.receipt, result })
 }
 
@@ -211,6 +195,10 @@ struct Outcome {
     open: Vec<String>,
     /// How many of them are the reader's.
     waiting: u32,
+    /// How many were the reader's to read, and another organization has the line by now.
+    elsewhere: usize,
+    /// How many may have been another organization's when they came.
+    withheld: usize,
     failure: Option<String>,
 }
 
@@ -245,13 +233,14 @@ async fn replay_request(
     // An item of the reader's whose line is another organization's by now is that one's to write.
     let elsewhere = items.iter().filter(|item| !share.covers(item.organization_id));
     let elsewhere: Vec<String> = elsewhere.map(|item| item.event.key.0.clone()).collect();
-    let left = u32::from(elsewhere.iter().any(|position| is_entry(position)));
-    open.extend(elsewhere);
     items.retain(|item| share.covers(item.organization_id));
-    // What waits was its keeper's when it came, whoever would keep it today.
-    let is_whole = share.covers(kept.organization_id);
-    quarantined
-        .retain(|item| is_whole || share.covers(item.organization_id) || is_entry(&item.position));
+    let places = Places::load(gateway, kept, share).await?;
+    let withheld = places.withhold(gateway, &authority, &mut items).await?;
+    let is_left = |position: &String| is_entry(position);
+    let left = u32::from(elsewhere.iter().chain(&withheld).any(is_left));
+    let others = (elsewhere.len(), withheld.len());
+    open.extend(elsewhere.into_iter().chain(withheld));
+    quarantined.retain(|item| places.tells_of(item) || is_entry(&item.position));
     let waiting = u32::try_from(quarantined.len()).unwrap_or(u32::MAX);
     let count = items.len();
     let mut receipt = match count == 0 && waiting == 0 {
@@ -259,7 +248,8 @@ async fn replay_request(
         false => write(gateway, kept, provider, items, quarantined).await?,
     };
     receipt.quarantined += left;
-    Ok(Outcome { receipt, items: count, open, waiting: waiting + left, failure: None })
+    let (waiting, (elsewhere, withheld)) = (waiting + left, others);
+    Ok(Outcome { receipt, items: count, open, waiting, elsewhere, withheld, failure: None })
 }
 
 /// Whose accounts may read a request where its key proves nothing: the organization's that it belongs to; if it named several,
@@ -328,7 +318,13 @@ fn rebuild(kept: &InboxRequest) -> Option<http::Request<Bytes>> {
 impl Outcome {
     fn failed(reason: &str) -> Self {
         let (receipt, failure) = (Receipt::default(), Some(reason.to_owned()));
-        Self { receipt, items: 0, open: Vec::new(), waiting: 0, failure }
+        let (open, elsewhere, withheld) = (Vec::new(), 0, 0);
+        Self { receipt, items: 0, open, waiting: 0, elsewhere, withheld, failure }
+    }
+
+    /// Whether something of a request of the reader's own, or all of one that several have a share in, was another's to read.
+    fn left_out(&self) -> bool {
+        self.elsewhere > 0 || (self.items == 0 && self.withheld > 0)
     }
 
     /// Whether the store refused an item that could be read and routed.

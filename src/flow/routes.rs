@@ -183,6 +183,27 @@ async fn claim(gateway: &Gateway, provider: &str, route: &Route) -> Result<usize
     replay::claim(gateway, provider, &lines, route.organization_id).await
 }
 
+/// Writes what arrived for the lines that an account carries, now that it holds other keys.
+pub(super) async fn claim_again(
+    gateway: &Gateway,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<(), FlowError> {
+    let snapshot = gateway.directory.snapshot();
+    let Some(provider) = snapshot.account(account).map(|account| account.provider.name) else {
+        return Ok(());
+    };
+    let mut session = gateway.store.read(organization).await?;
+    let routes = rows::list(&mut session, organization).await?;
+    drop(session);
+    let carries =
+        |route: &&Route| route.account_id == account && route.state != RouteState::Retired;
+    for route in routes.iter().filter(carries) {
+        claim(gateway, provider, route).await?;
+    }
+    Ok(())
+}
+
 fn parse_state(word: &str) -> Result<RouteState, FlowError> {
     RouteState::from_word(word).ok_or_else(|| {
         let known: Vec<&str> = RouteState::ALL.iter().map(|state| state.word()).collect();

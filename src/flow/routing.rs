@@ -4,7 +4,8 @@
 //! signed with. So one provider-side application can serve many organizations, and nobody who holds only their own
 //! key can write to another's timeline.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
 
 use providers::{Address, Channel, Direction, Event, EventKind, KeyId, Line, Provider};
 
@@ -44,6 +45,10 @@ pub struct Authority<'s> {
     presumed: Vec<&'s Arc<DirectoryAccount>>,
     /// Whether a kept request named several organizations.
     is_mixed: bool,
+    /// Whether nothing tells the key of a kept request but whose the account was that verified it.
+    is_assumed: bool,
+    /// See [`Authority::concerned`]; found when it is first asked for.
+    concerned: OnceLock<Vec<OrganizationId>>,
 }
 
 impl<'s> Authority<'s> {
@@ -63,8 +68,16 @@ impl<'s> Authority<'s> {
                 }
         };
         let accounts = snapshot.accounts_of(provider).filter(may_speak).collect();
-        let verified = verified.id;
-        Self { snapshot, provider, verified, accounts, presumed: Vec::new(), is_mixed: false }
+        Self {
+            snapshot,
+            provider,
+            verified: verified.id,
+            accounts,
+            presumed: Vec::new(),
+            is_mixed: false,
+            is_assumed: false,
+            concerned: OnceLock::new(),
+        }
     }
 
     /// What a kept request may speak for: whoever holds the key whose fingerprint was kept with it. Keys are replaced, and older
@@ -100,6 +113,8 @@ impl<'s> Authority<'s> {
             accounts: all().filter(holds).collect(),
             presumed,
             is_mixed: kept.organization_id == OrganizationId::PLATFORM,
+            is_assumed: key.is_none() && snapshot.account(kept.account_id).is_none(),
+            concerned: OnceLock::new(),
         }
     }
 
@@ -123,12 +138,29 @@ impl<'s> Authority<'s> {
         }
     }
 
-    /// Every organization that it may speak for.
-    pub fn organizations(&self) -> Vec<OrganizationId> {
-        let mut ids: Vec<_> = self.all().map(|account| account.organization_id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+    /// Whether a kept request is read only because its account was this organization's: it kept no key, and the account is
+    /// gone.
+    pub fn is_assumed(&self) -> bool {
+        self.is_assumed
+    }
+
+    /// Every organization that what belongs to nobody may be meant for: those that it may speak for, and those that share
+    /// any key with one of them. Of several keys of one provider-side account, one organization may have entered more than the
+    /// other.
+    pub fn concerned(&self) -> &[OrganizationId] {
+        self.concerned.get_or_init(|| {
+            let keys: HashSet<KeyId> =
+                self.all().flat_map(|one| one.keys.iter().copied()).collect();
+            let shares = |account: &&Arc<DirectoryAccount>| {
+                account.keys.iter().any(|key| keys.contains(key))
+            };
+            let others = self.snapshot.accounts_of(self.provider).filter(shares);
+            let all = self.all().chain(others.map(|account| &**account));
+            let mut ids: Vec<_> = all.map(|account| account.organization_id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        })
     }
 
     fn all(&self) -> impl Iterator<Item = &'s DirectoryAccount> {

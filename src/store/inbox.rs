@@ -89,6 +89,21 @@ pub struct QuarantineEntry {
     pub created_at: Timestamp,
 }
 
+/// Where an item of a request waits, or did.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Place {
+    /// Whose the item is.
+    pub organization_id: OrganizationId,
+    /// Where it stood.
+    pub position: String,
+    /// As in [`QuarantineEntry::reason`].
+    pub reason: String,
+    /// The line of ours it names.
+    pub line: Option<String>,
+    /// `open`, `resolved` or `discarded`.
+    pub state: String,
+}
+
 /// Which items to list.
 #[derive(Debug, Clone, Default)]
 pub struct QuarantineFilter {
@@ -221,6 +236,18 @@ pub async fn unrouted(
         .bind(limit)
         .fetch_all(c)
         .await)?)
+}
+
+/// Where the items of one request wait, or did, whoever keeps them; `organization` keeps the request.
+pub async fn places(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: InboxId,
+) -> Result<Vec<Place>, StoreError> {
+    let sql = "select organization_id, position, reason, line, state from webhook_quarantine
+               where inbox_organization_id = $1 and inbox_id = $2
+               /* every organization: those whose items stood in one request */";
+    Ok(on!(session, |c| sqlx::query_as(sql).bind(organization).bind(id).fetch_all(c).await)?)
 }
 
 /// Notes what a replay came to.

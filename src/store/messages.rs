@@ -1,5 +1,7 @@
 //! `messages` and what hangs on them: how a provider's id becomes a reference, and what a message's id leads to.
 
+use std::collections::HashSet;
+
 use providers::{Channel, DeliveryStatus, Direction};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -215,25 +217,36 @@ pub async fn owner_of(
     organizations: &[OrganizationId],
     reference: Uuid,
 ) -> Result<Option<OrganizationId>, StoreError> {
-    let found: Vec<(OrganizationId,)> = Rows::new()
-        .column("o", Column::Uuid(organizations.iter().map(|id| id.0).collect()))
-        .column("r", Column::Uuid(vec![reference; organizations.len()]))
+    let wanted: Vec<_> = organizations.iter().map(|id| (*id, reference)).collect();
+    let found = known(session, &wanted).await?;
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some((only, _)), None) => Ok(Some(only)),
+        _ => Ok(None),
+    }
+}
+
+/// Those of these messages and calls, named by their organization and reference, that the organization has.
+pub async fn known(
+    session: &mut Session,
+    wanted: &[(OrganizationId, Uuid)],
+) -> Result<HashSet<(OrganizationId, Uuid)>, StoreError> {
+    let found: Vec<(OrganizationId, Uuid)> = Rows::new()
+        .column("o", Column::Uuid(wanted.iter().map(|(organization, _)| organization.0).collect()))
+        .column("r", Column::Uuid(wanted.iter().map(|(_, reference)| *reference).collect()))
         .query(
             session,
-            "select m.organization_id from k join messages m
+            "select m.organization_id, m.provider_ref from k join messages m
              on m.organization_id = k.o and m.provider_ref = k.r
              union
-             select m.organization_id from k join message_refs m
+             select m.organization_id, m.provider_ref from k join message_refs m
              on m.organization_id = k.o and m.provider_ref = k.r
              union
-             select c.organization_id from k join call_logs c
+             select c.organization_id, c.provider_ref from k join call_logs c
              on c.organization_id = k.o and c.provider_ref = k.r",
         )
         .await?;
-    match found.as_slice() {
-        [(only,)] => Ok(Some(*only)),
-        _ => Ok(None),
-    }
+    Ok(found.into_iter().collect())
 }
 
 /// A message's status as a number, in SQL: [`providers::DeliveryStatus::rank`].

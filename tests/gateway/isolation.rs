@@ -227,6 +227,36 @@ async fn intake_has_the_rights_it_needs_and_no_others() {
     gateway.end().await;
 }
 
+/// Whoever could read them could try secrets against the fingerprints of webhook keys.
+#[tokio::test]
+async fn the_gateways_own_keys_are_none_of_the_applications() {
+    let gateway = TestGateway::start(Kind::Postgres, &[]).await;
+    gateway.two_organizations().await;
+    assert!(gateway.count("gateway_keys").await > 0);
+    let mut app = as_role(&gateway, "switchboard_app").await;
+    let mut intake = as_role(&gateway, "switchboard_intake").await;
+    let written = [
+        "insert into gateway_keys select * from gateway_keys",
+        "update gateway_keys set wrapped = ''",
+        "delete from gateway_keys",
+    ];
+    for sql in written.into_iter().chain(["select * from gateway_keys"]) {
+        assert!(sqlx::raw_sql(sql).execute(&mut app).await.is_err(), "{sql}");
+    }
+    for sql in written {
+        assert!(sqlx::raw_sql(sql).execute(&mut intake).await.is_err(), "{sql}");
+    }
+    // Nor is it the missing right alone that keeps them.
+    sqlx::raw_sql(
+        "reset role; grant select on gateway_keys to switchboard_app; set role switchboard_app",
+    )
+    .execute(&mut app)
+    .await
+    .unwrap();
+    assert_eq!(count(&mut app, "gateway_keys").await, 0);
+    gateway.end().await;
+}
+
 #[tokio::test]
 async fn the_roles_are_nobody_special() {
     let gateway = TestGateway::start(Kind::Postgres, &[]).await;

@@ -38,6 +38,7 @@ mod sending;
 mod sending_crashes;
 mod sending_faults;
 mod sending_providers;
+mod shares;
 mod signatures;
 mod statuses;
 mod stopping;

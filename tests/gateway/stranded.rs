@@ -9,21 +9,21 @@ use switchboard::sandbox::RecordedAccount;
 use crate::support::meta::{self, AURORA, BOREALIS, NOBODYS};
 use crate::support::{Kind, Org, TestGateway, on_both_engines, recorded_account};
 
-const NOBODYS_NUMBER: &str = "+5491150300000";
-const OTHER_SECRET: &str = "00112233445566778899aabbccddeeff";
+pub const NOBODYS_NUMBER: &str = "+5491150300000";
+pub const OTHER_SECRET: &str = "00112233445566778899aabbccddeeff";
 
 /// The fixture account under another secret.
-fn with_secret(whose: &str, secret: &str) -> RecordedAccount {
+pub fn with_secret(whose: &str, secret: &str) -> RecordedAccount {
     let mut account = recorded_account(&PROVIDER, whose);
     account.secrets.insert("app_secret".to_owned(), secret.to_owned());
     account
 }
 
-async fn connect(gateway: &TestGateway, org: &Org, whose: &str) -> String {
+pub async fn connect(gateway: &TestGateway, org: &Org, whose: &str) -> String {
     gateway.connect_only(org, &PROVIDER, &recorded_account(&PROVIDER, whose)).await
 }
 
-async fn route(
+pub async fn route(
     gateway: &TestGateway,
     org: &Org,
     account: &str,
@@ -35,7 +35,7 @@ async fn route(
 }
 
 /// Retires the account's routes and takes it away.
-async fn disconnect(gateway: &TestGateway, org: &Org, account: &str) {
+pub async fn disconnect(gateway: &TestGateway, org: &Org, account: &str) {
     let routes = gateway.get(org, "/api/v1/routes").await.expect(200);
     for route in routes["items"].as_array().unwrap().iter().filter(|r| r["account_id"] == account) {
         let path = format!("/api/v1/routes/{}", route["id"].as_str().unwrap());
@@ -56,7 +56,7 @@ async fn comes(gateway: &TestGateway, line: &str, id: &str) {
 }
 
 /// Replays the newest request that an organization sees.
-async fn replay_newest(gateway: &TestGateway, org: &Org) -> Value {
+pub async fn replay_newest(gateway: &TestGateway, org: &Org) -> Value {
     let requests = gateway.get(org, "/api/v1/webhook-inbox/requests").await.expect(200);
     let id = requests["items"][0]["id"].as_str().unwrap();
     let path = format!("/api/v1/webhook-inbox/requests/{id}/replay");
@@ -64,7 +64,7 @@ async fn replay_newest(gateway: &TestGateway, org: &Org) -> Value {
 }
 
 /// As what an older version kept.
-async fn forget_keys(gateway: &TestGateway) {
+pub async fn forget_keys(gateway: &TestGateway) {
     gateway.database.execute("update webhook_inbox set key_fingerprint = null").await;
 }
 
