@@ -124,6 +124,37 @@ on_both_engines! {
         deliver("sms-stop", now, new).await.expect(401);
     }
 
+    the_halves_of_a_shared_key_are_never_mixed(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let (id, secret) = key();
+        let path = twilio_account(&gateway, &aurora).await["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/accounts/{path}");
+        let second = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+        let rotate = async |credentials: Value| {
+            let rotation = json!({ "credentials": credentials });
+            gateway.post(&aurora, &format!("{path}/rotate"), rotation).await.expect(200)
+        };
+        let (old, new) = (format!("key={id}"), "key=webhooks_sharedkey_new".to_owned());
+        let verdicts = async || {
+            let mut verdicts = Vec::new();
+            for (settings, secret) in [(&old, &*secret), (&old, second), (&new, &*secret), (&new, second)] {
+                let webhook = signed(&gateway, "sms-text", &shared_url(), settings, secret);
+                verdicts.push(gateway.deliver(webhook).await.status.as_u16());
+            }
+            verdicts
+        };
+        rotate(json!({ "shared_key_secret": second })).await;
+        assert_eq!(verdicts().await, [200, 200, 401, 401]);
+        let rotated = rotate(json!({ "shared_key_id": "webhooks_sharedkey_new" })).await;
+        assert_eq!(verdicts().await, [401, 200, 401, 200]);
+        let names = rotated["credentials"].to_string();
+        assert!(names.contains("previous_shared_key_id") && names.contains("previous_shared_key_secret"), "{names}");
+        // A change of one half ends the validity of both old ones.
+        let change = json!({ "credentials": { "shared_key_secret": secret } });
+        gateway.call(&aurora, Method::PATCH, &path, Some(change)).await.expect(200);
+        assert_eq!(verdicts().await, [401, 401, 200, 401]);
+    }
+
     a_slash_too_many_leads_nowhere_else(gateway) {
         let (aurora, _) = gateway.two_organizations().await;
         let own = twilio_account(&gateway, &aurora).await["id"].as_str().unwrap().to_owned();
@@ -197,7 +228,7 @@ async fn what_our_proxies_say_was_called_is_what_was_signed() {
     let forwarded = "for=192.0.2.60;proto=https;host=gw.example.com";
     let https = ("x-forwarded-proto", "https");
     let host = ("x-forwarded-host", "gw.example.com");
-    let cases: [(&str, Vec<(&'static str, &str)>); 6] = [
+    let cases: [(&str, Vec<(&'static str, &str)>); 8] = [
         (plain, vec![("forwarded", forwarded)]),
         (prefixed, vec![("forwarded", forwarded), ("x-forwarded-prefix", "/sb/")]),
         (prefixed, vec![https, host, ("x-forwarded-prefix", "/sb")]),
@@ -207,6 +238,12 @@ async fn what_our_proxies_say_was_called_is_what_was_signed() {
             vec![https, host, ("x-forwarded-port", "8443")],
         ),
         (plain, vec![host, ("x-forwarded-port", "443")]),
+        // Ports between our own proxies.
+        (plain, vec![https, host, ("x-forwarded-port", "80")]),
+        (
+            "http://gw.example.com/hooks/twilio",
+            vec![("x-forwarded-proto", "http"), host, ("x-forwarded-port", "443")],
+        ),
     ];
     for (url, told) in &cases {
         let webhook = ("sms-text", *url);
