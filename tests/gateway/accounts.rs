@@ -31,7 +31,7 @@ async fn rotate(gateway: &TestGateway, org: &Org, path: &str, hours: i64, new: V
 /// A webhook of Twilio's that is signed with this token.
 fn signed_by(gateway: &TestGateway, token: &str) -> Request<Bytes> {
     let mut recorded = recording(&twilio_provider::PROVIDER, "sms-unicode");
-    recorded.account.signing_secret = token.to_owned();
+    token.clone_into(&mut recorded.account.signing_secret);
     recorded.signed("https://gateway.example.com/hooks/twilio", gateway.clock.now()).unwrap()
 }
 
