@@ -42,21 +42,36 @@ async fn without_a_public_url_the_proxys_word_counts_if_the_proxy_is_ours() {
     let aurora = gateway.organization("Aurora").await;
     let recorded = recorded_account(&meta_provider::PROVIDER, "aurora");
     let id = gateway.connect_only(&aurora, &meta_provider::PROVIDER, &recorded).await;
-    let ask = |peer: &'static str| {
-        let request = http::Request::builder()
+    let ask = |peer: &'static str, told: &[(&str, &str)]| {
+        let mut request = http::Request::builder()
             .uri(format!("/api/v1/accounts/{id}"))
             .header("host", "gateway.internal:8080")
-            .header("x-forwarded-proto", "https")
             .header("x-forwarded-host", "hooks.example.com")
             .header("authorization", format!("Bearer {}", aurora.key))
             .header("x-org-id", aurora.id.to_string());
+        for (name, value) in told {
+            request = request.header(*name, *value);
+        }
         gateway.send_from(request.body(bytes::Bytes::new()).unwrap(), Some(peer))
     };
-    let shown = ask("10.1.2.3:4711").await.expect(200);
+    let https = [("x-forwarded-proto", "https")];
+    let shown = ask("10.1.2.3:4711", &https).await.expect(200);
     assert_eq!(shown["webhook_url"], format!("https://hooks.example.com/hooks/meta/{id}"));
     assert_eq!(shown["shared_webhook_url"], "https://hooks.example.com/hooks/meta");
-    let shown = ask("192.0.2.1:4711").await.expect(200);
+    let shown = ask("192.0.2.1:4711", &https).await.expect(200);
     assert_eq!(shown["shared_webhook_url"], "http://gateway.internal:8080/hooks/meta");
+    for (scheme, port, base) in [
+        ("https", "443", "https://hooks.example.com"),
+        ("https", "8443", "https://hooks.example.com:8443"),
+        ("http", "80", "http://hooks.example.com"),
+        // The other scheme's port is one between our own proxies.
+        ("https", "80", "https://hooks.example.com"),
+        ("http", "443", "http://hooks.example.com"),
+    ] {
+        let told = [("x-forwarded-proto", scheme), ("x-forwarded-port", port)];
+        let shown = ask("10.1.2.3:4711", &told).await.expect(200);
+        assert_eq!(shown["shared_webhook_url"], format!("{base}/hooks/meta"), "{told:?}");
+    }
     gateway.end().await;
 }
 
