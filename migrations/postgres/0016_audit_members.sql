@@ -19,6 +19,9 @@ grant delete on audit_log to switchboard_intake;
 alter table memberships add column name text;
 
 update memberships set name = (select u.name from users u where u.id = memberships.user_id)
-where created_at = (select min(first.created_at) from memberships first where first.user_id = memberships.user_id);
+where organization_id = (
+    select first.organization_id from memberships first where first.user_id = memberships.user_id
+    order by first.created_at, first.organization_id limit 1
+);
 
 alter table users drop column name;

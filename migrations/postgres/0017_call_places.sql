@@ -3,12 +3,13 @@
 
 alter table call_logs add column place uuid;
 
--- An id is 12 hexadecimal digits of milliseconds, the version, 3 digits of a millisecond's 4096th parts, and a tail.
+-- An id is 12 hexadecimal digits of milliseconds, the version, 3 digits of a millisecond's 4096th parts, and a tail. What is before 1970 has the least of
+-- times.
 update call_logs set place = (
     lpad(to_hex(began.micros / 1000), 12, '0') || '7' || lpad(to_hex(began.micros % 1000 * 4096 / 1000), 3, '0')
         || right(replace(call_logs.id::text, '-', ''), 16))::uuid
 from (
-    select organization_id, id, (extract(epoch from occurred_at) * 1000000)::bigint as micros from call_logs
+    select organization_id, id, greatest(0, (extract(epoch from occurred_at) * 1000000)::bigint) as micros from call_logs
 ) began
 where began.organization_id = call_logs.organization_id and began.id = call_logs.id;
 

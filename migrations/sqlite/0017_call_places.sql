@@ -5,15 +5,15 @@
 alter table call_logs add column place blob not null default x'';
 
 -- An id is 12 hexadecimal digits of milliseconds, the version, 3 digits of a millisecond's 4096th parts, and a tail. Times are
--- `2026-11-01T12:00:00+00:00`, with 3, 6 or 9 digits after a point where there is a fraction.
+-- `2026-11-01T12:00:00+00:00`, with 3, 6 or 9 digits after a point where there is a fraction. What is before 1970 has the
+-- least of times.
 update call_logs set place = (
-    select unhex(format('%012x7%03x', seconds * 1000 + micros / 1000, micros % 1000 * 4096 / 1000)
-        || substr(hex(call_logs.id), 17))
+    select unhex(format('%012x7%03x', micros / 1000, micros % 1000 * 4096 / 1000) || substr(hex(call_logs.id), 17))
     from (
-        select cast(strftime('%s', substr(call_logs.occurred_at, 1, 19)) as integer) as seconds,
-            case when substr(call_logs.occurred_at, 20, 1) = '.'
+        select max(0, cast(strftime('%s', substr(call_logs.occurred_at, 1, 19)) as integer) * 1000000
+            + case when substr(call_logs.occurred_at, 20, 1) = '.'
                 then cast(substr(replace(substr(call_logs.occurred_at, 21), '+', '000000'), 1, 6) as integer)
-                else 0 end as micros
+                else 0 end) as micros
     )
 );
 

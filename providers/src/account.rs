@@ -266,6 +266,9 @@ pub struct Field {
     pub required: bool,
     /// When it is replaced, the old value stays valid for a while under the name `previous_<name>`.
     pub rotates: bool,
+    /// The field that is the other half of this one. Neither proves anything without the other, so when either is replaced, the
+    /// old values of both are kept; the other names this one.
+    pub rotates_with: Option<&'static str>,
     /// One sentence for the person who fills it in.
     pub about: &'static str,
 }

@@ -1,14 +1,16 @@
 //! Accounts at providers: connecting them, changing them, rotating their credentials, taking them away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use providers::{Provider, Secret};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::audit::{self, Deed};
 use super::{Actor, FlowError, checked_text, claims, routes, send};
-use crate::gateway::{Gateway, Snapshot, build};
+use crate::clock::Timestamp;
+use crate::gateway::{Gateway, Snapshot, build, drop_expired, is_previous, previous};
 use crate::model::{Account, AccountId, RouteState};
 use crate::store::accounts::{self as rows, SealedAccount};
 use crate::store::events::Outbox;
@@ -101,7 +103,9 @@ pub async fn update(
     account.settings.extend(change.settings);
     account.settings = without_blanks(account.settings);
     for (name, secret) in change.credentials {
-        credentials.remove(&format!("previous_{name}"));
+        for half in halves(provider, &name) {
+            credentials.remove(&previous(half));
+        }
         credentials.insert(name, secret);
     }
     let sealed = seal(gateway, &mut session, &directory, account, credentials).await?;
@@ -141,12 +145,8 @@ pub async fn rotate(
         }
     }
     let rotated: Vec<String> = rotation.credentials.keys().cloned().collect();
-    for (name, secret) in rotation.credentials {
-        if let Some(old) = credentials.insert(name.clone(), secret) {
-            credentials.insert(format!("previous_{name}"), old);
-        }
-    }
-    account.previous_expires_at = Some(now + TimeDelta::hours(hours));
+    let until = (hours > 0).then(|| now + TimeDelta::hours(hours));
+    replace(&mut account, &mut credentials, provider, rotation.credentials, until);
     let sealed = seal(gateway, &mut session, &directory, account, credentials).await?;
     rows::update(&mut session, &sealed).await?;
     let detail = json!({ "rotated": rotated, "previous_valid_hours": hours });
@@ -154,6 +154,47 @@ pub async fn rotate(
         finish(gateway, session, actor, "account.rotate", &sealed.account, detail).await?;
     claim(gateway, &account).await;
     Ok(account)
+}
+
+/// Puts new credentials in the place of old ones, which stay valid `until` then, or no longer.
+///
+/// One time ends the validity of all that is previous. What an earlier rotation left stays valid, but not beyond the time that was
+/// set for it: then what is replaced now ends with it, if that is earlier than `until`.
+fn replace(
+    account: &mut Account,
+    credentials: &mut BTreeMap<String, Secret>,
+    provider: &'static Provider,
+    new: BTreeMap<String, Secret>,
+    until: Option<Timestamp>,
+) {
+    let before = credentials.clone();
+    let text = |name: &str| before.get(name).map_or("", |secret| secret.expose_secret());
+    let mut replaced: BTreeSet<&str> = BTreeSet::new();
+    for (name, secret) in new {
+        // The same value once more replaces nothing: a call that is repeated leaves what it did the first time.
+        if until.is_none() || text(&name) != secret.expose_secret() {
+            replaced.extend(halves(provider, &name));
+        }
+        credentials.insert(name, secret);
+    }
+    for name in &replaced {
+        credentials.remove(&previous(name));
+    }
+    let stays = credentials.keys().any(|name| is_previous(name));
+    let Some(until) = until else { return };
+    let old = replaced.into_iter().filter(|name| !text(name).trim().is_empty());
+    let old: Vec<_> = old.filter_map(|name| Some((previous(name), before.get(name)?))).collect();
+    if !old.is_empty() {
+        let earlier = account.previous_expires_at.filter(|earlier| stays && *earlier < until);
+        account.previous_expires_at = Some(earlier.unwrap_or(until));
+    }
+    credentials.extend(old.into_iter().map(|(name, secret)| (name, secret.clone())));
+}
+
+/// A field and, where it is one half of two, the other.
+fn halves(provider: &'static Provider, name: &str) -> impl Iterator<Item = &'static str> {
+    let field = provider.fields.iter().find(|field| field.name == name);
+    field.into_iter().flat_map(|field| std::iter::once(field.name).chain(field.rotates_with))
 }
 
 /// Takes an account away, with its routes and credentials. Its history stays.
@@ -228,6 +269,7 @@ fn without_blanks(settings: BTreeMap<String, String>) -> BTreeMap<String, String
     settings.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect()
 }
 
+/// Opens an account's credentials to change them. What is no longer valid is left out, and with the change is gone.
 async fn open(
     gateway: &Gateway,
     session: &mut Session,
@@ -239,7 +281,8 @@ async fn open(
     Outbox::lock(session, [organization]).await?;
     let SealedAccount { account, sealed } =
         rows::get(session, organization, id).await?.ok_or(FlowError::NotFound("account"))?;
-    let credentials = gateway.keys.open(session, organization, id, &sealed).await?;
+    let mut credentials = gateway.keys.open(session, organization, id, &sealed).await?;
+    drop_expired(&account, &mut credentials, gateway.clock.now());
     Ok((account, credentials))
 }
 
@@ -256,6 +299,9 @@ async fn seal(
     let routes = route_rows::list(session, account.organization_id).await?;
     claims::check(gateway, directory, &opened, &routes)?;
     account.credentials = credentials.keys().cloned().collect();
+    if !credentials.keys().any(|name| is_previous(name)) {
+        account.previous_expires_at = None;
+    }
     account.updated_at = now;
     let (organization, id) = (account.organization_id, account.id);
     let sealed = gateway.keys.seal(session, organization, id, &credentials).await?;

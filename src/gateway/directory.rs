@@ -17,6 +17,9 @@ use crate::model::{Account, AccountId, KeyFingerprint, OrganizationId, Route, Ro
 use crate::store::accounts::{self, SealedAccount};
 use crate::store::{Session, Store, StoreError, organizations, routes};
 
+/// What the names of credentials begin with that were replaced; providers find them under it ([`providers::Field::rotates`]).
+const PREVIOUS: &str = "previous_";
+
 /// The directory as it stands.
 #[derive(Debug)]
 pub struct Directory {
@@ -315,9 +318,7 @@ pub(crate) fn build(
 ) -> Result<DirectoryAccount, providers::Misconfigured> {
     let provider = providers::provider(&account.provider)
         .ok_or_else(|| providers::Misconfigured::new("provider", "is not known"))?;
-    if account.previous_expires_at.is_none_or(|at| at <= now) {
-        credentials.retain(|name, _| !name.starts_with("previous_"));
-    }
+    drop_expired(account, &mut credentials, now);
     let opened = (provider.open)(&Settings::new(account.settings.clone(), credentials))?;
     let keys = opened.webhooks().map(providers::Webhooks::keys).unwrap_or_default();
     Ok(DirectoryAccount {
@@ -328,4 +329,25 @@ pub(crate) fn build(
         keys,
         fingerprints: Vec::new(),
     })
+}
+
+/// The name under which the value of a credential before its rotation is kept.
+pub(crate) fn previous(name: &str) -> String {
+    format!("{PREVIOUS}{name}")
+}
+
+/// Whether that is such a name.
+pub(crate) fn is_previous(name: &str) -> bool {
+    name.starts_with(PREVIOUS)
+}
+
+/// Takes away the credentials before a rotation that has ended.
+pub(crate) fn drop_expired(
+    account: &Account,
+    credentials: &mut BTreeMap<String, Secret>,
+    now: Timestamp,
+) {
+    if account.previous_expires_at.is_none_or(|at| at <= now) {
+        credentials.retain(|name, _| !is_previous(name));
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 pub use directory::{Directory, DirectoryAccount, RoutedLine, Snapshot};
-pub(crate) use directory::{build, line_key};
+pub(crate) use directory::{build, drop_expired, is_previous, line_key, previous};
 pub use keyring::{Keyring, KeyringError};
 
 use crate::clock::Clock;

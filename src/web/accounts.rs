@@ -123,7 +123,8 @@ pub(super) struct RotateBody {
     /// The new credentials, by name.
     #[schema(value_type = BTreeMap<String, String>)]
     credentials: BTreeMap<String, SecretString>,
-    /// How long the old ones stay valid beside them, in hours, 0 to 720; 24 if not given.
+    /// How long the old ones stay valid beside them, in hours, 0 to 720; 24 if not given. While others from an earlier rotation
+    /// are still valid, all of them end at the earlier of the two times: `previous_expires_at` of the answer.
     previous_valid_hours: Option<i64>,
 }
 

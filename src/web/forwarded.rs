@@ -44,10 +44,17 @@ pub(super) fn client(headers: &HeaderMap, is_ours: impl Fn(IpAddr) -> bool) -> O
     if !is_older(headers) {
         return walk(headers, is_ours).1;
     }
-    // From the right: each proxy appends whom it saw; the first that is none of ours is the client.
-    let header = headers.get("x-forwarded-for").and_then(|value| value.to_str().ok());
-    let mut hops = header.unwrap_or_default().rsplit(',').filter_map(|hop| hop.trim().parse().ok());
-    hops.find(|hop| !is_ours(*hop))
+    // From the right: each proxy appends whom it saw; the first that is none of ours is the client. What stands left of one that
+    // names nobody may have been written by anybody.
+    for line in headers.get_all("x-forwarded-for").iter().rev() {
+        for hop in line.to_str().ok()?.rsplit(',') {
+            let hop = node(hop.trim())?;
+            if !is_ours(hop) {
+                return Some(hop);
+            }
+        }
+    }
+    None
 }
 
 fn is_older(headers: &HeaderMap) -> bool {
@@ -55,33 +62,59 @@ fn is_older(headers: &HeaderMap) -> bool {
 }
 
 /// Goes through `Forwarded` from the right, as long as an element tells of a request that one of our proxies made: further left
-/// stands what the client may have written itself. The leftmost of these elements tells what the client called.
+/// stands what the client may have written itself. The leftmost of these elements tells what the client called. A line that
+/// cannot be read ends it with nothing: where our proxy's own element begins in it is not known.
 fn walk(headers: &HeaderMap, is_ours: impl Fn(IpAddr) -> bool) -> (Called, Option<IpAddr>) {
-    let (mut called, mut client) = (Called::default(), None);
-    let lines = headers.get_all("forwarded").iter().filter_map(|value| value.to_str().ok());
-    let lines: Vec<&str> = lines.collect();
-    for element in lines.iter().rev().flat_map(|line| {
+    let mut called = Called::default();
+    for line in headers.get_all("forwarded").iter().rev() {
+        let Some(line) = line.to_str().ok().filter(|line| is_quoted_well(line)) else {
+            return (Called::default(), None);
+        };
         let elements: Vec<&str> = unquoted_split(line, ',').collect();
-        elements.into_iter().rev()
-    }) {
-        let mut seen = None;
-        for pair in unquoted_split(element, ';') {
-            let Some((name, value)) = pair.split_once('=') else { continue };
-            let value = unquoted(value.trim());
-            match name.trim().to_ascii_lowercase().as_str() {
-                "for" => seen = node(&value),
-                "proto" => called.scheme = scheme(&value).or(called.scheme),
-                "host" if !value.is_empty() => called.host = Some(value),
-                _ => {}
+        for element in elements.into_iter().rev() {
+            let Some(seen) = element_of(element, &mut called) else { return (called, None) };
+            if !is_ours(seen) {
+                return (called, Some(seen));
             }
         }
-        let Some(seen) = seen else { break };
-        if !is_ours(seen) {
-            client = Some(seen);
-            break;
+    }
+    (called, None)
+}
+
+/// Reads an element: whom it saw, and into `called` what it says was called.
+fn element_of(element: &str, called: &mut Called) -> Option<IpAddr> {
+    let mut seen = None;
+    for pair in unquoted_split(element, ';') {
+        let Some((name, value)) = pair.split_once('=') else { continue };
+        let value = unquoted(value.trim());
+        match name.trim().to_ascii_lowercase().as_str() {
+            "for" => seen = node(&value),
+            "proto" => called.scheme = scheme(&value).or(called.scheme),
+            "host" if !value.is_empty() => called.host = Some(value),
+            _ => {}
         }
     }
-    (called, client)
+    seen
+}
+
+/// Whether every quotation is a whole value: it begins behind `=`, and ends where the pair does. Else a quotation mark of the
+/// client's would make one quotation with those of our proxy's.
+fn is_quoted_well(line: &str) -> bool {
+    let mut rest = line;
+    while let Some((before, quotation)) = rest.split_once('"') {
+        let mut is_escaped = false;
+        let end = quotation.find(|c| {
+            let ends = c == '"' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            ends
+        });
+        let Some(end) = end.filter(|_| before.ends_with('=')) else { return false };
+        rest = &quotation[end + 1..];
+        if !rest.trim_start().is_empty() && !rest.trim_start().starts_with([',', ';']) {
+            return false;
+        }
+    }
+    true
 }
 
 /// The parts between separators that stand in no quotation.
@@ -201,6 +234,15 @@ mod tests {
             ("host=evil, for=_hidden;proto=https", "https None None ", None),
             ("", "None None None ", None),
             ("nonsense;;,=,\"", "None None None ", None),
+            // A quotation that the client began, and ours would end or be swallowed by.
+            ("for=\"1.1.1.1, for=192.0.2.60;host=gw;proto=https", "None None None ", None),
+            ("for=1.1.1.1;host=evil;x=\", for=192.0.2.60;host=gw", "None None None ", None),
+            (
+                "host=evil;for=1.1.1.1;x=\", for=\"[2001:db8::1]\";host=\"g\\\"w\"",
+                "None None None ",
+                None,
+            ),
+            ("host=evil;for=1.1.1.1;x\", for=192.0.2.60;by=\"_y", "None None None ", None),
         ];
         for (header, called, client) in cases {
             let told = told(&[("forwarded", header)]);
@@ -217,6 +259,43 @@ mod tests {
             ("x-forwarded-port", "8443"),
         ]);
         assert_eq!((called.as_str(), client.as_deref()), ("https None 8443 ", Some("192.0.2.1")));
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_hides_nothing_behind_it() {
+        let evil = "for=1.1.1.1;host=evil";
+        let last = "for=\"x, for=192.0.2.60;host=gw";
+        assert_eq!(told(&[("forwarded", evil), ("forwarded", last)]), told(&[]));
+        for name in ["forwarded", "x-forwarded-for"] {
+            let mut headers =
+                headers(&[(name, if name == "forwarded" { evil } else { "1.1.1.1" })]);
+            headers.append(name, HeaderValue::from_bytes(b"\xff, for=192.0.2.60").unwrap());
+            assert_eq!(called(&headers, is_ours), Called::default(), "{name}");
+            assert_eq!(client(&headers, is_ours), None, "{name}");
+        }
+        // Each line is of one hop; the last is ours.
+        let (called, client) =
+            told(&[("forwarded", last), ("forwarded", "for=192.0.2.61;host=outer;proto=https")]);
+        assert_eq!((called.as_str(), client.as_deref()), ("https outer None ", Some("192.0.2.61")));
+    }
+
+    #[test]
+    fn the_older_header_is_believed_as_far_as_our_proxies_wrote_it() {
+        let cases: [(&[&'static str], Option<&str>); 9] = [
+            (&["1.1.1.1", "192.0.2.60"], Some("192.0.2.60")),
+            (&["1.1.1.1, 192.0.2.60", "10.0.0.1, 10.0.0.2"], Some("192.0.2.60")),
+            (&["1.1.1.1, 192.0.2.60:5678"], Some("192.0.2.60")),
+            (&["1.1.1.1, 192.0.2.60:5678, 10.0.0.2:80"], Some("192.0.2.60")),
+            (&["1.1.1.1, [2001:db8::1]:80"], Some("2001:db8::1")),
+            (&["1.1.1.1, [2001:db8::1]", "10.0.0.2"], Some("2001:db8::1")),
+            (&["1.1.1.1, unknown"], None),
+            (&["1.1.1.1", "unknown, 10.0.0.1"], None),
+            (&["1.1.1.1, "], None),
+        ];
+        for (lines, expected) in cases {
+            let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
+            assert_eq!(told(&lines).1.as_deref(), expected, "{lines:?}");
+        }
     }
 
     #[test]

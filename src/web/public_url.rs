@@ -46,14 +46,16 @@ pub(super) fn base(parts: &Parts, server: &Server, peer: Option<IpAddr>) -> Opti
     let host = host.filter(|host| !host.is_empty());
     let own = host.or(parts.uri.authority().map(http::uri::Authority::as_str));
     let Called { scheme, host, port, prefix } = told;
+    let scheme = scheme.unwrap_or(if port == Some(443) { "https" } else { "http" });
+    let (standard, other) = if scheme == "https" { (443, 80) } else { (80, 443) };
+    // The other scheme's port is one between our own proxies.
+    let port = port.filter(|port| *port != other);
     // A port that was told takes the place of the one in `Host`, which may be between the proxy and us.
     let (name, port) = match (host.as_deref().or(own)?, port) {
         (told, Some(_)) if host.is_some() && has_port(told) => (told, None),
         (named, Some(port)) => (without_port(named), Some(port)),
         (named, None) => (named, None),
     };
-    let scheme = scheme.unwrap_or(if port == Some(443) { "https" } else { "http" });
-    let standard = if scheme == "https" { 443 } else { 80 };
     let port = port.filter(|port| *port != standard).map(|port| format!(":{port}"));
     Some(format!("{scheme}://{name}{}{prefix}", port.unwrap_or_default()))
 }

@@ -1,20 +1,38 @@
 //! Accounts: their credentials go in and never come out; two are valid while they rotate.
 
+use bytes::Bytes;
 use chrono::TimeDelta;
-use http::Method;
-use providers::meta as meta_provider;
+use http::{Method, Request};
+use providers::{meta as meta_provider, twilio as twilio_provider};
 use serde_json::{Value, json};
 
 use crate::support::meta::{self, AURORA};
-use crate::support::{Kind, Org, TestGateway, on_both_engines, recorded_account};
+use crate::support::{Kind, Org, TestGateway, on_both_engines, recorded_account, recording};
 
 const NEW_SECRET: &str = "00000000000000000000000000000042";
+
+/// Auth tokens of Twilio's.
+const TOKENS: [&str; 2] = ["ffffffffffffffffffffffffffffffff", "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"];
 
 async fn account(gateway: &TestGateway, org: &Org, provider: &str) -> String {
     let accounts = gateway.get(org, "/api/v1/accounts").await.expect(200);
     let found =
         accounts["items"].as_array().unwrap().iter().find(|a| a["provider"] == provider).unwrap();
     format!("/api/v1/accounts/{}", found["id"].as_str().unwrap())
+}
+
+/// Rotates, and says until when what was before is valid.
+async fn rotate(gateway: &TestGateway, org: &Org, path: &str, hours: i64, new: Value) -> Value {
+    let rotation = json!({ "credentials": new, "previous_valid_hours": hours });
+    let rotated = gateway.post(org, &format!("{path}/rotate"), rotation).await.expect(200);
+    rotated["previous_expires_at"].clone()
+}
+
+/// A webhook of Twilio's that is signed with this token.
+fn signed_by(gateway: &TestGateway, token: &str) -> Request<Bytes> {
+    let mut recorded = recording(&twilio_provider::PROVIDER, "sms-unicode");
+    token.clone_into(&mut recorded.account.signing_secret);
+    recorded.signed("https://gateway.example.com/hooks/twilio", gateway.clock.now()).unwrap()
 }
 
 #[tokio::test]
@@ -24,21 +42,36 @@ async fn without_a_public_url_the_proxys_word_counts_if_the_proxy_is_ours() {
     let aurora = gateway.organization("Aurora").await;
     let recorded = recorded_account(&meta_provider::PROVIDER, "aurora");
     let id = gateway.connect_only(&aurora, &meta_provider::PROVIDER, &recorded).await;
-    let ask = |peer: &'static str| {
-        let request = http::Request::builder()
+    let ask = |peer: &'static str, told: &[(&str, &str)]| {
+        let mut request = http::Request::builder()
             .uri(format!("/api/v1/accounts/{id}"))
             .header("host", "gateway.internal:8080")
-            .header("x-forwarded-proto", "https")
             .header("x-forwarded-host", "hooks.example.com")
             .header("authorization", format!("Bearer {}", aurora.key))
             .header("x-org-id", aurora.id.to_string());
+        for (name, value) in told {
+            request = request.header(*name, *value);
+        }
         gateway.send_from(request.body(bytes::Bytes::new()).unwrap(), Some(peer))
     };
-    let shown = ask("10.1.2.3:4711").await.expect(200);
+    let https = [("x-forwarded-proto", "https")];
+    let shown = ask("10.1.2.3:4711", &https).await.expect(200);
     assert_eq!(shown["webhook_url"], format!("https://hooks.example.com/hooks/meta/{id}"));
     assert_eq!(shown["shared_webhook_url"], "https://hooks.example.com/hooks/meta");
-    let shown = ask("192.0.2.1:4711").await.expect(200);
+    let shown = ask("192.0.2.1:4711", &https).await.expect(200);
     assert_eq!(shown["shared_webhook_url"], "http://gateway.internal:8080/hooks/meta");
+    for (scheme, port, base) in [
+        ("https", "443", "https://hooks.example.com"),
+        ("https", "8443", "https://hooks.example.com:8443"),
+        ("http", "80", "http://hooks.example.com"),
+        // The other scheme's port is one between our own proxies.
+        ("https", "80", "https://hooks.example.com"),
+        ("http", "443", "http://hooks.example.com"),
+    ] {
+        let told = [("x-forwarded-proto", scheme), ("x-forwarded-port", port)];
+        let shown = ask("10.1.2.3:4711", &told).await.expect(200);
+        assert_eq!(shown["shared_webhook_url"], format!("{base}/hooks/meta"), "{told:?}");
+    }
     gateway.end().await;
 }
 
@@ -113,15 +146,58 @@ on_both_engines! {
     twilios_primary_and_secondary_token_are_both_valid_during_rotation(gateway) {
         let (aurora, _) = gateway.two_organizations().await;
         let path = account(&gateway, &aurora, "twilio").await;
-        let old = gateway.recorded(&providers::twilio::PROVIDER, "sms-text");
-        let token = "ffffffffffffffffffffffffffffffff";
+        let old = gateway.recorded(&twilio_provider::PROVIDER, "sms-text");
+        let token = TOKENS[0];
         gateway.post(&aurora, &format!("{path}/rotate"), json!({ "credentials": { "auth_token": token } })).await.expect(200);
         gateway.deliver(old).await.expect(200);
-        let mut recorded = crate::support::recording(&providers::twilio::PROVIDER, "sms-unicode");
-        recorded.account.signing_secret = token.to_owned();
-        let new = recorded.signed("https://gateway.example.com/hooks/twilio", gateway.clock.now()).unwrap();
-        gateway.deliver(new).await.expect(200);
+        gateway.deliver(signed_by(&gateway, token)).await.expect(200);
         assert_eq!(gateway.communications(&aurora).await.len(), 2);
+    }
+
+    what_a_rotation_has_ended_does_not_come_back(gateway) {
+        let (aurora, borealis) = gateway.two_organizations().await;
+        let path = account(&gateway, &aurora, "twilio").await;
+        let old = gateway.recorded(&twilio_provider::PROVIDER, "sms-text");
+        rotate(&gateway, &aurora, &path, 2, json!({ "auth_token": TOKENS[0] })).await;
+        gateway.deliver(old.clone()).await.expect(200);
+        gateway.advance(TimeDelta::days(21));
+        gateway.gateway.refresh_directory().await.unwrap();
+        gateway.deliver(old.clone()).await.expect(401);
+        let until = rotate(&gateway, &aurora, &path, 720, json!({ "shared_key_secret": NEW_SECRET })).await;
+        assert_eq!(until, "2026-12-22T12:00:00.000000Z");
+        gateway.deliver(old.clone()).await.expect(401);
+        // Nor where it stays in the row until something else is changed.
+        let names = gateway.get(&aurora, &path).await.expect(200)["credentials"].clone();
+        assert!(!names.to_string().contains("previous_auth_token"), "{names}");
+        // Where nothing was, nothing stays valid.
+        let theirs = account(&gateway, &borealis, "twilio").await;
+        let key = json!({ "shared_key_id": "webhooks_sharedkey_b", "shared_key_secret": NEW_SECRET });
+        assert_eq!(rotate(&gateway, &borealis, &theirs, 2, key).await, Value::Null);
+    }
+
+    a_rotation_lets_nothing_live_longer_than_was_said(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let path = account(&gateway, &aurora, "twilio").await;
+        let first = gateway.recorded(&twilio_provider::PROVIDER, "sms-text");
+        let end = "2026-11-01T14:00:00.000000Z";
+        let token = |index: usize| json!({ "auth_token": TOKENS[index] });
+        assert_eq!(rotate(&gateway, &aurora, &path, 2, token(0)).await, end);
+        gateway.advance(TimeDelta::hours(1));
+        // The same call again, and another credential's rotation, with a window or without.
+        assert_eq!(rotate(&gateway, &aurora, &path, 2, token(0)).await, end);
+        let shared = |secret: &str| json!({ "shared_key_secret": secret });
+        assert_eq!(rotate(&gateway, &aurora, &path, 24, shared(NEW_SECRET)).await, end);
+        assert_eq!(rotate(&gateway, &aurora, &path, 0, shared(TOKENS[1])).await, end);
+        gateway.deliver(first.clone()).await.expect(200);
+        // The token once more: the first is gone, and the second has its own time.
+        assert_eq!(rotate(&gateway, &aurora, &path, 2, token(1)).await, "2026-11-01T15:00:00.000000Z");
+        gateway.deliver(first).await.expect(401);
+        gateway.deliver(signed_by(&gateway, TOKENS[0])).await.expect(200);
+        gateway.deliver(signed_by(&gateway, TOKENS[1])).await.expect(200);
+        // Without a window, at once, also if it is the same again.
+        assert_eq!(rotate(&gateway, &aurora, &path, 0, token(1)).await, Value::Null);
+        gateway.deliver(signed_by(&gateway, TOKENS[0])).await.expect(401);
+        gateway.deliver(signed_by(&gateway, TOKENS[1])).await.expect(200);
     }
 
     an_account_says_where_the_provider_shall_call(gateway) {

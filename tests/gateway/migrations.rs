@@ -41,6 +41,8 @@ fn literal(kind: Kind, id: Uuid) -> String {
 
 const AURORA: Uuid = Uuid::from_u128(0x0197_d0a0_0000_7000_8000_0000_0000_00a0);
 const BOREALIS: Uuid = Uuid::from_u128(0x0197_d0a0_0000_7000_8000_0000_0000_00b0);
+/// Whom both organizations made a member at the same moment.
+const BEA: Uuid = Uuid::from_u128(0x0197_d0a0_0000_7000_8000_0000_0000_00d0);
 const ANA: Uuid = Uuid::from_u128(0x0197_d0a0_0000_7000_8000_0000_0000_00c0);
 
 async fn organizations(database: &Database) {
@@ -72,24 +74,31 @@ async fn opened(database: Database) -> (TestGateway, Org, Org) {
 async fn a_name_stays_with_the_organization_that_gave_it(kind: Kind) {
     let database = database_of(kind, 11).await;
     organizations(&database).await;
-    let [aurora, borealis, ana] = [AURORA, BOREALIS, ANA].map(|id| literal(kind, id));
+    let [aurora, borealis, ana, bea] = [AURORA, BOREALIS, ANA, BEA].map(|id| literal(kind, id));
     for sql in [
         format!(
             "insert into users (id, email, subject, name, created_at)
-             values ({ana}, 'ana@example.com', 'subject-1', 'Ana Souza', '2026-10-01T00:00:00+00:00')"
+             values ({ana}, 'ana@example.com', 'subject-1', 'Ana Souza', '2026-10-01T00:00:00+00:00'),
+                    ({bea}, 'bea@example.com', 'subject-2', 'Bea Lima', '2026-10-01T00:00:00+00:00')"
         ),
         format!(
             "insert into memberships (organization_id, user_id, role, created_at)
-             values ({aurora}, {ana}, 'owner', '2026-10-01T00:00:00+00:00'), ({borealis}, {ana}, 'member', '2026-10-02T00:00:00+00:00')"
+             values ({aurora}, {ana}, 'owner', '2026-10-01T00:00:00+00:00'), ({borealis}, {ana}, 'member', '2026-10-02T00:00:00+00:00'),
+                    ({borealis}, {bea}, 'member', '2026-10-03T00:00:00+00:00'), ({aurora}, {bea}, 'member', '2026-10-03T00:00:00+00:00')"
         ),
     ] {
         database.execute(&sql).await;
     }
     let (gateway, aurora, borealis) = opened(database).await;
-    for (org, name) in [(&aurora, json!("Ana Souza")), (&borealis, Value::Null)] {
+    let told = [("ana@example.com", ANA, "Ana Souza"), ("bea@example.com", BEA, "Bea Lima")];
+    for (org, is_first) in [(&aurora, true), (&borealis, false)] {
         let members = gateway.get(org, "/api/v1/members").await.expect(200);
-        assert_eq!(members["items"][0]["name"], name);
-        assert_eq!(members["items"][0]["user_id"], ANA.to_string(), "ids stay");
+        for (email, id, name) in told {
+            let items = members["items"].as_array().unwrap();
+            let member = items.iter().find(|member| member["email"] == email).unwrap();
+            assert_eq!(member["name"], if is_first { json!(name) } else { Value::Null }, "{email}");
+            assert_eq!(member["user_id"], id.to_string(), "ids stay");
+        }
     }
     let again = json!({ "email": "ana@example.com", "role": "owner", "name": "Ana" });
     let again =
@@ -109,6 +118,9 @@ async fn a_call_that_was_corrected_takes_its_place(kind: Kind) {
         ("2026-10-01T10:00:00.5Z", "2026-10-01T08:00:00.999999Z"),
         ("2026-10-01T10:00:00Z", "2026-10-01T08:00:00.25Z"),
         ("2026-10-01T10:30:00Z", "1999-12-31T23:59:59.000001Z"),
+        // Before the first time that an id can hold.
+        ("2026-10-01T10:31:00Z", "1969-12-31T23:59:59.25Z"),
+        ("2026-10-01T10:32:00Z", "1969-07-20T20:17:40.000001Z"),
     ];
     let mut expected = Vec::new();
     for (number, (heard, began)) in calls.into_iter().enumerate() {
@@ -127,7 +139,7 @@ async fn a_call_that_was_corrected_takes_its_place(kind: Kind) {
         database.execute(&sql).await;
         expected.push((began, switchboard::ids::moved(id, began), id));
     }
-    expected.sort_by(|one, other| other.cmp(one));
+    expected.sort_by(|(_, one, _), (_, other, _)| other.cmp(one));
     let (gateway, aurora, _) = opened(database).await;
     for list in ["calls?", "crm/communications?"] {
         let mut cursor = String::new();

@@ -124,6 +124,37 @@ on_both_engines! {
         deliver("sms-stop", now, new).await.expect(401);
     }
 
+    the_halves_of_a_shared_key_are_never_mixed(gateway) {
+        let (aurora, _) = gateway.two_organizations().await;
+        let (id, secret) = key();
+        let path = twilio_account(&gateway, &aurora).await["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/accounts/{path}");
+        let second = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
+        let rotate = async |credentials: Value| {
+            let rotation = json!({ "credentials": credentials });
+            gateway.post(&aurora, &format!("{path}/rotate"), rotation).await.expect(200)
+        };
+        let (old, new) = (format!("key={id}"), "key=webhooks_sharedkey_new".to_owned());
+        let verdicts = async || {
+            let mut verdicts = Vec::new();
+            for (settings, secret) in [(&old, &*secret), (&old, second), (&new, &*secret), (&new, second)] {
+                let webhook = signed(&gateway, "sms-text", &shared_url(), settings, secret);
+                verdicts.push(gateway.deliver(webhook).await.status.as_u16());
+            }
+            verdicts
+        };
+        rotate(json!({ "shared_key_secret": second })).await;
+        assert_eq!(verdicts().await, [200, 200, 401, 401]);
+        let rotated = rotate(json!({ "shared_key_id": "webhooks_sharedkey_new" })).await;
+        assert_eq!(verdicts().await, [401, 200, 401, 200]);
+        let names = rotated["credentials"].to_string();
+        assert!(names.contains("previous_shared_key_id") && names.contains("previous_shared_key_secret"), "{names}");
+        // A change of one half ends the validity of both old ones.
+        let change = json!({ "credentials": { "shared_key_secret": secret } });
+        gateway.call(&aurora, Method::PATCH, &path, Some(change)).await.expect(200);
+        assert_eq!(verdicts().await, [401, 401, 200, 401]);
+    }
+
     a_slash_too_many_leads_nowhere_else(gateway) {
         let (aurora, _) = gateway.two_organizations().await;
         let own = twilio_account(&gateway, &aurora).await["id"].as_str().unwrap().to_owned();

@@ -48,7 +48,7 @@ pub(crate) const FIRST_CONTACTS_PER_DAY: Field = plain(
 
 /// A setting that is no secret.
 pub(crate) const fn plain(name: &'static str, required: bool, about: &'static str) -> Field {
-    Field { name, secret: false, required, rotates: false, about }
+    Field { name, secret: false, required, rotates: false, rotates_with: None, about }
 }
 
 /// The setting `base_url`.

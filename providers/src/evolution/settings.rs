@@ -25,6 +25,7 @@ pub(super) const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: false,
+        rotates_with: None,
         about: "The instance's token, or the server's global API key, which is needed to create the instance.",
     },
     Field {
@@ -32,6 +33,7 @@ pub(super) const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: true,
+        rotates_with: None,
         about: "What webhooks must carry in their `authorization` header, or sign its token with: a long random text of your choice, 16 characters at least. Nothing else proves them, so use TLS and let only the server's addresses in.",
     },
     plain(

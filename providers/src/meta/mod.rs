@@ -51,6 +51,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: true,
         rotates: false,
+        rotates_with: None,
         about: "The WhatsApp Business Account's id, digits, from WhatsApp Manager.",
     },
     Field {
@@ -58,6 +59,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: true,
+        rotates_with: None,
         about: "The Meta app's secret; it signs every webhook.",
     },
     Field {
@@ -65,6 +67,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: false,
+        rotates_with: None,
         about: "A text of your choice that Meta repeats when the webhook URL is registered.",
     },
     Field {
@@ -72,6 +75,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "A system user's access token for the WABA; without it the account only receives.",
     },
     optional("api_version", "The Graph API's version, `v24.0` if not given."),
@@ -80,7 +84,7 @@ const FIELDS: &[Field] = &[
 ];
 
 const fn optional(name: &'static str, about: &'static str) -> Field {
-    Field { name, secret: false, required: false, rotates: false, about }
+    Field { name, secret: false, required: false, rotates: false, rotates_with: None, about }
 }
 
 /// One WABA and its app's secrets.

@@ -52,6 +52,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: true,
+        rotates_with: None,
         about: "The account's public key, base64, from Keys & Credentials in Mission Control.",
     },
     Field {
@@ -59,6 +60,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "The ids of the Voice API and TeXML applications whose calls come here.",
     },
     Field {
@@ -66,6 +68,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "The ids of the messaging profiles whose messages come here; senders that are names send for the first.",
     },
     Field {
@@ -73,6 +76,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "An API key; without one, messages are received but not sent.",
     },
     Field {
@@ -80,6 +84,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "Where Telnyx's API is, if not at https://api.telnyx.com.",
     },
     Field {
@@ -87,6 +92,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "How many messages a second each number may send; 1 if it is not given.",
     },
 ];

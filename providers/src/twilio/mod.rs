@@ -54,6 +54,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: true,
         rotates: false,
+        rotates_with: None,
         about: "The account's SID, AC and 32 hexadecimal digits, from the Twilio console.",
     },
     Field {
@@ -61,6 +62,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: true,
+        rotates_with: None,
         about: "The account's auth token; it signs every webhook that names no SharedKey.",
     },
     Field {
@@ -68,6 +70,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: false,
         rotates: true,
+        rotates_with: Some("shared_key_secret"),
         about: "The id of the SharedKey that signs webhooks, webhooks_sharedkey_ and more, as their settings header names it.",
     },
     Field {
@@ -75,6 +78,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: false,
         rotates: true,
+        rotates_with: Some("shared_key_id"),
         about: "The SharedKey's secret.",
     },
     Field {
@@ -82,6 +86,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "The SID of an API key, SK and 32 hexadecimal digits; without one, the auth token sends.",
     },
     Field {
@@ -89,6 +94,7 @@ const FIELDS: &[Field] = &[
         secret: true,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "The API key's secret.",
     },
     Field {
@@ -96,6 +102,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "The SID of a messaging service, MG and 32 hexadecimal digits, that all messages go through.",
     },
     Field {
@@ -103,6 +110,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "Where Twilio's API is, if not at https://api.twilio.com: a region, or an emulator.",
     },
     Field {
@@ -110,6 +118,7 @@ const FIELDS: &[Field] = &[
         secret: false,
         required: false,
         rotates: false,
+        rotates_with: None,
         about: "How many messages a second each number may send; 1 for SMS and 10 for WhatsApp if it is not given.",
     },
 ];
@@ -155,9 +164,8 @@ fn shared_keys(settings: &Settings) -> Result<Vec<SharedKey>, Misconfigured> {
         return Err(Misconfigured::new("shared_key_id", reason));
     }
     let previous_id = settings.secret("previous_shared_key_id");
-    let previous_secret = settings.secret("previous_shared_key_secret");
-    let previous = (previous_id.is_some() || previous_secret.is_some())
-        .then(|| key(previous_id.unwrap_or(id), previous_secret.unwrap_or(secret)));
+    let previous = previous_id.zip(settings.secret("previous_shared_key_secret"));
+    let previous = previous.map(|(id, secret)| key(id, secret));
     Ok(std::iter::once(current).chain(previous).collect())
 }
 

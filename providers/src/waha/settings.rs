@@ -16,6 +16,7 @@ pub(super) const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: false,
+        rotates_with: None,
         about: "The WAHA server's API key, or one that is made for this session.",
     },
     Field {
@@ -23,6 +24,7 @@ pub(super) const FIELDS: &[Field] = &[
         secret: true,
         required: true,
         rotates: true,
+        rotates_with: None,
         about: "The key by which WAHA signs its webhooks (HMAC-SHA512): a long random text of your choice.",
     },
     common::MESSAGES_PER_SECOND,

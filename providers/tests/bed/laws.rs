@@ -345,3 +345,15 @@ fn complete_a_kept_request_is_read_without_its_signature() {
         assert_eq!(batch.events, fixture.batch().events, "{}", fixture.name);
     }
 }
+
+#[test]
+fn complete_halves_that_rotate_together_name_each_other() {
+    for provider in PROVIDERS {
+        for field in provider.fields {
+            let Some(name) = field.rotates_with else { continue };
+            let other = provider.fields.iter().find(|other| other.name == name).unwrap();
+            assert_eq!(other.rotates_with, Some(field.name), "{}", provider.name);
+            assert!(field.rotates && field.secret, "{}: {}", provider.name, field.name);
+        }
+    }
+}
