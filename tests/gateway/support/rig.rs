@@ -157,7 +157,8 @@ impl Rig {
     }
 }
 
-/// Runs a test on both engines, for each way; and once more with every status webhook told twice, which must change nothing.
+/// Runs a test on both engines, for each way; and once more with every status webhook told twice, and with the statuses of each
+/// message told in reverse, which must change nothing.
 macro_rules! each_way {
     ($($test:ident: $($name:ident = $way:expr),+;)+) => {$(
         mod $test {
@@ -165,10 +166,10 @@ macro_rules! each_way {
                 #[allow(clippy::wildcard_imports)]
                 use super::super::*;
 
-                async fn check(kind: Kind, twice: bool) {
+                async fn check(kind: Kind, told: Option<FaultKind>) {
                     let rig = Rig::start(kind, $way).await;
-                    if twice {
-                        rig.fault(0, FaultKind::DuplicateWebhooks);
+                    if let Some(told) = told {
+                        rig.fault(0, told);
                     }
                     super::super::$test(&rig).await;
                     rig.gateway.end().await;
@@ -176,17 +177,22 @@ macro_rules! each_way {
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn sqlite() {
-                    check(Kind::Sqlite, false).await;
+                    check(Kind::Sqlite, None).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn postgres() {
-                    check(Kind::Postgres, false).await;
+                    check(Kind::Postgres, None).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn told_twice() {
-                    check(Kind::Sqlite, true).await;
+                    check(Kind::Sqlite, Some(FaultKind::DuplicateWebhooks)).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn told_in_reverse() {
+                    check(Kind::Sqlite, Some(FaultKind::ReorderWebhooks)).await;
                 }
             })+
         }
