@@ -173,9 +173,8 @@ impl Settled {
 }
 
 /// What messages that wait for a paused template of an account have in common.
-pub fn hold_key(account: AccountId, template: &Template) -> String {
-    let language = template.language.as_deref().unwrap_or_default();
-    format!("{account}/{}/{language}", template.name)
+pub fn hold_key(account: AccountId, name: &str, language: Option<&str>) -> String {
+    format!("{account}/{name}/{}", language.unwrap_or_default())
 }
 
 /// Which claim a worker holds: another worker's claim on the same message is another one.

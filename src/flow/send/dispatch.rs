@@ -148,7 +148,9 @@ pub(super) fn settled(
         outcome,
         effect,
         to: effect.concerns_recipient().then(|| to.clone()),
-        template_hold: template.as_ref().map(|template| hold_key(account.id, template)),
+        template_hold: template
+            .as_ref()
+            .map(|template| hold_key(account.id, &template.name, template.language.as_deref())),
         template,
         probing: false,
         exchanges: Value::Null,

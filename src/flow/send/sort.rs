@@ -163,7 +163,7 @@ impl Sorting<'_> {
     /// The held template that a message uses, and how that stands.
     fn template_of(&self, message: &Claimed, holds: &Holds) -> Option<(String, HoldState)> {
         let OutboundContent::Template(template) = &message.content else { return None };
-        let key = hold_key(self.account.id, template);
+        let key = hold_key(self.account.id, &template.name, template.language.as_deref());
         holds.get(&key).map(|state| (key.clone(), *state))
     }
 

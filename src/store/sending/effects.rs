@@ -11,7 +11,7 @@ use super::lanes::{self, LaneRow};
 use super::suppressions::{self, Cause};
 use crate::clock::Timestamp;
 use crate::model::verdict::{Door, Effect, LaneEffect, reputation_rest};
-use crate::model::{AccountId, Lane, MessageId};
+use crate::model::{AccountId, Lane};
 use crate::store::events::Outbox;
 use crate::store::{Session, StoreError, notices};
 
@@ -24,8 +24,6 @@ const FORGIVEN: TimeDelta = TimeDelta::days(1);
 /// What became of a message, as far as it concerns others.
 #[derive(Debug, Clone, Copy)]
 pub struct Touched<'a> {
-    /// The message.
-    pub message: MessageId,
     /// The account that carried it.
     pub account_id: AccountId,
     /// That account's provider.

@@ -117,15 +117,17 @@ pub(in crate::store) async fn judge(
         OutboundContent::Template(template) => Some(template),
         _ => None,
     };
-    let hold = template.filter(|_| effect.holds_template);
-    let hold = hold.map(|template| hold_key(row.account_id, template));
+    // What is given up waits for nothing.
+    let waits = effect.holds_template && matches!(outcome, Outcome::Again { .. });
+    let hold = template
+        .filter(|_| waits)
+        .map(|template| hold_key(row.account_id, &template.name, template.language.as_deref()));
     write(session, outbox, lane, told, &outcome, hold.as_deref(), now).await?;
     if let Outcome::Again { resend: true, .. } = outcome {
         metrics::resend(&row.provider);
     }
     let to = Address::from_parts(&row.kind, &row.value);
     let touched = Touched {
-        message: MessageId(told.message),
         account_id: row.account_id,
         provider: &row.provider,
         failure: Some(&told.failure),

@@ -5,7 +5,7 @@ use providers::Template;
 
 use super::lanes;
 use crate::clock::Timestamp;
-use crate::model::{AccountId, Lane, OrganizationId};
+use crate::model::{AccountId, Lane, OrganizationId, hold_key};
 use crate::store::session::on;
 use crate::store::{Session, StoreError, types};
 
@@ -90,7 +90,7 @@ fn hold(
 impl Hold {
     /// What messages that wait for it have in common.
     pub fn key(&self) -> String {
-        format!("{}/{}/{}", self.account_id, self.name, self.language)
+        hold_key(self.account_id, &self.name, Some(&self.language))
     }
 }
 

@@ -257,7 +257,6 @@ async fn note(
 impl<'a> From<&'a Settled> for Touched<'a> {
     fn from(settled: &'a Settled) -> Self {
         Touched {
-            message: settled.id,
             account_id: settled.account_id,
             provider: settled.provider,
             failure: settled.outcome.failure(),
