@@ -19,6 +19,8 @@ mod evolution;
 mod failing_providers;
 mod failures;
 mod held;
+#[path = "../hostile/mod.rs"]
+mod hostile;
 mod intake;
 mod isolation;
 mod lending;

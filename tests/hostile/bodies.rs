@@ -1,0 +1,1 @@
+//! Bodies that do not end, or that nobody asked for: they take no room from genuine webhooks.

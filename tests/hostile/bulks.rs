@@ -1,0 +1,1 @@
+//! One tenant's bulk: it delays nobody's webhooks, and goes on where it stopped.

@@ -1,0 +1,1 @@
+//! Silent and slow clients: they take no place from those who speak.

@@ -1,0 +1,1 @@
+//! Who asks much waits; who asks little does not.

@@ -1,0 +1,1 @@
+//! Where credentials and files go is nobody's to choose but the operator's.

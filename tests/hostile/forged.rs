@@ -1,0 +1,1 @@
+//! Requests forged by changing genuine ones: none is accepted.

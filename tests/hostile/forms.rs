@@ -1,0 +1,1 @@
+//! What a signature does not cover is not believed.

@@ -1,0 +1,1 @@
+//! Who names a line that is not theirs keeps nobody's webhooks out.
