@@ -23,6 +23,7 @@ mod process;
 mod sending;
 mod timeline;
 mod turns;
+mod versus;
 
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ fn main() {
         }
         // One measurement, for looking into: `one CONNECTIONS PEOPLE [SETTING…]`.
         Some("one") => runtime.block_on(intake::one(&arguments[1..])),
+        // Two programs: BENCH_BEFORE against the one that was built.
+        Some("versus") => runtime.block_on(versus::measure()),
         Some("sending-on-sqlite") => runtime.block_on(sending::on_sqlite()),
         _ => runtime.block_on(measure(&arguments)),
     }

@@ -55,6 +55,20 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
+/// A port that nobody listens at.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until somebody listens there.
+pub fn wait_for(port: u16) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "the gateway does not answer");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Makes organizations, each with a Meta account of the same application and a number of its own.
 pub async fn organizations(folder: &Path, url: &str, count: usize) -> Bench {
     let overrides = [
@@ -122,7 +136,7 @@ pub struct Running {
 
 impl Running {
     pub fn start(bench: &Bench, settings: &[&str]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut command = Command::new(std::env::var("BENCH_PROGRAM").expect("run ./benches/run"));
         command.arg("--data-dir").arg(&bench.folder).arg("--database-url").arg(&bench.url);
         command.arg("--listen").arg(format!("127.0.0.1:{port}")).args(["--set", "log.level=warn"]);
@@ -130,11 +144,7 @@ impl Running {
             command.args(["--set", setting]);
         }
         let child = command.arg("serve").stdout(Stdio::null()).spawn().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "the gateway does not answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_for(port);
         Self { child, port }
     }
 
