@@ -17,6 +17,7 @@ pub mod inbox;
 pub mod intake;
 pub mod jobs;
 pub mod leads;
+pub mod leaving;
 pub mod lines;
 pub mod media;
 pub mod members;
@@ -28,6 +29,7 @@ pub mod recorded;
 pub mod routes;
 pub mod sending;
 pub mod sweep;
+pub mod timekeeping;
 pub mod timeline;
 
 mod bulk;
