@@ -14,7 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use sections::{
-    Auth, Data, Database, Intake, Keys, Log, Media, Metrics, Outgoing, Retention, Sending, Server,
+    Auth, Data, Database, Intake, Keys, Limits, Log, Media, Metrics, Outgoing, Retention, Sending,
+    Server,
 };
 pub use settings::{SETTINGS, Setting};
 pub use targets::Target;
@@ -46,6 +47,8 @@ pub struct Config {
     pub media: Media,
     /// How long things are kept.
     pub retention: Retention,
+    /// How many requests the API answers.
+    pub limits: Limits,
     /// Logging.
     pub log: Log,
     /// Metrics.
@@ -156,6 +159,15 @@ impl Config {
         for (name, value) in days {
             if !(1..=36_500).contains(&value) {
                 return fail(name, "must be 1 to 36500 days");
+            }
+        }
+        let limits = [
+            ("limits.key_per_minute", self.limits.key_per_minute),
+            ("limits.organization_per_minute", self.limits.organization_per_minute),
+        ];
+        for (name, value) in limits {
+            if value > 10_000_000 {
+                return fail(name, "must be 0 (no limit) to 10000000 requests");
             }
         }
         self.check_media()

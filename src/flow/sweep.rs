@@ -67,7 +67,7 @@ pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
                 break;
             }
         }
-        swept.files += super::media::sweep(gateway, organization, now).await?;
+        swept.files += super::media::sweep(gateway, organization).await?;
     }
     let mut session = gateway.store.write_all().await?;
     swept.waiting = sweep::delete_waiting(&mut session, days(keep.waiting_days)).await?;

@@ -38,8 +38,11 @@ pub async fn untold(
     before: Timestamp,
 ) -> Result<Vec<Leaving>, StoreError> {
     let sql = "select account_id, provider, reason, count(*) as count, min(created_at) as oldest from (
-                   select coalesce(a.id, (select x.id from accounts x where x.organization_id = $1
-                          order by case when x.provider = q.provider then 0 else 1 end, x.id limit 1)) as account_id,
+                   select coalesce(a.id,
+                              (select x.id from accounts x where x.organization_id = $1 and x.provider = q.provider
+                               order by x.id limit 1),
+                              (select x.id from accounts x where x.organization_id = $1 order by x.id limit 1))
+                              as account_id,
                           q.provider, q.reason, q.created_at
                    from webhook_quarantine q
                    left join accounts a on a.organization_id = q.organization_id and a.id = q.account_id

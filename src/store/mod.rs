@@ -36,6 +36,7 @@ mod bulk;
 mod database;
 mod error;
 mod lender;
+mod limits;
 mod migrations;
 mod session;
 mod types;
