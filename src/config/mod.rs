@@ -161,16 +161,22 @@ impl Config {
                 return fail(name, "must be 1 to 36500 days");
             }
         }
+        self.check_limits()?;
+        self.check_media()
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
         let limits = [
             ("limits.key_per_minute", self.limits.key_per_minute),
             ("limits.organization_per_minute", self.limits.organization_per_minute),
         ];
         for (name, value) in limits {
             if value > 10_000_000 {
-                return fail(name, "must be 0 (no limit) to 10000000 requests");
+                let reason = "must be 0 (no limit) to 10000000 requests";
+                return Err(ConfigError(format!("{name}: {reason}")));
             }
         }
-        self.check_media()
+        Ok(())
     }
 
     fn check_media(&self) -> Result<(), ConfigError> {

@@ -90,7 +90,10 @@ async fn searches_leave_room(kind: Kind) {
             messages()
         );
     }
-    assert!(worst < Duration::from_secs(3), "a read waited {worst:?} for another organization's searches");
+    assert!(
+        worst < Duration::from_secs(3),
+        "a read waited {worst:?} for another organization's searches"
+    );
     Arc::into_inner(gateway).unwrap().end().await;
 }
 
