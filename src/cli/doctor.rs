@@ -3,13 +3,24 @@
 use std::process::ExitCode;
 
 use chrono::TimeDelta;
+use clap::Args;
 use secrecy::ExposeSecret;
 
 use super::logging;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
+use crate::flow::time;
 use crate::gateway::{Keyring, build, master_keys, store_options};
-use crate::store::{Engine, Store, StoreError, accounts, organizations, sweep};
+use crate::store::{Engine, Store, StoreError, accounts, organizations, sweep, timekeeping};
+
+/// What to do besides looking.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct DoctorArgs {
+    /// Say that this machine's clock is right, where gateways do not believe it and delete nothing: after a jump, or a long
+    /// holiday. They take it within a minute.
+    #[arg(long)]
+    clock_is_right: bool,
+}
 
 /// How far clocks may be apart before signatures are at risk.
 const SKEW: TimeDelta = TimeDelta::seconds(5);
@@ -35,13 +46,13 @@ impl Report {
     }
 }
 
-pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(config: Config, args: DoctorArgs) -> anyhow::Result<ExitCode> {
     logging::start("off", "readable")?;
     let mut report = Report { failures: 0 };
     Report::ok("settings", "all settings are known and usable");
     check_public_url(&config);
     let keyring = check_keys(&mut report, &config);
-    check_database(&mut report, &config, keyring.as_ref()).await;
+    check_database(&mut report, &config, keyring.as_ref(), args).await;
     match report.failures {
         0 => {
             say!("Everything is well.");
@@ -69,7 +80,12 @@ fn check_public_url(config: &Config) {
 }
 
 /// Looks, and makes nothing: a database that is not there yet is for `serve` to make.
-async fn check_database(report: &mut Report, config: &Config, keyring: Option<&Keyring>) {
+async fn check_database(
+    report: &mut Report,
+    config: &Config,
+    keyring: Option<&Keyring>,
+    args: DoctorArgs,
+) {
     let url = config.database_url();
     if let Some(file) = Store::file(&url).filter(|file| !file.exists()) {
         Report::note("database", format!("{} will be made on first start", file.display()));
@@ -81,7 +97,7 @@ async fn check_database(report: &mut Report, config: &Config, keyring: Option<&K
     };
     match opened {
         Ok(store) => {
-            check_store(report, &store, keyring).await;
+            check_store(report, &store, keyring, args).await;
             store.close().await;
         }
         Err(error) => {
@@ -113,7 +129,12 @@ fn check_keys(report: &mut Report, config: &Config) -> Option<Keyring> {
     }
 }
 
-async fn check_store(report: &mut Report, store: &Store, keyring: Option<&Keyring>) {
+async fn check_store(
+    report: &mut Report,
+    store: &Store,
+    keyring: Option<&Keyring>,
+    args: DoctorArgs,
+) {
     match store.schema_version().await {
         Ok((Some(applied), newest)) if applied == newest => {
             Report::ok("schema", format!("migration {applied}"));
@@ -132,6 +153,13 @@ async fn check_store(report: &mut Report, store: &Store, keyring: Option<&Keyrin
         }
     }
     check_clock(report, store).await;
+    let checked = match args.clock_is_right {
+        true => say_clock_is_right(report, store).await,
+        false => check_life(store).await,
+    };
+    if let Err(error) = checked {
+        report.fail("clock", error, "check that the database accepts writes, and say it again");
+    }
     if let Err(error) = check_isolation(report, store).await {
         report.fail(
             "isolation",
@@ -179,6 +207,41 @@ async fn check_clock(report: &mut Report, store: &Store) {
         let detail = format!("the newest webhook was received at {newest}, which lies ahead");
         report.fail("clock", detail, "the clock went back: synchronize it (NTP)");
     }
+}
+
+/// What gateways know of time.
+async fn check_life(store: &Store) -> Result<(), StoreError> {
+    let (known, _) = timekeeping::read(store, &Clock::System).await?;
+    let Some(alive_at) = known.alive_at else { return Ok(()) };
+    let at = |at: Option<Timestamp>| at.map_or("never".to_owned(), |at| at.to_rfc3339());
+    Report::ok("alive", format!("{alive_at}; old rows were last deleted: {}", at(known.swept_at)));
+    let apart = (Clock::System.now() - alive_at).abs();
+    if apart > TimeDelta::days(1) {
+        let days = apart.num_days();
+        Report::note(
+            "alive",
+            format!(
+                "that is {days} days from this machine's clock: until it is believed nothing is deleted for its age; if the                  clock is right, say so with --clock-is-right"
+            ),
+        );
+    }
+    Ok(())
+}
+
+async fn say_clock_is_right(report: &mut Report, store: &Store) -> Result<(), StoreError> {
+    let said = time::say_right(store, &Clock::System).await?;
+    match said.contradicted {
+        None => Report::ok(
+            "clock",
+            format!("{} is right, as you say; gateways take it within a minute", said.now),
+        ),
+        Some(ahead) => report.fail(
+            "clock",
+            format!("{} s from PostgreSQL's: they cannot both be right", ahead.num_seconds()),
+            "synchronize both machines' clocks (NTP), and say it again",
+        ),
+    }
+    Ok(())
 }
 
 async fn check_isolation(report: &mut Report, store: &Store) -> Result<(), StoreError> {

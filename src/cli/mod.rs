@@ -70,7 +70,7 @@ enum Command {
     /// Bring the database's schema up to date (`serve` does so too).
     Migrate,
     /// Check settings, database, keys and clock, and say how to mend what is wrong.
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Show the settings.
     Config(config::ConfigArgs),
     /// Organizations.
@@ -123,7 +123,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
     let config = cli.settings.load()?;
     match cli.command {
-        Command::Doctor => return doctor::run(config).await,
+        Command::Doctor(args) => return doctor::run(config, args).await,
         Command::Serve => serve::run(config).await?,
         Command::Migrate => migrate(&config).await?,
         Command::Org(command) => org::run(&*open(config).await?, command).await?,

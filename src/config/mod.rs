@@ -14,7 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use sections::{
-    Auth, Data, Database, Intake, Keys, Log, Media, Metrics, Outgoing, Retention, Sending, Server,
+    Auth, Data, Database, Intake, Keys, Limits, Log, Media, Metrics, Outgoing, Retention, Sending,
+    Server,
 };
 pub use settings::{SETTINGS, Setting};
 pub use targets::Target;
@@ -46,6 +47,8 @@ pub struct Config {
     pub media: Media,
     /// How long things are kept.
     pub retention: Retention,
+    /// How many requests the API answers.
+    pub limits: Limits,
     /// Logging.
     pub log: Log,
     /// Metrics.
@@ -158,7 +161,22 @@ impl Config {
                 return fail(name, "must be 1 to 36500 days");
             }
         }
+        self.check_limits()?;
         self.check_media()
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        let limits = [
+            ("limits.key_per_minute", self.limits.key_per_minute),
+            ("limits.organization_per_minute", self.limits.organization_per_minute),
+        ];
+        for (name, value) in limits {
+            if value > 10_000_000 {
+                let reason = "must be 0 (no limit) to 10000000 requests";
+                return Err(ConfigError(format!("{name}: {reason}")));
+            }
+        }
+        Ok(())
     }
 
     fn check_media(&self) -> Result<(), ConfigError> {

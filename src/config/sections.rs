@@ -107,6 +107,10 @@ section!(
     }
 );
 section!(
+    /// `[limits]`
+    Limits { key_per_minute: u32, organization_per_minute: u32 }
+);
+section!(
     /// `[log]`
     Log { level: String, format: String }
 );

@@ -102,7 +102,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "database.statement_timeout_ms",
         "10000",
-        "How long one statement may take, in milliseconds.",
+        "How long one statement may take, in milliseconds. SQLite: a reader's statement, counted from when its connection was lent.",
     ),
     setting(
         "database.sqlite_synchronous",
@@ -234,7 +234,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "retention.quarantine_days",
         "90",
-        "How long raw webhooks with open quarantined items are kept, in days.",
+        "How long raw webhooks with open quarantined items are kept, in days. The organization gets a notice before, and a week from then on.",
     ),
     setting("retention.events_days", "30", "How long events are kept for readers, in days."),
     setting("retention.waiting_days", "7", "How long a status waits for its message, in days."),
@@ -245,6 +245,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("retention.audit_days", "365", "How long the audit log is kept, in days."),
     setting("retention.media_days", "0", "How long files are kept, in days; 0: for ever."),
+    setting(
+        "limits.key_per_minute",
+        "0",
+        "How many API requests one key, or one user with a token, may make a minute, 0 to 10000000; 0: no limit. Each process counts for itself. Webhooks are not limited.",
+    ),
+    setting(
+        "limits.organization_per_minute",
+        "0",
+        "The same for all keys and users of one organization together.",
+    ),
     setting(
         "log.level",
         "\"info\"",

@@ -27,7 +27,7 @@ pub struct Health {
     pub database: PartHealth,
     /// The intake queue has room.
     pub queue: PartHealth,
-    /// Our clock and the database's agree.
+    /// Our clock and the database's agree, and nothing else speaks against it.
     pub time: PartHealth,
     /// All accounts' credentials can be opened.
     pub accounts: PartHealth,
@@ -51,16 +51,13 @@ pub async fn check(gateway: &Gateway) -> Health {
     };
     let (database, time) = match answer {
         Ok(Ok(theirs)) => {
-            let skew = (gateway.clock.now() - theirs).abs().to_std().unwrap_or_default();
+            let ahead = gateway.clock.ahead_of(theirs);
+            let skew = ahead.unwrap_or_else(|| gateway.clock.now() - theirs);
             let database = PartHealth {
                 ok: true,
                 detail: format!("{engine} answered in {:.1} ms", took.as_secs_f64() * 1e3),
             };
-            let time = PartHealth {
-                ok: skew <= SKEW_LIMIT,
-                detail: format!("{} ms from the database's clock", skew.as_millis()),
-            };
-            (database, time)
+            (database, time_at(gateway, skew.abs().to_std().unwrap_or_default()))
         }
         Ok(Err(error)) => (failed(&error), unknown()),
         Err(_) => {
@@ -80,6 +77,16 @@ pub async fn check(gateway: &Gateway) -> Health {
         },
     };
     Health { database, queue, time, accounts }
+}
+
+/// How the clock stands, which is so far from the database's.
+fn time_at(gateway: &Gateway, skew: Duration) -> PartHealth {
+    let standing = gateway.time.standing();
+    let mut detail = format!("{} ms from the database's clock", skew.as_millis());
+    if let Some(more) = standing.describe() {
+        detail = format!("{detail}; {more}");
+    }
+    PartHealth { ok: skew <= SKEW_LIMIT && !standing.is_failing(), detail }
 }
 
 fn failed(error: &StoreError) -> PartHealth {

@@ -8,6 +8,7 @@ mod claims;
 pub mod contacts;
 pub mod health;
 pub mod leads;
+mod leaving;
 pub mod lines;
 pub mod media;
 pub mod organizations;
@@ -21,6 +22,7 @@ pub mod send;
 mod share;
 pub mod stream;
 pub mod sweep;
+pub mod time;
 
 use crate::gateway::KeyringError;
 use crate::model::{AccountId, OrganizationId, Principal, PrincipalKind, Scope};

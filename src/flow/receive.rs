@@ -75,7 +75,9 @@ async fn try_receive(
     let mut verified = prove::verify(&snapshot, endpoint, &inbound);
     // The account may have been made, or its key rotated, by another process a moment ago.
     let (store, keys) = (&gateway.store, &gateway.keys);
-    if verified.is_err() && gateway.directory.look_again(store, keys, at).await? {
+    if verified.is_err()
+        && gateway.directory.look_again(store, keys, gateway.time.ages().certain()).await?
+    {
         snapshot = gateway.directory.snapshot();
         verified = prove::verify(&snapshot, endpoint, &inbound);
     }

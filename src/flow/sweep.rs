@@ -2,10 +2,14 @@
 
 use chrono::TimeDelta;
 
-use crate::gateway::Gateway;
+use super::{leaving, time};
+use crate::clock::Timestamp;
+use crate::gateway::{Gateway, Standing};
 use crate::model::OrganizationId;
+use crate::store::leaving::{COUNTED, Kept, Old, count};
 use crate::store::sending::{backlog, recovery};
-use crate::store::{StoreError, inbox, organizations, sweep};
+use crate::store::sweep::KeepOpen;
+use crate::store::{StoreError, inbox, organizations, sweep, timekeeping};
 
 /// How much one sweep deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,31 +30,33 @@ pub struct Swept {
     pub sent: u64,
 }
 
-/// Deletes what is older than the settings allow, in every organization. Each transaction is small, so that nothing else
-/// waits for it.
+/// Deletes what is older than the settings allow, in every organization, as far as the time that has passed vouches for the
+/// clock; nothing while the clock is not believed. Each transaction is small, so that nothing else waits for it.
 pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
-    let now = gateway.clock.now();
+    let standing = time::look(gateway).await?;
+    let Some(now) = gateway.time.may_delete() else {
+        if let Standing::Doubted { .. } = standing
+            && gateway.time.warns_first()
+        {
+            warn(gateway, standing).await?;
+        }
+        return Ok(Swept::default());
+    };
     let days = |days: i64| now - TimeDelta::days(days);
     let keep = &gateway.config.retention;
-    let open_from = days(keep.quarantine_days.max(keep.inbox_days));
+    let kept = kept(gateway, now);
+    let open = KeepOpen { from: kept.open, told_from: now - leaving::NOTICE };
     let mut swept = Swept::default();
-    let mut all = vec![OrganizationId::PLATFORM];
-    let known = organizations::list(&mut gateway.store.read_all().await?).await?;
-    all.extend(known.into_iter().map(|organization| organization.id));
-    for organization in all {
+    for organization in everybody(gateway).await? {
+        leaving::tell(gateway, organization, open.from, now).await?;
         loop {
             let mut session = gateway.store.write_all().await?;
-            let inbox =
-                sweep::delete_inbox(&mut session, organization, days(keep.inbox_days), open_from);
-            let webhooks = inbox.await?;
-            let quarantined =
-                sweep::delete_quarantine(&mut session, organization, open_from).await?;
-            let events =
-                sweep::delete_events(&mut session, organization, days(keep.events_days)).await?;
-            let sent =
-                recovery::delete_served(&mut session, organization, days(keep.queue_days)).await?;
-            let audited =
-                sweep::delete_audit(&mut session, organization, days(keep.audit_days)).await?;
+            let webhooks =
+                sweep::delete_inbox(&mut session, organization, kept.inbox, open).await?;
+            let quarantined = sweep::delete_quarantine(&mut session, organization, open).await?;
+            let events = sweep::delete_events(&mut session, organization, kept.events).await?;
+            let sent = recovery::delete_served(&mut session, organization, kept.queue).await?;
+            let audited = sweep::delete_audit(&mut session, organization, kept.audit).await?;
             session.commit().await?;
             swept.audited += audited;
             swept.sent += sent;
@@ -65,8 +71,62 @@ pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
     }
     let mut session = gateway.store.write_all().await?;
     swept.waiting = sweep::delete_waiting(&mut session, days(keep.waiting_days)).await?;
+    timekeeping::swept(&mut session, now).await?;
     session.commit().await?;
     Ok(swept)
+}
+
+/// From when on everything is kept that is kept for a time.
+fn kept(gateway: &Gateway, now: Timestamp) -> Kept {
+    let days = |days: i64| now - TimeDelta::days(days);
+    let keep = &gateway.config.retention;
+    Kept {
+        inbox: days(keep.inbox_days),
+        open: days(keep.quarantine_days.max(keep.inbox_days)),
+        events: days(keep.events_days),
+        queue: days(keep.queue_days),
+        audit: days(keep.audit_days),
+    }
+}
+
+/// The platform and all organizations.
+async fn everybody(gateway: &Gateway) -> Result<Vec<OrganizationId>, StoreError> {
+    let known = organizations::list(&mut gateway.store.read_all().await?).await?;
+    let known = known.into_iter().map(|organization| organization.id);
+    Ok(std::iter::once(OrganizationId::PLATFORM).chain(known).collect())
+}
+
+/// What would be deleted by now if the clock were believed, in all organizations together.
+pub async fn would_go(gateway: &Gateway) -> Result<Old, StoreError> {
+    let kept = kept(gateway, gateway.clock.now());
+    let mut all = Old::default();
+    for organization in everybody(gateway).await? {
+        let mut session = gateway.store.read_all().await?;
+        let old = count(&mut session, organization, kept).await?;
+        all.webhooks += old.webhooks;
+        all.open_items += old.open_items;
+        all.events += old.events;
+        all.sent += old.sent;
+        all.answers += old.answers;
+        all.audited += old.audited;
+    }
+    Ok(all)
+}
+
+/// Warns of what goes once the clock is believed.
+async fn warn(gateway: &Gateway, standing: Standing) -> Result<(), StoreError> {
+    let Old { webhooks, open_items, events, sent, answers, audited } = would_go(gateway).await?;
+    tracing::warn!(
+        webhooks,
+        open_items,
+        events,
+        sent,
+        idempotency_keys = answers,
+        audit_entries = audited,
+        "this is what will be deleted, each kind counted up to {COUNTED} an organization (open items a week after a          notice): {}",
+        standing.describe().unwrap_or_default()
+    );
+    Ok(())
 }
 
 /// Measures how much waits.

@@ -2,6 +2,7 @@
 
 mod directory;
 mod keyring;
+mod timekeeper;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,13 +13,14 @@ use tokio::sync::{Semaphore, watch};
 pub use directory::{Directory, DirectoryAccount, RoutedLine, Snapshot};
 pub(crate) use directory::{build, drop_expired, is_previous, line_key, previous};
 pub use keyring::{Keyring, KeyringError};
+pub use timekeeper::{Age, Ages, Look, Standing, Timekeeper};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::Ids;
 use crate::metrics;
 use crate::store::intake::{Batcher, BatcherOptions};
-use crate::store::{Engine, PostgresRoles, Store, StoreError, StoreOptions};
+use crate::store::{Engine, PostgresRoles, Store, StoreError, StoreOptions, timekeeping};
 use crate::transport::{BlobError, Blobs, S3, Transport, TransportError};
 use crate::vault::{MasterKeyError, MasterKeys};
 
@@ -39,6 +41,8 @@ pub struct Gateway {
     pub blobs: Blobs,
     /// Where time comes from.
     pub clock: Clock,
+    /// How far it may be believed where something is deleted or given up for its age.
+    pub time: Timekeeper,
     /// Where ids come from.
     pub ids: Ids,
     /// The settings.
@@ -80,6 +84,8 @@ impl Gateway {
     /// Opens the database and the keys, and starts the writers. The schema must be up to date.
     pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, StartError> {
         let store = open_store(&config).await?;
+        let (known, ahead) = timekeeping::read(&store, &clock).await?;
+        let time = Timekeeper::start(clock.clone(), known, ahead);
         let ids = Ids::new(clock.clone());
         let writers = match store.engine() {
             Engine::Sqlite => 1,
@@ -105,7 +111,7 @@ impl Gateway {
                 tracing::error!(%error, "the key that makes fingerprints of keys cannot be made");
             }
         }
-        let directory = Directory::load(&store, &keys, clock.now()).await?;
+        let directory = Directory::load(&store, &keys, time.ages().certain()).await?;
         let worker = ids.next();
         Ok(Arc::new(Self {
             worker,
@@ -118,6 +124,7 @@ impl Gateway {
             transport: Transport::new(&config.outgoing.allow)?,
             blobs: open_blobs(&config)?,
             clock,
+            time,
             ids,
             intake_room: Arc::new(Semaphore::new(config.intake.queue_bytes)),
             config,
@@ -127,7 +134,8 @@ impl Gateway {
 
     /// Reads accounts and routes anew, if they have changed since.
     pub async fn refresh_directory(&self) -> Result<(), StoreError> {
-        self.directory.refresh(&self.store, &self.keys, self.clock.now()).await
+        // A secret that was replaced is still good as long as its time is not certainly over.
+        self.directory.refresh(&self.store, &self.keys, self.time.ages().certain()).await
     }
 
     /// Tells those who wait for events to look.

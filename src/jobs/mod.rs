@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::flow::access::{self, KeyMemory};
 use crate::flow::send::holds;
-use crate::flow::{media, sweep};
+use crate::flow::{media, sweep, time};
 use crate::gateway::Gateway;
 use crate::store::{StoreError, jobs as queue};
 
@@ -22,6 +22,8 @@ const DIRECTORY: Duration = Duration::from_secs(1);
 const KEY_USES: Duration = Duration::from_secs(30);
 const MEASURE: Duration = Duration::from_secs(15);
 const SWEEP: Duration = Duration::from_hours(1);
+/// How soon an operator's word about the clock is heard.
+const TIME: Duration = Duration::from_secs(20);
 /// How soon messages go on that waited for a paused template.
 const HOLDS: Duration = Duration::from_secs(2);
 const PRUNE: Duration = Duration::from_secs(30);
@@ -57,6 +59,7 @@ impl Jobs {
         every(&mut jobs, "directory", DIRECTORY, Job::Directory);
         every(&mut jobs, "key uses", KEY_USES, Job::KeyUses);
         every(&mut jobs, "measure", MEASURE, Job::Measure);
+        every(&mut jobs, "time", TIME, Job::Time);
         every(&mut jobs, "sweep", SWEEP, Job::Sweep);
         every(&mut jobs, "prune", PRUNE, Job::Prune);
         if gateway.config.sending.enabled {
@@ -89,6 +92,8 @@ enum Job {
     KeyUses,
     /// Measures what waits.
     Measure,
+    /// Looks whether the clock may be believed, and leaves a sign of life.
+    Time,
     /// Deletes what was kept long enough.
     Sweep,
     /// Deletes wake-ups that have served.
@@ -122,6 +127,7 @@ impl Job {
             Job::Media => media::fetch_due(gateway).await.map(drop),
             Job::Holds => holds::look(gateway).await,
             Job::Measure => sweep::measure(gateway).await,
+            Job::Time => time::look(gateway).await.map(drop),
             Job::Sweep => {
                 let swept = sweep::run(gateway).await?;
                 tracing::debug!(?swept, "swept");

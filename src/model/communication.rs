@@ -70,6 +70,17 @@ pub struct CommunicationFilter {
     pub search: Option<String>,
 }
 
+impl CommunicationFilter {
+    /// Whether finding a page, or counting what matches, may read much more than the page: an organization's whole history, or
+    /// all that somebody wrote.
+    pub fn is_wide(&self, start: Cursor) -> bool {
+        let is_narrow = self.channel.is_some() || self.direction.is_some();
+        let is_of_all = self.lead_id.is_none() && self.contact_id.is_none();
+        let counts = matches!(start, Cursor::Offset(_));
+        self.search.is_some() || is_of_all && (is_narrow || counts)
+    }
+}
+
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cursor {

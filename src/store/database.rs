@@ -11,6 +11,7 @@ use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
 
 use super::jobs::JobPool;
 use super::lender::Lender;
+use super::limits::Readers;
 use super::session::{Held, on};
 use super::{Session, StoreError, migrations};
 use crate::model::OrganizationId;
@@ -51,7 +52,7 @@ pub struct Store {
 
 #[derive(Debug, Clone)]
 enum Database {
-    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    Sqlite { readers: Readers, writer: SqlitePool },
     Postgres { api: Lender, intake: Lender, jobs: PgPool, owner: Lender },
 }
 
@@ -298,7 +299,9 @@ async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<Database, Stor
     let writer = pool.clone().max_connections(1).connect_with(connect.clone()).await?;
     let readers = pool
         .max_connections(options.connections)
+        .test_before_acquire(false)
         .connect_lazy_with(connect.read_only(false).pragma("query_only", "on"));
+    let readers = Readers::new(readers, options.statement_timeout);
     Ok(Database::Sqlite { readers, writer })
 }
 

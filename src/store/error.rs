@@ -6,6 +6,9 @@ pub enum StoreError {
     /// The database cannot be reached or cannot serve now. Nothing is known to have been written; try again.
     #[error("the database is not available: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// A statement took longer than one may, and was broken off.
+    #[error("a statement took too long: {0}")]
+    TookTooLong(#[source] sqlx::Error),
     /// Two transactions stood in each other's way. Nothing was written; try again.
     #[error("the transaction conflicts with another: {0}")]
     Conflict(#[source] sqlx::Error),
@@ -23,7 +26,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying the same again may help.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Conflict(_))
+        matches!(self, Self::Unavailable(_) | Self::TookTooLong(_) | Self::Conflict(_))
     }
 }
 
@@ -38,6 +41,7 @@ impl From<sqlx::Error> for StoreError {
                 }
                 match kind_of_code(&code) {
                     Kind::Unavailable => Self::Unavailable(error),
+                    Kind::TookTooLong => Self::TookTooLong(error),
                     Kind::Conflict => Self::Conflict(error),
                     Kind::Refused => Self::Refused(error),
                 }
@@ -57,6 +61,7 @@ impl From<sqlx::Error> for StoreError {
 
 enum Kind {
     Unavailable,
+    TookTooLong,
     Conflict,
     Refused,
 }
@@ -64,6 +69,10 @@ enum Kind {
 /// SQLSTATE has five characters; SQLite's (extended) result codes are numbers whose low byte is the code.
 fn kind_of_code(code: &str) -> Kind {
     if code.len() == 5 {
+        // The statement was canceled, by its time limit.
+        if code == "57014" {
+            return Kind::TookTooLong;
+        }
         return match &code[..2] {
             // Connection, resources, operator intervention (shutdown, crash, cancel), system error.
             "08" | "53" | "57" | "58" => Kind::Unavailable,
@@ -74,8 +83,10 @@ fn kind_of_code(code: &str) -> Kind {
     match code.parse::<i64>().map(|code| code & 0xff) {
         // BUSY, LOCKED
         Ok(5 | 6) => Kind::Conflict,
-        // NOMEM, INTERRUPT, IOERR, FULL, CANTOPEN
-        Ok(7 | 9 | 10 | 13 | 14) => Kind::Unavailable,
+        // INTERRUPT
+        Ok(9) => Kind::TookTooLong,
+        // NOMEM, IOERR, FULL, CANTOPEN
+        Ok(7 | 10 | 13 | 14) => Kind::Unavailable,
         _ => Kind::Refused,
     }
 }

@@ -30,6 +30,14 @@ pub struct MessageFilter {
     pub before: Option<Uuid>,
 }
 
+impl MessageFilter {
+    /// Whether many messages may have to be read to find those of a page.
+    pub fn is_narrow(&self) -> bool {
+        let words = self.status.is_some() || self.provider_message_id.is_some();
+        words || self.channel.is_some() || self.direction.is_some()
+    }
+}
+
 /// A message with its history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MessageDetail {

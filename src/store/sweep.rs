@@ -11,38 +11,50 @@ use crate::model::OrganizationId;
 /// How many rows one statement deletes.
 const CHUNK: i64 = 5_000;
 
-/// Deletes an organization's raw webhooks older than `keep_from`, and those with open items older than
-/// `keep_open_from`. Returns how many; call again while it returns many.
+/// From when on open items and their requests are kept. Those that came before are deleted too, but only if their
+/// organization was told so long enough ago.
+#[derive(Debug, Clone, Copy)]
+pub struct KeepOpen {
+    /// What came at this time or later is kept.
+    pub from: Timestamp,
+    /// So is what was told of later than this, or never.
+    pub told_from: Timestamp,
+}
+
+/// Deletes an organization's raw webhooks older than `keep_from`; those with open items only as `open` allows. Returns how
+/// many; call again while it returns many.
 pub async fn delete_inbox(
     session: &mut Session,
     organization: OrganizationId,
     keep_from: Timestamp,
-    keep_open_from: Timestamp,
+    open: KeepOpen,
 ) -> Result<u64, StoreError> {
     let sql = "delete from webhook_inbox where organization_id = $1 and id in (
                    select i.id from webhook_inbox i where i.organization_id = $1 and i.id < $2
-                   and (i.id < $3 or not exists (select 1 from webhook_quarantine q
-                        where q.inbox_id = i.id and q.state = 'open'))
-                   order by i.id limit $4)";
-    let (old, very_old) = (ids::first_at(keep_from), ids::first_at(keep_open_from));
+                   and not exists (select 1 from webhook_quarantine q
+                        where q.inbox_id = i.id and q.state = 'open'
+                        and (i.id >= $3 or q.noticed_at is null or q.noticed_at > $4))
+                   order by i.id limit $5)";
+    let (old, very_old) = (ids::first_at(keep_from), ids::first_at(open.from));
     Ok(on!(session, |c| {
-        let query = sqlx::query(sql).bind(organization).bind(old).bind(very_old).bind(CHUNK);
+        let query = sqlx::query(sql).bind(organization).bind(old).bind(very_old);
+        let query = query.bind(open.told_from).bind(CHUNK);
         query.execute(c).await.map(|done| done.rows_affected())
     })?)
 }
 
-/// Deletes quarantined items whose request is gone.
+/// Deletes an organization's items older than its open ones may be; those that are still open only if it was told.
 pub async fn delete_quarantine(
     session: &mut Session,
     organization: OrganizationId,
-    keep_from: Timestamp,
+    open: KeepOpen,
 ) -> Result<u64, StoreError> {
     let sql = "delete from webhook_quarantine where organization_id = $1 and id in (
                    select id from webhook_quarantine where organization_id = $1 and id < $2
-                   order by id limit $3)";
-    let old = ids::first_at(keep_from);
+                   and (state <> 'open' or noticed_at <= $3) order by id limit $4)";
+    let old = ids::first_at(open.from);
     Ok(on!(session, |c| {
-        let query = sqlx::query(sql).bind(organization).bind(old).bind(CHUNK);
+        let query = sqlx::query(sql).bind(organization).bind(old).bind(open.told_from).bind(CHUNK);
         query.execute(c).await.map(|done| done.rows_affected())
     })?)
 }

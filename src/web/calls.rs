@@ -10,7 +10,7 @@ use super::answer::Answer;
 use super::communications::{CommunicationView, direction};
 use super::extract::{Access, Id, Query, cursor, limit};
 use super::times::At;
-use super::{App, Problem};
+use super::{App, Problem, limits};
 use crate::model::{CallId, Scope};
 use crate::store::call_logs::{self, CallFilter};
 
@@ -81,8 +81,16 @@ pub(super) async fn list(
         provider_call_id: query.provider_call_id,
         before: cursor(query.cursor.as_deref())?,
     };
-    let mut session = app.gateway.store.read(organization).await?;
-    let (items, next_cursor) = call_logs::list(&mut session, organization, &filter, limit).await?;
+    let is_wide = filter.is_narrow();
+    let store = app.gateway.store.clone();
+    let found = async move {
+        let mut session = store.read(organization).await?;
+        call_logs::list(&mut session, organization, &filter, limit).await
+    };
+    let (items, next_cursor) = match is_wide {
+        true => limits::search(&app, organization, found).await?,
+        false => found.await?,
+    };
     let items = items.into_iter().map(CommunicationView::from).collect();
     Ok(Answer(CallList { items, next_cursor }))
 }

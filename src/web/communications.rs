@@ -15,7 +15,7 @@ use super::answer::Answer;
 use super::body::Json;
 use super::extract::{Access, Query, cursor, instant, limit};
 use super::times::At;
-use super::{App, Problem};
+use super::{App, Problem, limits};
 use crate::flow::record;
 use crate::model::{
     Communication, CommunicationFilter, ContactId, Cursor, LeadId, NewCommunication, Scope,
@@ -83,6 +83,8 @@ pub(super) struct CommunicationList {
     pub(super) offset: Option<i64>,
     /// The `cursor` of the next page; null on the last one.
     pub(super) next_cursor: Option<Uuid>,
+    /// From when on was looked for `search`; null where nothing was searched for. Older ones are found by giving `from`.
+    pub(super) searched_from: Option<At>,
 }
 
 /// Which communications to list. Everything that is given must hold.
@@ -102,7 +104,8 @@ pub(super) struct Filter {
     from: Option<String>,
     /// That happened (`occurred_at`) before this instant.
     to: Option<String>,
-    /// Whose content holds this text, whatever the case.
+    /// Whose content holds this text, whatever the case. Without `from` that happened in the last 90 days, or in the 90 days
+    /// before `to`.
     search: Option<String>,
     /// How many, 1 to 200; 50 if not given.
     limit: Option<i64>,
@@ -196,7 +199,7 @@ pub(super) async fn list(
             _ => return Err(Problem::invalid("offset", "must be 0 to 1000000")),
         },
     };
-    let filter = CommunicationFilter {
+    let mut filter = CommunicationFilter {
         lead_id: query.lead_id.map(LeadId),
         contact_id: query.contact_id.map(ContactId),
         channel: query.channel.as_deref().map(channel).transpose()?,
@@ -205,8 +208,20 @@ pub(super) async fn list(
         until: instant("to", query.to.as_deref())?,
         search: query.search.filter(|text| !text.trim().is_empty()),
     };
+    if filter.search.is_some() && filter.from.is_none() {
+        filter.from = Some(limits::recent(app.gateway.clock.now(), filter.until));
+    }
+    let searched_from = filter.from.filter(|_| filter.search.is_some()).map(At);
     let store = &app.gateway.store;
-    let page = timeline::page(store, organization, &filter, start, limit).await?;
+    let page = match filter.is_wide(start) {
+        false => timeline::page(store, organization, &filter, start, limit).await?,
+        true => {
+            let (store, filter) = (store.clone(), filter.clone());
+            let page =
+                async move { timeline::page(&store, organization, &filter, start, limit).await };
+            limits::search(&app, organization, page).await?
+        }
+    };
     if page.is_empty() {
         exists(&mut store.read(organization).await?, organization, &filter).await?;
     }
@@ -215,7 +230,8 @@ pub(super) async fn list(
         Cursor::Before(_) => None,
     };
     let (total, next_cursor) = (page.total, page.next);
-    super::timeline::answer(&CommunicationList { items: page, total, limit, offset, next_cursor })
+    let list = CommunicationList { items: page, total, limit, offset, next_cursor, searched_from };
+    super::timeline::answer(&list)
 }
 
 /// An empty timeline may be that of a lead or contact that is not there.

@@ -101,8 +101,8 @@ fn complete(path: &str, item: &mut PathItem) {
         if path.starts_with("/api/") {
             let common: &[&str] = match (is_webhook(path), operation.request_body.is_some()) {
                 (true, _) => &["401", "403"],
-                (false, true) => &["400", "401", "403", "413", "415", "422"],
-                (false, false) => &["401", "403", "422"],
+                (false, true) => &["400", "401", "403", "413", "415", "422", "429"],
+                (false, false) => &["401", "403", "422", "429"],
             };
             for status in common {
                 let responses = &mut operation.responses.responses;
@@ -138,6 +138,10 @@ fn meaning(status: &str) -> &'static str {
         "413" => "The body is too large",
         "415" => "The body is not `application/json`",
         "422" => "A field is wrong; `errors` names it",
+        "429" => {
+            "Too many requests within a minute, where they are limited, or too many searches at once; `Retry-After` says when \
+             to come again"
+        }
         "502" => "The provider refused; `provider_code` is its code",
         "504" => "The provider did not answer",
         "503" => "It cannot be done now; try again",

@@ -15,7 +15,8 @@ use crate::store::StoreError;
 /// A problem document.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: `error_code` says which kind of problem it is.
+    /// `about:blank`: `error_code` says which kind of problem it is. Where requests are limited, what its standard says of a
+    /// quota that is used up.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The HTTP status in words.
@@ -34,6 +35,9 @@ pub struct Problem {
     /// The code by which the provider refused, if it was a provider that refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     provider_code: Option<String>,
+    /// The quotas that are used up, by the names that `RateLimit-Policy` gives them.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    violated_policies: Vec<&'static str>,
     #[serde(skip)]
     retry_after: Option<u32>,
     #[serde(skip)]
@@ -60,6 +64,7 @@ impl Problem {
             timestamp: Clock::System.now().into(),
             errors: Vec::new(),
             provider_code: None,
+            violated_policies: Vec::new(),
             retry_after: None,
             challenge: None,
         }
@@ -173,6 +178,28 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(2)
     }
 
+    /// There were more requests within a minute than `policy` allows; in `seconds` there may be more.
+    pub(super) fn quota_exceeded(policy: &'static str, seconds: u32) -> Self {
+        let detail = format!("too many requests of this {policy} within a minute");
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", detail);
+        problem.kind = "https://iana.org/assignments/http-problem-types#quota-exceeded";
+        problem.violated_policies.push(policy);
+        problem.retry_after(seconds)
+    }
+
+    /// The organization has as many searches under way, and waiting, as it may.
+    pub(super) fn too_many_searches() -> Self {
+        let detail = "this organization has too many searches and counts under way; send fewer at once, or narrower ones";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_searches", detail).retry_after(2)
+    }
+
+    /// A search or count did not end within the time that it may take.
+    pub(super) fn search_too_broad() -> Self {
+        let detail = "this takes too long; narrow it: give `from` and `to` closer to each other, name a lead or contact, or page \
+                      by `cursor`, which counts nothing";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "search_too_broad", detail)
+    }
+
     /// The provider was asked, and refused.
     pub fn provider_refused(code: Option<&str>, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::BAD_GATEWAY, "provider_refused", detail);
@@ -260,6 +287,10 @@ impl From<StoreError> for Problem {
             StoreError::Unavailable(_) | StoreError::Conflict(_) => {
                 tracing::warn!(%error, "the database is not available");
                 Self::unavailable("the database is not available now")
+            }
+            StoreError::TookTooLong(_) => {
+                tracing::warn!(%error, "a statement was broken off");
+                Self::unavailable("the database took too long; ask for less at once, or try again")
             }
             StoreError::Duplicate(_) => Self::conflict("it exists already"),
             StoreError::Refused(_) | StoreError::Damaged(_) => Self::internal(&error),

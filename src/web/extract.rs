@@ -4,12 +4,13 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{App, Problem};
+use super::{App, Problem, limits};
 use crate::clock::Timestamp;
 use crate::flow::{Actor, access, audit};
 use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
@@ -74,8 +75,8 @@ impl FromRequestParts<App> for Access {
         let asked = organization(&parts.headers)?;
         let request_id = request_id(&parts.headers);
         let principal = match token.starts_with(access::KEY_PREFIX) {
-            true => by_key(app, token).await?,
-            false => by_token(app, token, asked, request_id.as_ref()).await?,
+            true => by_key(app, token, &parts.extensions).await?,
+            false => by_token(app, token, asked, request_id.as_ref(), &parts.extensions).await?,
         };
         let access = Self { principal, request_id };
         access.belongs_to(app, asked, parts.uri.path()).await?;
@@ -93,7 +94,7 @@ impl FromRequestParts<App> for Telephony {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let key = parts.headers.get("x-voip-api-key").and_then(|value| value.to_str().ok());
         let key = key.ok_or_else(|| Problem::unauthorized(Some("X-VoIP-API-Key is missing")))?;
-        let principal = by_key(app, key.trim()).await?;
+        let principal = by_key(app, key.trim(), &parts.extensions).await?;
         let access = Access { principal, request_id: request_id(&parts.headers) };
         if parts.headers.contains_key("x-org-id") {
             let asked = organization(&parts.headers)?;
@@ -115,9 +116,14 @@ impl OptionalFromRequestParts<App> for Access {
     }
 }
 
-async fn by_key(app: &App, token: &str) -> Result<Principal, Problem> {
+async fn by_key(app: &App, token: &str, extensions: &Extensions) -> Result<Principal, Problem> {
     let found = access::by_key(&app.gateway, &app.keys, token).await?;
-    found.ok_or_else(|| Problem::unauthorized(Some("the API key is unknown, revoked or expired")))
+    let unknown = || Problem::unauthorized(Some("the API key is unknown, revoked or expired"));
+    let principal = found.ok_or_else(unknown)?;
+    if let PrincipalKind::Key(id) = &principal.kind {
+        limits::admit(app, extensions, principal.organization_id, id.0)?;
+    }
+    Ok(principal)
 }
 
 async fn by_token(
@@ -125,10 +131,13 @@ async fn by_token(
     token: &str,
     asked: OrganizationId,
     request_id: Option<&String>,
+    extensions: &Extensions,
 ) -> Result<Principal, Problem> {
     let claims = app.tokens.verify(&app.gateway, token).await;
     let claims = claims.map_err(|reason| Problem::unauthorized(Some(&reason.to_string())))?;
     let own = claims.organization;
+    let user = Sha256::digest(&claims.user);
+    limits::admit(app, extensions, own, Uuid::from_slice(&user[..16]).unwrap_or_default())?;
     let principal = access::by_claims(&app.gateway, &claims.user, own).await?;
     if own != asked {
         // Whether the user is a member of the token's organization does not matter here: the attempt is put on record.

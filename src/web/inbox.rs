@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::body::Json;
 use super::extract::{Access, Id, Query, cursor, instant, limit};
 use super::times::At;
-use super::{App, Problem};
+use super::{App, Problem, limits};
 use crate::flow::replay::{self, Replayed};
 use crate::model::{InboxId, QuarantineId, QuarantineReason, Scope};
 use crate::store::inbox::{self, QuarantineEntry, QuarantineFilter};
@@ -236,9 +236,7 @@ pub(super) async fn list(
     let state = match query.state.as_deref().unwrap_or("open") {
         "all" => None,
         state @ ("open" | "resolved" | "discarded") => Some(state.to_owned()),
-        _ => {
-            return Err(Problem::invalid("state", "must be open, resolved, discarded or all"));
-        }
+        _ => return Err(Problem::invalid("state", "must be open, resolved, discarded or all")),
     };
     let filter = QuarantineFilter {
         state,
@@ -248,8 +246,11 @@ pub(super) async fn list(
         until: instant("to", query.to.as_deref())?,
         before: cursor(query.cursor.as_deref())?,
     };
-    let mut session = app.gateway.store.read(organization).await?;
-    let found = inbox::items(&mut session, organization, &filter, limit).await?;
+    let store = app.gateway.store.clone();
+    let found = async move {
+        inbox::items(&mut store.read(organization).await?, organization, &filter, limit).await
+    };
+    let found = limits::search(&app, organization, found).await?;
     let full = i64::try_from(found.len()).unwrap_or(i64::MAX) == limit;
     let next_cursor = found.last().filter(|_| full).map(|entry| entry.id.0);
     let items = found.into_iter().map(QuarantineView::from).collect();

@@ -10,7 +10,7 @@ use super::answer::Answer;
 use super::body::Json;
 use super::extract::{Access, Id, Query, cursor, limit};
 use super::times::At;
-use super::{App, Problem};
+use super::{App, Problem, limits};
 use crate::flow::leads as flow;
 use crate::model::{ContactId, Lead, LeadChange, LeadId, NewLead, Scope};
 use crate::store::contacts;
@@ -155,12 +155,22 @@ pub(super) async fn list(
         contact_id: query.contact_id.map(ContactId),
         search: query.search.filter(|text| !text.trim().is_empty()),
     };
-    let mut session = app.gateway.store.read(organization).await?;
-    if let Some(id) = filter.contact_id {
-        // Its leads went with it when it was merged.
-        filter.contact_id = contacts::standing(&mut session, organization, id).await?.or(Some(id));
-    }
-    let found = leads::list(&mut session, organization, &filter, limit).await?;
+    let is_wide =
+        filter.contact_id.is_none() && (filter.search.is_some() || filter.stage.is_some());
+    let store = app.gateway.store.clone();
+    let found = async move {
+        let mut session = store.read(organization).await?;
+        if let Some(id) = filter.contact_id {
+            // Its leads went with it when it was merged.
+            let standing = contacts::standing(&mut session, organization, id).await?;
+            filter.contact_id = standing.or(Some(id));
+        }
+        leads::list(&mut session, organization, &filter, limit).await
+    };
+    let found = match is_wide {
+        true => limits::search(&app, organization, found).await?,
+        false => found.await?,
+    };
     let full = i64::try_from(found.len()).unwrap_or(i64::MAX) == limit;
     let next_cursor = found.last().filter(|_| full).map(|lead| lead.id.0);
     let items = found.into_iter().map(LeadView::from).collect();

@@ -11,7 +11,7 @@ use super::communications::{CommunicationView, channel, direction};
 use super::extract::{Access, Id, Query, cursor, limit};
 use super::sending::queue::AttemptView;
 use super::times::At;
-use super::{App, Problem};
+use super::{App, Problem, limits};
 use crate::model::{MessageId, Purpose, Scope};
 use crate::store::messages::{self, MessageFilter};
 use crate::store::sending::{journal, outbound};
@@ -114,8 +114,16 @@ pub(super) async fn list(
         provider_message_id: query.provider_message_id,
         before: cursor(query.cursor.as_deref())?,
     };
-    let mut session = app.gateway.store.read(organization).await?;
-    let (items, next_cursor) = messages::list(&mut session, organization, &filter, limit).await?;
+    let is_wide = filter.is_narrow();
+    let store = app.gateway.store.clone();
+    let found = async move {
+        let mut session = store.read(organization).await?;
+        messages::list(&mut session, organization, &filter, limit).await
+    };
+    let (items, next_cursor) = match is_wide {
+        true => limits::search(&app, organization, found).await?,
+        false => found.await?,
+    };
     let items = items.into_iter().map(CommunicationView::from).collect();
     Ok(Answer(MessageList { items, next_cursor }))
 }

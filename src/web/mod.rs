@@ -20,6 +20,7 @@ mod hooks;
 mod inbox;
 mod keys;
 mod leads;
+mod limits;
 mod lines;
 mod media;
 mod members;
@@ -43,7 +44,7 @@ pub use front::Front;
 pub use server::{Server, ServerError};
 
 use crate::flow::access::KeyMemory;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, store_options};
 
 /// What every handler may touch.
 #[derive(Debug, Clone)]
@@ -54,6 +55,10 @@ pub struct App {
     pub keys: Arc<KeyMemory>,
     /// Verifies tokens of the identity provider.
     tokens: Arc<auth::Tokens>,
+    /// The searches under way.
+    searches: Arc<limits::Searches>,
+    /// How many requests there were within a minute, where they are limited.
+    requests: Arc<limits::Requests>,
     /// Renders the metrics, if they are recorded.
     metrics: Option<PrometheusHandle>,
 }
@@ -62,6 +67,14 @@ impl App {
     /// An app for a gateway.
     pub fn new(gateway: Arc<Gateway>, metrics: Option<PrometheusHandle>) -> Self {
         let tokens = auth::Tokens::new(&gateway.config.auth);
-        Self { gateway, keys: Arc::default(), tokens: Arc::new(tokens), metrics }
+        let connections = store_options(&gateway.config).connections;
+        Self {
+            keys: Arc::default(),
+            tokens: Arc::new(tokens),
+            searches: Arc::new(limits::Searches::new(connections)),
+            requests: Arc::new(limits::Requests::new(&gateway.config.limits)),
+            metrics,
+            gateway,
+        }
     }
 }

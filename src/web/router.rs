@@ -2,6 +2,7 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use utoipa::OpenApi;
@@ -10,13 +11,17 @@ use utoipa_axum::routes;
 
 use super::{
     App, Problem, accounts, audit, calls, communications, contacts, docs, events, health, inbox,
-    keys, leads, lines, media, members, messages, routes as line_routes, sending, voip,
+    keys, leads, limits, lines, media, members, messages, routes as line_routes, sending, voip,
 };
 
 /// Everything but webhooks, which [`super::Front`] takes a short way.
 pub(super) fn build(app: App) -> Router {
     let (api, description) = api().split_for_parts();
     let limit = app.gateway.config.server.api_body_bytes;
+    let api = match app.requests.is_on() {
+        true => api.layer(from_fn(limits::tell)),
+        false => api,
+    };
     Router::new()
         .merge(api.layer(DefaultBodyLimit::max(limit)))
         .merge(docs::router(description))

@@ -41,6 +41,10 @@ pub(super) fn answer(list: &CommunicationList) -> Result<Response, Problem> {
         json.number(name!("limit"), Some(list.limit));
         json.number(name!("offset"), list.offset);
         json.id(name!("next_cursor"), list.next_cursor);
+        match list.searched_from {
+            Some(at) => json.instant(name!("searched_from"), at),
+            None => json.null(name!("searched_from")),
+        }
         json.raw("}");
         Ok(())
     })

@@ -32,6 +32,9 @@ on_both_engines! {
         assert_eq!(rest["items"].as_array().unwrap().len(), 1);
         gateway.advance(TimeDelta::days(70));
         let swept = sweep::run(&gateway.gateway).await.unwrap();
+        assert_eq!((swept.webhooks, swept.quarantined), (1, 0), "what waits is told of first");
+        gateway.advance(TimeDelta::days(7));
+        let swept = sweep::run(&gateway.gateway).await.unwrap();
         assert_eq!(swept.quarantined, 1);
         assert_eq!(gateway.count("webhook_inbox").await, 0);
     }
@@ -43,6 +46,8 @@ on_both_engines! {
             meta::change(AURORA, &[meta::text("wamid.a", "5511987654321", "a")], &[]),
         ]).await.expect(200);
         gateway.advance(TimeDelta::days(100));
+        sweep::run(&gateway.gateway).await.unwrap();
+        gateway.advance(TimeDelta::days(7));
         sweep::run(&gateway.gateway).await.unwrap();
         assert_eq!(gateway.count("webhook_inbox").await, 0);
         assert_eq!(gateway.count("webhook_quarantine").await, 0);

@@ -8,7 +8,7 @@ use providers::{Address, Cause, Failure, FailureClass, OutboundContent, Pace, Re
 use super::marketing::is_marketing;
 use super::take::Taker;
 use crate::clock::Timestamp;
-use crate::gateway::DirectoryAccount;
+use crate::gateway::{Age, Ages, DirectoryAccount};
 use crate::model::verdict::{self, Effect, Tried};
 use crate::model::{Claimed, IdentityId, MessageId, Outcome, Settled, SuppressionScope, hold_key};
 use crate::store::sending::claim::{self, GivenBack};
@@ -17,6 +17,9 @@ use crate::store::sending::lanes::{self, LaneRow};
 use crate::store::sending::recipients;
 use crate::store::sending::suppressions::Suppression;
 use crate::store::{Session, StoreError};
+
+/// After how long a message is looked at again that is too old by a clock that is not believed.
+const UNTIL_BELIEVED: TimeDelta = TimeDelta::minutes(1);
 
 /// Templates that are held, by their keys.
 type Holds = HashMap<String, HoldState>;
@@ -29,6 +32,7 @@ pub(super) struct Sorting<'a> {
     pub(super) window: Option<u32>,
     pub(super) pace: Pace,
     pub(super) now: Timestamp,
+    pub(super) ages: Ages,
 }
 
 impl Sorting<'_> {
@@ -49,7 +53,7 @@ impl Sorting<'_> {
         let holds = self.holds(session, &claimed).await?;
         let (mut ready, mut settled, mut later) = (Vec::new(), Vec::new(), Vec::new());
         for message in claimed {
-            if let Some(held) = self.held(&message, &holds) {
+            if let Some(held) = self.waits(&message, &holds) {
                 later.push(held);
                 continue;
             }
@@ -105,7 +109,7 @@ impl Sorting<'_> {
         identities: &[IdentityId],
     ) -> Result<Option<HashSet<IdentityId>>, StoreError> {
         let Some(hours) = self.window else { return Ok(None) };
-        let since = self.now - TimeDelta::hours(i64::from(hours));
+        let since = self.ages.likely() - TimeDelta::hours(i64::from(hours));
         let lane = self.taker.lane;
         recipients::who_wrote(session, lane, &self.from.address, identities, since).await.map(Some)
     }
@@ -121,7 +125,7 @@ impl Sorting<'_> {
         let permanent = |cause, code, detail: &str| {
             Failure::new(FailureClass::Permanent(cause), detail).with_code(code)
         };
-        if message.expires_at <= self.now {
+        if self.ages.of(message.expires_at) == Age::Old {
             let detail = "it could not be sent before its time was over";
             return Some(Outcome::Dead(permanent(Cause::Message, "expired", detail)));
         }
@@ -171,8 +175,27 @@ impl Sorting<'_> {
     fn held(&self, message: &Claimed, holds: &Holds) -> Option<GivenBack> {
         let (key, _) = self
             .template_of(message, holds)
-            .filter(|(_, state)| *state == HoldState::Paused && message.expires_at > self.now)?;
-        Some(GivenBack { id: message.id, due_at: message.expires_at, template_hold: Some(key) })
+            .filter(|(_, state)| *state == HoldState::Paused)
+            .filter(|_| self.ages.of(message.expires_at) != Age::Old)?;
+        let due_at = match message.expires_at > self.now {
+            true => message.expires_at,
+            false => self.now + UNTIL_BELIEVED,
+        };
+        Some(GivenBack { id: message.id, due_at, template_hold: Some(key) })
+    }
+
+    /// Whether a message waits, and for how long.
+    fn waits(&self, message: &Claimed, holds: &Holds) -> Option<GivenBack> {
+        self.held(message, holds).or_else(|| self.perhaps_old(message))
+    }
+
+    /// What is too old by a clock that is not believed is neither sent nor given up.
+    fn perhaps_old(&self, message: &Claimed) -> Option<GivenBack> {
+        (self.ages.of(message.expires_at) == Age::Doubtful).then(|| GivenBack {
+            id: message.id,
+            due_at: self.now + UNTIL_BELIEVED,
+            template_hold: None,
+        })
     }
 
     fn settled(&self, message: &Claimed, outcome: Outcome) -> Settled {

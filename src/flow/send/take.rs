@@ -103,7 +103,7 @@ pub(super) async fn take(gateway: &Gateway, taker: Taker) -> Result<Taken, Store
         0 => (Vec::new(), false),
         _ => claim::claim(&mut session, lane, &claim).await?,
     };
-    let sorting = Sorting { taker, account, from, window, pace, now };
+    let sorting = Sorting { taker, account, from, window, pace, now, ages: gateway.time.ages() };
     let (messages, settled) = sorting.sort(&mut session, &mut row, claimed).await?;
     row.tokens -= f64::from(u32::try_from(messages.len()).unwrap_or(u32::MAX));
     rest(&mut row, pace.human.filter(|_| !messages.is_empty()), gateway, now);

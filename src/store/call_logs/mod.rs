@@ -244,6 +244,13 @@ pub struct CallFilter {
     pub before: Option<Uuid>,
 }
 
+impl CallFilter {
+    /// Whether many calls may have to be read to find those of a page.
+    pub fn is_narrow(&self) -> bool {
+        self.direction.is_some() || self.state.is_some() || self.provider_call_id.is_some()
+    }
+}
+
 /// One thing that became known of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallEvent {

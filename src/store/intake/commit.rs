@@ -96,7 +96,7 @@ impl Shared {
 
     /// A batch was not committed, or it is not known whether it was. Returns whether the database could be reached.
     async fn recover(&self, batch: Vec<Waiting>, error: StoreError) -> bool {
-        if matches!(error, StoreError::Unavailable(_)) {
+        if matches!(error, StoreError::Unavailable(_) | StoreError::TookTooLong(_)) {
             self.refuse_all(batch, error);
             return false;
         }

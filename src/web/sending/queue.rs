@@ -15,7 +15,7 @@ use crate::web::body::Json;
 use crate::web::communications::channel;
 use crate::web::extract::{Access, Query, cursor, limit};
 use crate::web::times::At;
-use crate::web::{App, Problem};
+use crate::web::{App, Problem, limits};
 
 /// What an organization sends on a channel.
 #[derive(Debug, Serialize, ToSchema)]
@@ -214,7 +214,9 @@ pub(crate) async fn overview(
     access: Access,
 ) -> Result<Answer<QueueList>, Problem> {
     let organization = access.needs(Scope::CommunicationsRead)?;
-    let lanes = manage::overview(&app.gateway, organization).await?;
+    let gateway = app.gateway.clone();
+    let lanes = async move { manage::overview(&gateway, organization).await };
+    let lanes = limits::search(&app, organization, lanes).await?;
     Ok(Answer(QueueList { items: lanes.into_iter().map(QueueView::from).collect() }))
 }
 
