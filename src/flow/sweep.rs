@@ -123,7 +123,8 @@ async fn warn(gateway: &Gateway, standing: Standing) -> Result<(), StoreError> {
         sent,
         idempotency_keys = answers,
         audit_entries = audited,
-        "this is what will be deleted, each kind counted up to {COUNTED} an organization (open items a week after a          notice): {}",
+        "this is what will be deleted, each kind counted up to {COUNTED} an organization (open items a week after a \
+         notice): {}",
         standing.describe().unwrap_or_default()
     );
     Ok(())
