@@ -2,16 +2,20 @@
 
 mod directory;
 mod keyring;
+mod looks;
+mod room;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 pub use directory::{Directory, DirectoryAccount, RoutedLine, Snapshot};
 pub(crate) use directory::{build, drop_expired, is_previous, line_key, previous};
 pub use keyring::{Keyring, KeyringError};
+use looks::Looks;
+pub use room::{Held, NoRoom, Room, network};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -43,8 +47,10 @@ pub struct Gateway {
     pub ids: Ids,
     /// The settings.
     pub config: Config,
-    /// How many bytes of webhooks may still be held in memory.
-    pub intake_room: Arc<Semaphore>,
+    /// Room in memory for webhooks that are being read or written.
+    pub intake_room: Room,
+    /// Looks for accounts that are not in memory.
+    looks: Looks,
     /// This process, among those that send.
     pub worker: uuid::Uuid,
     /// Requests with an `Idempotency-Key` that are being carried out.
@@ -119,7 +125,8 @@ impl Gateway {
             blobs: open_blobs(&config)?,
             clock,
             ids,
-            intake_room: Arc::new(Semaphore::new(config.intake.queue_bytes)),
+            intake_room: Room::new(config.intake.queue_bytes, config.server.webhook_body_bytes),
+            looks: Looks::default(),
             config,
             news,
         }))

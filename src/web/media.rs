@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::extract::{Access, Id, Query};
+use super::pace::Interrupted;
 use super::range::{self, Asked};
 use super::{App, Problem};
 use crate::flow::media;
@@ -133,6 +134,7 @@ pub(super) async fn upload(
     while let Some(piece) = pieces.next().await {
         let taken = match piece {
             Ok(piece) => upload.write(&piece).await.map_err(Problem::from),
+            Err(error) if Interrupted::is_slowness(&error) => Err(Problem::too_slow()),
             Err(_) => Err(Problem::malformed("the body broke off")),
         };
         if let Err(problem) =
