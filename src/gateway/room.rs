@@ -1,8 +1,9 @@
 //! Room in memory for what webhooks bring before it is written, and who has how much of it.
 //!
-//! A quarter is kept for small bodies, so that large ones keep no message out. Once three quarters are taken, nobody may have
-//! more than a quarter: until then a proxy that was not declared, behind which everybody stands, is one peer like any other.
-//! Nothing here is locked: every webhook passes through it.
+//! A quarter is kept for small bodies, so that large ones keep no message out. Where room is narrow, each peer has a share, of
+//! what large bodies may take and of what is kept for small ones. It is narrow once three quarters are taken: until then a
+//! proxy that was not declared, behind which everybody stands, is one peer like any other. Nothing here is locked: every
+//! webhook passes through it.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -17,13 +18,18 @@ const COUNTERS: usize = 1 << 10;
 /// All the room.
 #[derive(Debug)]
 pub struct Room {
+    all: Part,
+    /// What large bodies may take of it together.
+    large: Part,
+}
+
+/// A part of the room.
+#[derive(Debug)]
+struct Part {
     size: usize,
-    /// How much of it large bodies may take together.
-    for_large: usize,
-    /// How much one peer may take where it is narrow.
-    share: usize,
     taken: AtomicUsize,
-    by_large: AtomicUsize,
+    /// How much one peer may take where it is narrow, and how much each has: of `all` in small bodies, of `large` in large ones.
+    share: usize,
     by_peers: Peers,
 }
 
@@ -34,11 +40,15 @@ struct Peers {
     rows: [Box<[AtomicUsize]>; 2],
 }
 
+/// A peer's counter in each row.
+type Places = [usize; 2];
+
 /// The room that one body has. It is given back when this is dropped.
 #[derive(Debug)]
 pub struct Held<'r> {
     room: &'r Room,
-    peer: Option<[usize; 2]>,
+    /// The peer's counters, among small bodies and among large ones.
+    peer: Option<(Places, Places)>,
     bytes: usize,
     is_large: bool,
 }
@@ -60,25 +70,60 @@ pub enum NoRoom {
 impl Room {
     /// Room for so many bytes; `largest` is the largest body, which finds room whatever the shares.
     pub fn new(size: usize, largest: usize) -> Self {
+        let for_large = (size / 4 * 3).max(largest);
         Self {
-            size,
-            for_large: quarters(size, 3).max(largest),
-            share: quarters(size, 1).max(largest),
-            taken: AtomicUsize::new(0),
-            by_large: AtomicUsize::new(0),
-            by_peers: Peers::new(),
+            // Half of what is kept for small bodies: they are many, and never one alone.
+            all: Part::new(size, (size / 8).max(SMALL)),
+            large: Part::new(for_large, (for_large / 4).max(largest)),
         }
     }
 
     /// Room for a body of this peer's, none yet. Who is `None` has no share to keep to.
     pub fn of(&self, peer: Option<IpAddr>) -> Held<'_> {
-        let peer = peer.map(|peer| self.by_peers.places(network(peer)));
+        let peer = peer.map(|peer| (self.all.by_peers.places(peer), self.large.by_peers.places(peer)));
         Held { room: self, peer, bytes: 0, is_large: false }
     }
 
     /// How many bytes are taken.
     pub fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
+        self.all.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Part {
+    fn new(size: usize, share: usize) -> Self {
+        Self { size, share, taken: AtomicUsize::new(0), by_peers: Peers::new() }
+    }
+
+    /// Takes so many bytes of it, unless it is full then. Returns how much is taken.
+    fn take(&self, bytes: usize) -> Option<usize> {
+        let taken = self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if taken > self.size {
+            self.give(bytes);
+            return None;
+        }
+        Some(taken)
+    }
+
+    fn give(&self, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts so many bytes as a peer's, unless it is narrow and the peer has more than its share then.
+    fn charge(&self, peer: Option<Places>, bytes: usize, taken: usize) -> bool {
+        let Some(peer) = peer else { return true };
+        let has = self.by_peers.add(peer, bytes);
+        let is_over = taken > self.size / 4 * 3 && has > self.share;
+        if is_over {
+            self.by_peers.take_off(peer, bytes);
+        }
+        !is_over
+    }
+
+    fn discharge(&self, peer: Option<Places>, bytes: usize) {
+        if let Some(peer) = peer {
+            self.by_peers.take_off(peer, bytes);
+        }
     }
 }
 
@@ -88,51 +133,55 @@ impl Held<'_> {
     /// # Errors
     /// Why there is none; then nothing has changed.
     pub fn take(&mut self, bytes: usize) -> Result<(), NoRoom> {
-        let room = self.room;
-        let taken = room.taken.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let refuse = |why| {
-            room.taken.fetch_sub(bytes, Ordering::Relaxed);
-            Err(why)
+        let taken = self.room.all.take(bytes).ok_or(NoRoom::Full)?;
+        let result = match self.is_large || self.bytes + bytes > SMALL {
+            true => self.take_large(bytes),
+            false if self.room.all.charge(self.small(), bytes, taken) => Ok(()),
+            false => Err(NoRoom::Share),
         };
-        if taken > room.size {
-            return refuse(NoRoom::Full);
+        match result {
+            Ok(()) => self.bytes += bytes,
+            Err(_) => self.room.all.give(bytes),
         }
-        let becomes_large = !self.is_large && self.bytes + bytes > SMALL;
+        result
+    }
+
+    fn take_large(&mut self, bytes: usize) -> Result<(), NoRoom> {
+        let large = &self.room.large;
         // What becomes large moves with all that it has.
-        let large = match (self.is_large, becomes_large) {
-            (true, _) => bytes,
-            (false, true) => self.bytes + bytes,
-            (false, false) => 0,
-        };
-        if large > 0
-            && room.by_large.fetch_add(large, Ordering::Relaxed) + large > room.for_large
-        {
-            room.by_large.fetch_sub(large, Ordering::Relaxed);
-            return refuse(NoRoom::Large);
+        let moved = if self.is_large { bytes } else { self.bytes + bytes };
+        let taken = large.take(moved).ok_or(NoRoom::Large)?;
+        if !large.charge(self.large(), moved, taken) {
+            large.give(moved);
+            return Err(NoRoom::Share);
         }
-        if let Some(peer) = self.peer {
-            let has = room.by_peers.add(peer, bytes);
-            if taken > quarters(room.size, 3) && has > room.share {
-                room.by_peers.take_off(peer, bytes);
-                room.by_large.fetch_sub(large, Ordering::Relaxed);
-                return refuse(NoRoom::Share);
-            }
+        if !self.is_large {
+            self.room.all.discharge(self.small(), self.bytes);
+            self.is_large = true;
         }
-        self.bytes += bytes;
-        self.is_large |= becomes_large;
         Ok(())
+    }
+
+    /// The peer's counters among small bodies.
+    fn small(&self) -> Option<Places> {
+        self.peer.map(|(small, _)| small)
+    }
+
+    fn large(&self) -> Option<Places> {
+        self.peer.map(|(_, large)| large)
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let room = self.room;
-        room.taken.fetch_sub(self.bytes, Ordering::Relaxed);
-        if self.is_large {
-            room.by_large.fetch_sub(self.bytes, Ordering::Relaxed);
-        }
-        if let Some(peer) = self.peer {
-            room.by_peers.take_off(peer, self.bytes);
+        let Room { all, large } = self.room;
+        all.give(self.bytes);
+        match self.is_large {
+            true => {
+                large.give(self.bytes);
+                large.discharge(self.large(), self.bytes);
+            }
+            false => all.discharge(self.small(), self.bytes),
         }
     }
 }
@@ -143,20 +192,19 @@ impl Peers {
         Self { hasher: RandomState::new(), rows: [row(), row()] }
     }
 
-    /// A peer's counter in each row.
-    fn places(&self, peer: IpAddr) -> [usize; 2] {
-        let hash = self.hasher.hash_one(peer);
+    fn places(&self, peer: IpAddr) -> Places {
+        let hash = self.hasher.hash_one(network(peer));
         [hash, hash >> 32].map(|half| usize::try_from(half % COUNTERS as u64).unwrap_or_default())
     }
 
     /// Returns how much the peer has then, at most.
-    fn add(&self, places: [usize; 2], bytes: usize) -> usize {
+    fn add(&self, places: Places, bytes: usize) -> usize {
         let counters = self.rows.iter().zip(places);
         let has = counters.map(|(row, at)| row[at].fetch_add(bytes, Ordering::Relaxed) + bytes);
         has.min().unwrap_or(bytes)
     }
 
-    fn take_off(&self, places: [usize; 2], bytes: usize) {
+    fn take_off(&self, places: Places, bytes: usize) {
         for (row, at) in self.rows.iter().zip(places) {
             row[at].fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -179,10 +227,6 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn quarters(size: usize, count: usize) -> usize {
-    size / 4 * count
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,12 +237,12 @@ mod tests {
 
     const PIECE: usize = 128 << 10;
 
-    /// Room for 64 pieces, and how many pieces large bodies find, each of a peer.
-    fn filled<'r>(room: &'r Room, peer: impl Fn(u8) -> Option<IpAddr>) -> Vec<Held<'r>> {
+    /// Bodies of this size from these peers, as many as find room.
+    fn filled(room: &Room, bytes: usize, peer: impl Fn(u8) -> Option<IpAddr>) -> Vec<Held<'_>> {
         let mut all = Vec::new();
         for number in 0..=255 {
             let mut held = room.of(peer(number));
-            if held.take(PIECE).is_err() {
+            if held.take(bytes).is_err() {
                 break;
             }
             all.push(held);
@@ -209,39 +253,52 @@ mod tests {
     #[test]
     fn a_quarter_is_kept_for_small_bodies() {
         let room = Room::new(64 * PIECE, PIECE);
-        let large = filled(&room, peer);
+        let large = filled(&room, PIECE, peer);
         assert_eq!(large.len(), 48);
         let mut one = room.of(peer(1));
         one.take(SMALL).unwrap();
         assert_eq!(one.take(1), Err(NoRoom::Large), "what was small would be large");
-        let mut small = Vec::new();
-        while let Ok(held) = {
-            let mut held = room.of(peer(small.len() as u8));
-            held.take(SMALL).map(|()| held)
-        } {
-            small.push(held);
-        }
-        assert_eq!(room.taken(), 64 * PIECE);
+        let small = filled(&room, SMALL, peer);
+        assert_eq!((small.len(), room.taken()), (31, 64 * PIECE));
         assert_eq!(room.of(peer(1)).take(1), Err(NoRoom::Full));
         drop((large, small, one));
         assert_eq!(room.taken(), 0);
-        assert_eq!(filled(&room, peer).len(), 48, "all of it was given back");
+        assert_eq!(filled(&room, PIECE, peer).len(), 48, "all of it was given back");
     }
 
     #[test]
     fn a_share_binds_only_where_it_is_narrow() {
         let room = Room::new(64 * PIECE, PIECE);
-        let everybody = filled(&room, |_| peer(1));
-        assert_eq!(everybody.len(), 48, "one proxy may bring everybody's");
-        assert_eq!(room.of(peer(1)).take(1), Err(NoRoom::Share));
-        assert_eq!(room.of(peer(2)).take(1), Ok(()));
-        assert_eq!(room.of(None).take(1), Ok(()), "a proxy of ours has no share");
+        let everybody = filled(&room, PIECE, |_| peer(1));
+        assert_eq!(everybody.len(), 36, "one proxy may bring everybody's, up to three quarters");
+        assert_eq!(room.of(peer(1)).take(PIECE), Err(NoRoom::Share));
+        let others = filled(&room, PIECE, |_| peer(2));
+        assert_eq!(others.len(), 12, "a quarter is left to others");
+        assert_eq!(room.of(peer(1)).take(SMALL), Ok(()), "small bodies are another matter");
+        let small = filled(&room, SMALL, |_| peer(1));
+        assert_eq!(small.len(), 16, "half of what is kept for them");
+        assert_eq!(room.of(peer(1)).take(SMALL), Err(NoRoom::Share));
+        assert_eq!(room.of(peer(2)).take(SMALL), Ok(()));
+        assert_eq!(room.of(None).take(SMALL), Ok(()), "a proxy of ours has no share");
     }
 
     #[test]
     fn the_largest_body_finds_room_in_the_least() {
         let room = Room::new(PIECE, PIECE);
         assert_eq!(room.of(peer(1)).take(PIECE), Ok(()));
+    }
+
+    #[test]
+    fn what_was_moved_is_given_back_where_it_went() {
+        let room = Room::new(64 * PIECE, PIECE);
+        for _ in 0..200 {
+            let mut held = room.of(peer(1));
+            for _ in 0..16 {
+                held.take(PIECE / 16).unwrap();
+            }
+        }
+        assert_eq!(filled(&room, PIECE, |_| peer(1)).len(), 36);
+        assert_eq!(room.taken(), 0);
     }
 
     #[test]
