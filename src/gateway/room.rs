@@ -18,6 +18,7 @@ const COUNTERS: usize = 1 << 10;
 /// All the room.
 #[derive(Debug)]
 pub struct Room {
+    hasher: RandomState,
     all: Part,
     /// What large bodies may take of it together.
     large: Part,
@@ -35,10 +36,7 @@ struct Part {
 
 /// How much peers have, by the hash of their addresses. Two peers may meet in a counter, hardly ever in both; nobody can tell
 /// beforehand who meets whom. What a peer has is at most the lesser.
-struct Peers {
-    hasher: RandomState,
-    rows: [Box<[AtomicUsize]>; 2],
-}
+struct Peers([Box<[AtomicUsize]>; 2]);
 
 /// A peer's counter in each row.
 type Places = [usize; 2];
@@ -47,8 +45,7 @@ type Places = [usize; 2];
 #[derive(Debug)]
 pub struct Held<'r> {
     room: &'r Room,
-    /// The peer's counters, among small bodies and among large ones.
-    peer: Option<(Places, Places)>,
+    peer: Option<Places>,
     bytes: usize,
     is_large: bool,
 }
@@ -72,6 +69,7 @@ impl Room {
     pub fn new(size: usize, largest: usize) -> Self {
         let for_large = (size / 4 * 3).max(largest);
         Self {
+            hasher: RandomState::new(),
             // Half of what is kept for small bodies: they are many, and never one alone.
             all: Part::new(size, (size / 8).max(SMALL)),
             large: Part::new(for_large, (for_large / 4).max(largest)),
@@ -80,8 +78,12 @@ impl Room {
 
     /// Room for a body of this peer's, none yet. Who is `None` has no share to keep to.
     pub fn of(&self, peer: Option<IpAddr>) -> Held<'_> {
-        let peer = peer.map(|peer| (self.all.by_peers.places(peer), self.large.by_peers.places(peer)));
-        Held { room: self, peer, bytes: 0, is_large: false }
+        Held { room: self, peer: peer.map(|peer| self.places(peer)), bytes: 0, is_large: false }
+    }
+
+    fn places(&self, peer: IpAddr) -> Places {
+        let hash = self.hasher.hash_one(network(peer));
+        [hash, hash >> 32].map(|half| usize::try_from(half % COUNTERS as u64).unwrap_or_default())
     }
 
     /// How many bytes are taken.
@@ -136,7 +138,7 @@ impl Held<'_> {
         let taken = self.room.all.take(bytes).ok_or(NoRoom::Full)?;
         let result = match self.is_large || self.bytes + bytes > SMALL {
             true => self.take_large(bytes),
-            false if self.room.all.charge(self.small(), bytes, taken) => Ok(()),
+            false if self.room.all.charge(self.peer, bytes, taken) => Ok(()),
             false => Err(NoRoom::Share),
         };
         match result {
@@ -151,37 +153,28 @@ impl Held<'_> {
         // What becomes large moves with all that it has.
         let moved = if self.is_large { bytes } else { self.bytes + bytes };
         let taken = large.take(moved).ok_or(NoRoom::Large)?;
-        if !large.charge(self.large(), moved, taken) {
+        if !large.charge(self.peer, moved, taken) {
             large.give(moved);
             return Err(NoRoom::Share);
         }
         if !self.is_large {
-            self.room.all.discharge(self.small(), self.bytes);
+            self.room.all.discharge(self.peer, self.bytes);
             self.is_large = true;
         }
         Ok(())
-    }
-
-    /// The peer's counters among small bodies.
-    fn small(&self) -> Option<Places> {
-        self.peer.map(|(small, _)| small)
-    }
-
-    fn large(&self) -> Option<Places> {
-        self.peer.map(|(_, large)| large)
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let Room { all, large } = self.room;
+        let Room { all, large, .. } = self.room;
         all.give(self.bytes);
         match self.is_large {
             true => {
                 large.give(self.bytes);
-                large.discharge(self.large(), self.bytes);
+                large.discharge(self.peer, self.bytes);
             }
-            false => all.discharge(self.small(), self.bytes),
+            false => all.discharge(self.peer, self.bytes),
         }
     }
 }
@@ -189,23 +182,18 @@ impl Drop for Held<'_> {
 impl Peers {
     fn new() -> Self {
         let row = || (0..COUNTERS).map(|_| AtomicUsize::new(0)).collect();
-        Self { hasher: RandomState::new(), rows: [row(), row()] }
-    }
-
-    fn places(&self, peer: IpAddr) -> Places {
-        let hash = self.hasher.hash_one(network(peer));
-        [hash, hash >> 32].map(|half| usize::try_from(half % COUNTERS as u64).unwrap_or_default())
+        Self([row(), row()])
     }
 
     /// Returns how much the peer has then, at most.
     fn add(&self, places: Places, bytes: usize) -> usize {
-        let counters = self.rows.iter().zip(places);
+        let counters = self.0.iter().zip(places);
         let has = counters.map(|(row, at)| row[at].fetch_add(bytes, Ordering::Relaxed) + bytes);
         has.min().unwrap_or(bytes)
     }
 
     fn take_off(&self, places: Places, bytes: usize) {
-        for (row, at) in self.rows.iter().zip(places) {
+        for (row, at) in self.0.iter().zip(places) {
             row[at].fetch_sub(bytes, Ordering::Relaxed);
         }
     }
@@ -220,10 +208,8 @@ impl std::fmt::Debug for Peers {
 /// Who counts as one peer: an IPv4 address, or an IPv6 network of 64 bits, all of whose addresses one machine may have.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V6(address) => {
-            IpAddr::V6((u128::from(address) >> 64 << 64).into())
-        }
-        address => address,
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -231,17 +217,17 @@ pub fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn peer(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
+    fn peer(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
     }
 
     const PIECE: usize = 128 << 10;
 
     /// Bodies of this size from these peers, as many as find room.
-    fn filled(room: &Room, bytes: usize, peer: impl Fn(u8) -> Option<IpAddr>) -> Vec<Held<'_>> {
+    fn filled(room: &Room, bytes: usize, peer: impl Fn(u8) -> IpAddr) -> Vec<Held<'_>> {
         let mut all = Vec::new();
         for number in 0..=255 {
-            let mut held = room.of(peer(number));
+            let mut held = room.of(Some(peer(number)));
             if held.take(bytes).is_err() {
                 break;
             }
@@ -255,12 +241,12 @@ mod tests {
         let room = Room::new(64 * PIECE, PIECE);
         let large = filled(&room, PIECE, peer);
         assert_eq!(large.len(), 48);
-        let mut one = room.of(peer(1));
+        let mut one = room.of(Some(peer(1)));
         one.take(SMALL).unwrap();
         assert_eq!(one.take(1), Err(NoRoom::Large), "what was small would be large");
         let small = filled(&room, SMALL, peer);
         assert_eq!((small.len(), room.taken()), (31, 64 * PIECE));
-        assert_eq!(room.of(peer(1)).take(1), Err(NoRoom::Full));
+        assert_eq!(room.of(Some(peer(1))).take(1), Err(NoRoom::Full));
         drop((large, small, one));
         assert_eq!(room.taken(), 0);
         assert_eq!(filled(&room, PIECE, peer).len(), 48, "all of it was given back");
@@ -271,28 +257,28 @@ mod tests {
         let room = Room::new(64 * PIECE, PIECE);
         let everybody = filled(&room, PIECE, |_| peer(1));
         assert_eq!(everybody.len(), 36, "one proxy may bring everybody's, up to three quarters");
-        assert_eq!(room.of(peer(1)).take(PIECE), Err(NoRoom::Share));
+        assert_eq!(room.of(Some(peer(1))).take(PIECE), Err(NoRoom::Share));
         let others = filled(&room, PIECE, |_| peer(2));
         assert_eq!(others.len(), 12, "a quarter is left to others");
-        assert_eq!(room.of(peer(1)).take(SMALL), Ok(()), "small bodies are another matter");
+        assert_eq!(room.of(Some(peer(1))).take(SMALL), Ok(()), "small bodies are another matter");
         let small = filled(&room, SMALL, |_| peer(1));
         assert_eq!(small.len(), 16, "half of what is kept for them");
-        assert_eq!(room.of(peer(1)).take(SMALL), Err(NoRoom::Share));
-        assert_eq!(room.of(peer(2)).take(SMALL), Ok(()));
+        assert_eq!(room.of(Some(peer(1))).take(SMALL), Err(NoRoom::Share));
+        assert_eq!(room.of(Some(peer(2))).take(SMALL), Ok(()));
         assert_eq!(room.of(None).take(SMALL), Ok(()), "a proxy of ours has no share");
     }
 
     #[test]
     fn the_largest_body_finds_room_in_the_least() {
         let room = Room::new(PIECE, PIECE);
-        assert_eq!(room.of(peer(1)).take(PIECE), Ok(()));
+        assert_eq!(room.of(Some(peer(1))).take(PIECE), Ok(()));
     }
 
     #[test]
     fn what_was_moved_is_given_back_where_it_went() {
         let room = Room::new(64 * PIECE, PIECE);
         for _ in 0..200 {
-            let mut held = room.of(peer(1));
+            let mut held = room.of(Some(peer(1)));
             for _ in 0..16 {
                 held.take(PIECE / 16).unwrap();
             }

@@ -57,6 +57,7 @@ pub(super) fn target(path: &str) -> Option<Target> {
     ("provider" = String, Path, description = "`meta`, `twilio`, `telnyx`, `waha` or `evolution`")), request_body = String, responses(
     (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
+    (status = 408, body = Problem, content_type = "application/problem+json", description = "The body came too slowly"),
     (status = 405, body = Problem, content_type = "application/problem+json", description = "A method that the provider does not use; `Allow` names those it does"),
     (status = 413, body = Problem, content_type = "application/problem+json", description = "Larger than 3 MiB"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
@@ -70,6 +71,7 @@ pub(super) fn shared() {}
     ("account" = uuid::Uuid, Path, description = "The account's id")), request_body = String, responses(
     (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
+    (status = 408, body = Problem, content_type = "application/problem+json", description = "The body came too slowly"),
     (status = 405, body = Problem, content_type = "application/problem+json", description = "A method that the provider does not use; `Allow` names those it does"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
@@ -83,6 +85,7 @@ pub(super) fn own() {}
     request_body = String, responses(
     (status = 200, description = "Stored"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be Meta's; nothing is stored"),
+    (status = 408, body = Problem, content_type = "application/problem+json", description = "The body came too slowly"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
 ))]
 #[expect(dead_code, reason = "only its description is used")]
@@ -119,8 +122,7 @@ where
         return Problem::malformed("the request names no host").into_response();
     };
     let client = public_url::client(&parts.headers, server, peer);
-    let seen =
-        Unverified { method: &parts.method, uri: &url, headers: &parts.headers, body: None };
+    let seen = Unverified { method: &parts.method, uri: &url, headers: &parts.headers, body: None };
     if let Err(refused) = admit::admit(&app.gateway, endpoint, &seen).await {
         log(&refused, endpoint, client, id);
         return refuse(&refused, endpoint.provider());

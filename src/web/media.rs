@@ -109,6 +109,7 @@ pub(super) async fn fetch(
 #[utoipa::path(post, path = "/api/v1/media", tag = "media", params(Named),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = 201, body = MediaView),
+    (status = 408, body = Problem, content_type = "application/problem+json", description = "It came more slowly than 4 KiB a second"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn upload(

@@ -129,7 +129,12 @@ mod tests {
     use super::*;
 
     /// A body of so many pieces, each of which comes so long after the one before.
-    async fn outcome(pieces: usize, size: usize, apart: Duration, pace: Pace) -> Result<usize, String> {
+    async fn outcome(
+        pieces: usize,
+        size: usize,
+        apart: Duration,
+        pace: Pace,
+    ) -> Result<usize, String> {
         let piece = move |_| async move {
             tokio::time::sleep(apart).await;
             Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![0; size])))
@@ -166,7 +171,9 @@ mod tests {
 
     #[tokio::test]
     async fn slowness_is_found_in_whatever_wraps_it() {
-        let body = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, std::io::Error>>());
+        let body = StreamBody::new(futures_util::stream::pending::<
+            Result<Frame<Bytes>, std::io::Error>,
+        >());
         let pace = Pace { bytes_a_second: 1_000, grace: Duration::from_millis(5) };
         let body = axum::body::Body::new(Paced::new(body, pace));
         let error = axum::body::to_bytes(body, 1_000).await.unwrap_err();

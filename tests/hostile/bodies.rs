@@ -62,7 +62,7 @@ async fn check_unfinished(kind: Kind) {
         for _ in 0..40 {
             let mut connection = listening.connect().await;
             connection.say(head(&request, 3_000_000)).await;
-            let _ = connection.0.try_write(&[b' '; 200 << 10]);
+            let _ = connection.0.try_write(&vec![b' '; 200 << 10]);
             attackers.push(connection);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -94,7 +94,8 @@ async fn unfinished_bodies_keep_no_genuine_webhook_out_postgres() {
 /// A body that is never ended.
 fn endless(first: usize) -> Body {
     use futures_util::StreamExt;
-    let first = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b' '; first]))]);
+    let first =
+        futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b' '; first]))]);
     Body::from_stream(first.chain(futures_util::stream::pending()))
 }
 

@@ -19,8 +19,11 @@ fn forged_the_precheck_refuses_nothing_that_would_be_believed() {
         (fixture.provider.precheck)(&seen, now())
     };
     let mut refused = std::collections::BTreeMap::<&str, usize>::new();
-    for fixture in signed_fixtures().chain(fixtures::all().into_iter().filter(Fixture::is_challenge)) {
-        let signed = if fixture.is_challenge() { fixture.unsigned.clone() } else { fixture.signed() };
+    for fixture in
+        signed_fixtures().chain(fixtures::all().into_iter().filter(Fixture::is_challenge))
+    {
+        let signed =
+            if fixture.is_challenge() { fixture.unsigned.clone() } else { fixture.signed() };
         for body in [false, true] {
             assert_eq!(prechecked(&fixture, &signed, body), Ok(()), "{}", fixture.name);
         }
@@ -54,7 +57,16 @@ fn forgeries(signed: &http::Request<Bytes>) -> Vec<http::Request<Bytes>> {
         let mut twice = signed.clone();
         twice.headers_mut().append(name, value.clone());
         forged.extend([without, twice]);
-        let texts = ["", "x", "sha256=", "0", "-1", "99999999999999999999", &text[1..], &text[..text.len() - 1]];
+        let texts = [
+            "",
+            "x",
+            "sha256=",
+            "0",
+            "-1",
+            "99999999999999999999",
+            &text[1..],
+            &text[..text.len() - 1],
+        ];
         forged.extend(texts.map(with));
         forged.extend([
             with(&text.to_uppercase()),

@@ -51,14 +51,8 @@ pub(super) type Idle = (bool, Instant);
 const BITS: u32 = 3;
 
 impl Doing {
-    const ALL: [Self; 6] = [
-        Self::New,
-        Self::Between,
-        Self::Beginning,
-        Self::Serving,
-        Self::Answered,
-        Self::Dismissed,
-    ];
+    const ALL: [Self; 6] =
+        [Self::New, Self::Between, Self::Beginning, Self::Serving, Self::Answered, Self::Dismissed];
 
     fn of(state: u64) -> Self {
         let place = usize::try_from(state & ((1 << BITS) - 1)).unwrap_or_default();

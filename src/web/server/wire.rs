@@ -83,7 +83,11 @@ impl Wire {
     }
 
     /// The same of one that takes nothing.
-    fn wrote(&mut self, n: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn wrote(
+        &mut self,
+        n: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         self.seat.takes(n.is_ready());
         let Some(since) = self.seat.stuck_since() else { return n };
         ready!(self.passes(since + STUCK, cx));
@@ -124,7 +128,7 @@ impl AsyncRead for Wire {
                 this.seat.received();
                 Poll::Ready(Ok(()))
             }
-            ended => ended,
+            ended @ Poll::Ready(_) => ended,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A gateway under test that listens on a socket, and clients that speak to it byte by byte.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -101,8 +102,8 @@ pub fn head(request: &Request<Bytes>, length: usize) -> Vec<u8> {
     let path = request.uri().path_and_query().unwrap();
     let mut wire = format!("{} {path} HTTP/1.1\r\nhost: localhost\r\n", request.method());
     for (name, value) in request.headers() {
-        wire += &format!("{name}: {}\r\n", value.to_str().unwrap());
+        let _ = write!(wire, "{name}: {}\r\n", value.to_str().unwrap());
     }
-    wire += &format!("content-length: {length}\r\n\r\n");
+    let _ = write!(wire, "content-length: {length}\r\n\r\n");
     wire.into_bytes()
 }
