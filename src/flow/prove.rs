@@ -52,7 +52,7 @@ pub(super) fn verify(
         Endpoint::Account(provider, id) => return by_account(snapshot, provider, id, inbound),
         Endpoint::Shared(provider) => provider,
     };
-    let (Inbound::Webhook { at, request } | Inbound::Kept { at, request }) = inbound;
+    let (Inbound::Webhook { at, request, .. } | Inbound::Kept { at, request, .. }) = inbound;
     // Before the body is parsed for whom it names.
     (provider.precheck)(&Unverified::whole(request), *at).map_err(Unproven::Rejected)?;
     let mut tries = Tries::new(provider, request);
