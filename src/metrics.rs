@@ -12,6 +12,7 @@ const ITEMS: &str = "switchboard_webhook_items_total";
 const WEBHOOK_SECONDS: &str = "switchboard_webhook_seconds";
 const REQUESTS: &str = "switchboard_http_requests_total";
 const REQUEST_SECONDS: &str = "switchboard_http_request_seconds";
+const CONNECTIONS_CLOSED: &str = "switchboard_connections_closed_total";
 const BATCHES: &str = "switchboard_commit_batches_total";
 const BATCH_SIZE: &str = "switchboard_commit_batch_webhooks";
 const BATCH_SECONDS: &str = "switchboard_commit_seconds";
@@ -44,6 +45,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(WEBHOOK_SECONDS, Unit::Seconds, "From a webhook's body to our answer");
     describe_counter!(REQUESTS, "API requests, by status");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "From an API request to our answer");
+    describe_counter!(CONNECTIONS_CLOSED, "Clients' connections that we closed, by reason");
     describe_counter!(BATCHES, "Transactions of the commit batcher, by outcome");
     describe_histogram!(BATCH_SIZE, "Webhooks in one transaction");
     describe_histogram!(
@@ -102,6 +104,11 @@ pub fn items(provider: &'static str, receipt: crate::model::Receipt) {
 pub fn request(status: u16, took: Duration) {
     counter!(REQUESTS, "status" => status.to_string()).increment(1);
     histogram!(REQUEST_SECONDS).record(took.as_secs_f64());
+}
+
+/// A client's connection was closed, because of this.
+pub fn connection_closed(reason: &'static str) {
+    counter!(CONNECTIONS_CLOSED, "reason" => reason).increment(1);
 }
 
 /// A batch was committed, or not.

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use crate::{
     Address, Attachment, Batch, Channel, Failure, FailureClass, Inbound, KeyId, Line, MediaStep,
     MessageRef, OutboundMessage, Pace, PairingCode, ProviderRequest, ProviderResponse, Rejection,
-    Secret, Sender, Sent, SessionReport, Step, TemplatePage, Timestamp, Told, Unfit,
+    Secret, Sender, Sent, SessionReport, Step, TemplatePage, Timestamp, Told, Unfit, Unverified,
 };
 
 /// One provider: a value, not a type. Everything else about it is reached through [`Provider::open`].
@@ -31,6 +31,11 @@ pub struct Provider {
     /// What an **unverified** request says about whose it is, most telling first. It only chooses the account whose
     /// keys are tried; it decides nothing else.
     pub claims: fn(&http::Request<Bytes>) -> Vec<Line>,
+    /// Whether a request that came at this time can be genuine at all, as far as that is seen without any key: that the
+    /// headers of the proof are there once each and have their form, and what of the body needs no key, where it is there.
+    /// What fails here, [`Webhooks::receive`] refuses too, whatever the account; what passes is not proven. It parses no
+    /// body, so that it may be asked before one is read.
+    pub precheck: fn(&Unverified<'_>, Timestamp) -> Result<(), Rejection>,
     /// Whether only those who may speak for an account know its verification key. Where it is a published key, holding
     /// it proves nothing about who an account belongs to.
     pub key_is_secret: bool,

@@ -31,6 +31,19 @@ pub enum Inbound {
     },
 }
 
+/// What is seen of a request before any key is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Unverified<'r> {
+    /// Its method.
+    pub method: &'r http::Method,
+    /// The absolute public URL, as it was called.
+    pub uri: &'r http::Uri,
+    /// Its headers.
+    pub headers: &'r http::HeaderMap,
+    /// Its body, once it has been read.
+    pub body: Option<&'r Bytes>,
+}
+
 /// Everything a genuine request said. Only this crate can build one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -95,6 +108,14 @@ pub enum Rejection {
     /// This provider does not call with this method.
     #[error("the method is not one this provider uses")]
     MethodNotUsed,
+}
+
+impl<'r> Unverified<'r> {
+    /// All of a request that has been read.
+    pub fn whole(request: &'r http::Request<Bytes>) -> Self {
+        let body = Some(request.body());
+        Self { method: request.method(), uri: request.uri(), headers: request.headers(), body }
+    }
 }
 
 impl Inbound {

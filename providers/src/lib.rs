@@ -45,7 +45,7 @@ pub use event::{
     StatusFailure, TemplateNews,
 };
 pub use failure::{Cause, Failure, FailureClass, LimitScope, Reach};
-pub use inbound::{Batch, CLOCK_SKEW, Inbound, Rejection, Reply, Unparsed};
+pub use inbound::{Batch, CLOCK_SKEW, Inbound, Rejection, Reply, Unparsed, Unverified};
 pub use message::{Context, DeliveryStatus, Message, MessageRef, Referral};
 pub use money::Money;
 pub use outbound::{

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::flow::time;
 use crate::gateway::{Keyring, build, master_keys, store_options};
 use crate::store::{Engine, Store, StoreError, accounts, organizations, sweep, timekeeping};
+use crate::web::descriptors;
 
 /// What to do besides looking.
 #[derive(Debug, Clone, Copy, Args)]
@@ -51,6 +52,7 @@ pub(super) async fn run(config: Config, args: DoctorArgs) -> anyhow::Result<Exit
     let mut report = Report { failures: 0 };
     Report::ok("settings", "all settings are known and usable");
     check_public_url(&config);
+    check_descriptors(&config);
     let keyring = check_keys(&mut report, &config);
     check_database(&mut report, &config, keyring.as_ref(), args).await;
     match report.failures {
@@ -76,6 +78,23 @@ fn check_public_url(config: &Config) {
         Report::note("public url", format!("{url} is not https; providers call https URLs only"));
     } else {
         Report::ok("public url", url);
+    }
+}
+
+/// `serve` takes as many as it may have.
+fn check_descriptors(config: &Config) {
+    let (_, limit) = descriptors::limits();
+    let wanted = config.server.max_connections;
+    let (what, limit_text) =
+        ("open files", limit.map_or("no limit".to_owned(), |limit| format!("at most {limit}")));
+    match descriptors::places(wanted, limit) {
+        places if places < wanted => Report::note(
+            what,
+            format!(
+                "{limit_text}: enough for {places} connections, not for server.max_connections = {wanted}; raise the limit (ulimit -Hn, LimitNOFILE)"
+            ),
+        ),
+        _ => Report::ok(what, format!("{limit_text}: enough for {wanted} connections")),
     }
 }
 

@@ -9,10 +9,11 @@ use crate::flow::organizations;
 use crate::gateway::Gateway;
 use crate::jobs::Jobs;
 use crate::metrics;
-use crate::web::{App, Server};
+use crate::web::{App, Server, descriptors};
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     logging::start(&config.log.level, &config.log.format)?;
+    descriptors::raise();
     let recorder = metrics::install().context("metrics cannot be recorded")?;
     super::bring_up_to_date(&config).await?;
     let gateway = Gateway::start(config, Clock::System).await?;

@@ -90,9 +90,24 @@ impl Config {
     fn of(figment: &Figment) -> Result<Self, ConfigError> {
         let mut config: Config = figment.extract().map_err(|error| ConfigError(explain(&error)))?;
         config.server.public_url = public_url(&config.server.public_url)?;
+        config.check_server()?;
         config.check()?;
         config.check_outside()?;
         Ok(config)
+    }
+
+    fn check_server(&self) -> Result<(), ConfigError> {
+        let fail = |name: &str, reason: &str| Err(ConfigError(format!("{name}: {reason}")));
+        if !(100..=60_000).contains(&self.server.head_timeout_ms) {
+            return fail("server.head_timeout_ms", "must be 100 to 60000");
+        }
+        if !(1_000..=3_600_000).contains(&self.server.idle_timeout_ms) {
+            return fail("server.idle_timeout_ms", "must be 1000 to 3600000");
+        }
+        if self.server.max_connections == 0 {
+            return fail("server.max_connections", "must be at least 1");
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), ConfigError> {

@@ -27,6 +27,8 @@ section!(
         trusted_proxies: Vec<IpNet>,
         request_timeout_ms: u64,
         max_connections: usize,
+        head_timeout_ms: u64,
+        idle_timeout_ms: u64,
         api_body_bytes: usize,
         webhook_body_bytes: usize,
         shutdown_ms: u64,

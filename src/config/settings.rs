@@ -64,7 +64,17 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "server.max_connections",
         "2048",
-        "How many connections are served at once; further ones wait to be accepted.",
+        "How many connections are served at once, as far as the limit of open files allows. For a further one, the longest idle one goes; where none is idle, it waits. Once three quarters are taken, no address (IPv6: /64) may have more than a quarter, proxies of server.trusted_proxies excepted.",
+    ),
+    setting(
+        "server.head_timeout_ms",
+        "12000",
+        "How long a client may take to send a request's head, on a new connection from its beginning, in milliseconds, 100 to 60000.",
+    ),
+    setting(
+        "server.idle_timeout_ms",
+        "90000",
+        "How long a connection that has served a request may wait for the next one, in milliseconds, 1000 to 3600000. Longer than the minute for which proxies keep their connections: one that is closed just as it is used again costs a webhook.",
     ),
     setting("server.api_body_bytes", "1048576", "The largest body of an API request, in bytes."),
     setting(
@@ -155,7 +165,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "intake.queue_bytes",
         "67108864",
-        "How many bytes of webhooks may be held in memory, waiting or being read; beyond that they are answered 503.",
+        "How many bytes of webhooks may be held in memory, waiting or being read; beyond that they are answered 503. A quarter is kept for those of at most 64 KiB; once three quarters are taken, no address may have more than a quarter.",
     ),
     setting("intake.batch_requests", "256", "How many webhooks one transaction may carry."),
     setting(

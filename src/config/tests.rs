@@ -28,6 +28,23 @@ fn the_defaults_are_a_valid_configuration() {
     load(&[], &[]).unwrap();
 }
 
+#[test]
+fn connections_rest_longer_than_proxies_keep_them_and_heads_come_soon() {
+    let server = load(&[], &[]).unwrap().server;
+    assert!(server.idle_timeout_ms >= 75_000, "proxies keep a connection for a minute");
+    assert!((10_000..=15_000).contains(&server.head_timeout_ms));
+    for wrong in [
+        "server.head_timeout_ms=99",
+        "server.head_timeout_ms=60001",
+        "server.idle_timeout_ms=999",
+        "server.idle_timeout_ms=3600001",
+        "server.max_connections=0",
+    ] {
+        let name = wrong.split('=').next().unwrap();
+        assert!(load(&[], &[wrong]).unwrap_err().starts_with(name), "{wrong}");
+    }
+}
+
 /// A file of settings for one test; it is gone with it.
 struct File(std::path::PathBuf);
 

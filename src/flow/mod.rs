@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod admit;
 pub mod audit;
 mod claims;
 pub mod contacts;

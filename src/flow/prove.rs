@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use providers::{Batch, Inbound, KeyId, Line, Provider, Rejection};
+use providers::{Batch, Inbound, KeyId, Line, Provider, Rejection, Unverified};
 
 use crate::gateway::{DirectoryAccount, RoutedLine, Snapshot};
 use crate::model::{AccountId, OrganizationId};
@@ -52,7 +52,9 @@ pub(super) fn verify(
         Endpoint::Account(provider, id) => return by_account(snapshot, provider, id, inbound),
         Endpoint::Shared(provider) => provider,
     };
-    let (Inbound::Webhook { request, .. } | Inbound::Kept { request, .. }) = inbound;
+    let (Inbound::Webhook { at, request, .. } | Inbound::Kept { at, request, .. }) = inbound;
+    // Before the body is parsed for whom it names.
+    (provider.precheck)(&Unverified::whole(request), *at).map_err(Unproven::Rejected)?;
     let mut tries = Tries::new(provider, request);
     let mut rejection = Rejection::SignatureMismatch;
     let claimed = claimed(snapshot, provider, request);

@@ -49,6 +49,22 @@ pub enum Refused {
     /// The database could not be asked whose it is; the provider must deliver it again.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The same, and whoever asked the database for several was told why.
+    #[error("the database could not be asked whether there is such an account")]
+    NotNow,
+}
+
+impl Refused {
+    /// The outcome's word in the metrics.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Rejected(rejection) => rejection.word(),
+            Self::UnknownAccount => "unknown_account",
+            Self::Locked => "locked",
+            Self::Busy(SubmitError::Full) => "queue_full",
+            Self::Busy(_) | Self::Store(_) | Self::NotNow => "unavailable",
+        }
+    }
 }
 
 /// Receives one webhook. `request` has the absolute URL, as the provider called it, and the raw body.
@@ -297,11 +313,7 @@ fn observe(provider: &'static Provider, result: &Result<Accepted, Refused>, took
                 _ => "accepted",
             }
         }
-        Err(Refused::Rejected(rejection)) => rejection.word(),
-        Err(Refused::UnknownAccount) => "unknown_account",
-        Err(Refused::Locked) => "locked",
-        Err(Refused::Busy(SubmitError::Full)) => "queue_full",
-        Err(Refused::Busy(_) | Refused::Store(_)) => "unavailable",
+        Err(refused) => refused.word(),
     };
     metrics::webhook(provider.name, outcome, took);
 }

@@ -2,17 +2,21 @@
 
 mod directory;
 mod keyring;
+mod looks;
+mod room;
 mod timekeeper;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 pub use directory::{Directory, DirectoryAccount, RoutedLine, Snapshot};
 pub(crate) use directory::{build, drop_expired, is_previous, line_key, previous};
 pub use keyring::{Keyring, KeyringError};
+use looks::Looks;
+pub use room::{Held, NoRoom, Room, network};
 pub use timekeeper::{Age, Ages, Look, Standing, Timekeeper};
 
 use crate::clock::Clock;
@@ -47,8 +51,10 @@ pub struct Gateway {
     pub ids: Ids,
     /// The settings.
     pub config: Config,
-    /// How many bytes of webhooks may still be held in memory.
-    pub intake_room: Arc<Semaphore>,
+    /// Room in memory for webhooks that are being read or written.
+    pub intake_room: Room,
+    /// Looks for accounts that are not in memory.
+    looks: Looks,
     /// This process, among those that send.
     pub worker: uuid::Uuid,
     /// Requests with an `Idempotency-Key` that are being carried out.
@@ -126,7 +132,8 @@ impl Gateway {
             clock,
             time,
             ids,
-            intake_room: Arc::new(Semaphore::new(config.intake.queue_bytes)),
+            intake_room: Room::new(config.intake.queue_bytes, config.server.webhook_body_bytes),
+            looks: Looks::default(),
             config,
             news,
         }))

@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::extract::NUL;
+use super::pace::Interrupted;
 use super::{App, Problem};
 
 /// A JSON body. A wrong member is named by its path; members that are not known are wrong. Half of a surrogate pair, which a
@@ -28,8 +29,11 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
             return Err(Problem::unsupported_media_type());
         }
         let limit = app.gateway.config.server.api_body_bytes;
-        let body =
-            Bytes::from_request(request, app).await.map_err(|_| Problem::too_large(limit))?;
+        let body = Bytes::from_request(request, app).await;
+        let body = body.map_err(|error| match Interrupted::is_slowness(&error) {
+            true => Problem::too_slow(),
+            false => Problem::too_large(limit),
+        })?;
         let text = std::str::from_utf8(&body)
             .map_err(|_| Problem::malformed("the body is not JSON: it is not UTF-8"))?;
         let body = outside::Json::of_caller(text);

@@ -173,6 +173,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).retry_after(2)
     }
 
+    /// The body came too slowly, and was not waited for.
+    pub fn too_slow() -> Self {
+        let detail = "the body came too slowly: 32 KiB a second are the least, 4 KiB for files";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
+    }
+
     /// It cannot be done now; try again.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail).retry_after(2)

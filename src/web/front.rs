@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use tracing::Instrument;
 use tracing::field::display;
 
+use super::pace::{Pace, Paced};
 use super::{App, Problem, hooks, media, public_url, router};
 use crate::metrics;
 
@@ -43,18 +44,20 @@ impl Front {
     }
 
     /// Answers a request that came from `peer`.
-    pub async fn call<B>(&self, mut request: Request<B>, peer: Option<SocketAddr>) -> Response
+    pub async fn call<B>(&self, request: Request<B>, peer: Option<SocketAddr>) -> Response
     where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let started = Instant::now();
         let id = self.request_id(&request);
         let peer_ip = peer.map(|peer| peer.ip());
-        let limit = match media::is_upload(request.method(), request.uri().path()) {
-            true => UPLOAD,
-            false => Duration::from_millis(self.app.gateway.config.server.request_timeout_ms),
+        let usual = Duration::from_millis(self.app.gateway.config.server.request_timeout_ms);
+        let (limit, pace) = match media::is_upload(request.method(), request.uri().path()) {
+            true => (UPLOAD, Pace::UPLOAD),
+            false => (usual, Pace::USUAL),
         };
+        let mut request = request.map(|body| Paced::new(body, pace));
         if let Some(target) = hooks::target(request.uri().path()) {
             // A copy that shares its text.
             let url = request.uri().clone();

@@ -1,20 +1,22 @@
 //! Where providers call. The handlers read the body within its bounds, and answer what the provider expects.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
-use providers::{Provider, Rejection, Reply};
-use tokio::sync::OwnedSemaphorePermit;
+use providers::{Provider, Rejection, Reply, Unverified};
 
 use super::front::Unanswered;
+use super::pace::{Interrupted, Paced};
 use super::{App, Problem, public_url};
+use crate::flow::admit;
 use crate::flow::receive::{self, Accepted, Endpoint, Refused};
+use crate::gateway::Held;
 use crate::metrics;
 use crate::store::intake::SubmitError;
 
@@ -55,6 +57,7 @@ pub(super) fn target(path: &str) -> Option<Target> {
     ("provider" = String, Path, description = "`meta`, `twilio`, `telnyx`, `waha` or `evolution`")), request_body = String, responses(
     (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
+    (status = 408, body = Problem, content_type = "application/problem+json", description = "The body came too slowly"),
     (status = 405, body = Problem, content_type = "application/problem+json", description = "A method that the provider does not use; `Allow` names those it does"),
     (status = 413, body = Problem, content_type = "application/problem+json", description = "Larger than 3 MiB"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
@@ -68,6 +71,7 @@ pub(super) fn shared() {}
     ("account" = uuid::Uuid, Path, description = "The account's id")), request_body = String, responses(
     (status = 200, description = "Stored. Twilio and TeXML are answered `<Response/>`"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be the provider's; nothing is stored"),
+    (status = 408, body = Problem, content_type = "application/problem+json", description = "The body came too slowly"),
     (status = 405, body = Problem, content_type = "application/problem+json", description = "A method that the provider does not use; `Allow` names those it does"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
@@ -81,6 +85,7 @@ pub(super) fn own() {}
     request_body = String, responses(
     (status = 200, description = "Stored"),
     (status = 401, body = Problem, content_type = "application/problem+json", description = "Not proven to be Meta's; nothing is stored"),
+    (status = 408, body = Problem, content_type = "application/problem+json", description = "The body came too slowly"),
     (status = 503, body = Problem, content_type = "application/problem+json", description = "Not stored; deliver it again"),
 ))]
 #[expect(dead_code, reason = "only its description is used")]
@@ -90,12 +95,12 @@ pub(super) fn meta() {}
 pub(super) async fn receive<B>(
     app: &App,
     target: Target,
-    request: Request<B>,
+    request: Request<Paced<B>>,
     peer: Option<IpAddr>,
     id: &HeaderValue,
 ) -> Response
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let endpoint = match target {
@@ -116,14 +121,21 @@ where
         turned_away(provider, "no_host", id);
         return Problem::malformed("the request names no host").into_response();
     };
-    let (body, _room) = match read(app, &parts.headers, body).await {
+    let client = public_url::client(&parts.headers, server, peer);
+    let seen = Unverified { method: &parts.method, uri: &url, headers: &parts.headers, body: None };
+    if let Err(refused) = admit::admit(&app.gateway, endpoint, &seen).await {
+        log(&refused, endpoint, client, id);
+        return refuse(&refused, endpoint.provider());
+    }
+    // Behind a proxy of ours that names nobody there may be everybody.
+    let sharer = client.filter(|client| !public_url::is_trusted(*client, server));
+    let (body, _room) = match read(app, &parts, sharer, body).await {
         Ok(read) => read,
         Err((outcome, refusal)) => {
             turned_away(provider, outcome, id);
             return refusal;
         }
     };
-    let client = public_url::client(&parts.headers, server, peer);
     let mut request = http::Request::new(body);
     *request.method_mut() = parts.method;
     *request.uri_mut() = url;
@@ -153,7 +165,7 @@ fn log(refused: &Refused, endpoint: Endpoint, client: Option<IpAddr>, id: &Heade
         Refused::Rejected(_) | Refused::UnknownAccount | Refused::Busy(SubmitError::Full) => {
             tracing::warn!(id, provider, client, reason = %refused, "a webhook was refused");
         }
-        Refused::Locked | Refused::Busy(_) | Refused::Store(_) => {
+        Refused::Locked | Refused::Busy(_) | Refused::Store(_) | Refused::NotNow => {
             tracing::error!(id, provider, reason = %refused, "a webhook could not be written");
         }
     }
@@ -176,45 +188,43 @@ pub(super) fn unanswered(target: Target, why: &Unanswered, took: Duration) {
     metrics::webhook(provider, why.word(), took);
 }
 
-/// Reads the body, if it is not too large and there is room for it. Room is taken for what has arrived, not for what is
-/// announced: whoever only announces takes none from the others. It is given back when the webhook is answered.
-async fn read<B>(
-    app: &App,
-    headers: &HeaderMap,
-    body: B,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), (&'static str, Response)>
+/// Reads the body, if it is not too large, comes at its pace and there is room for it. Room is taken for what has arrived,
+/// not for what is announced: whoever only announces takes none from the others. It is given back when the webhook is
+/// answered. A `GET` has no body that anybody signs, and none is read.
+async fn read<'a, B>(
+    app: &'a App,
+    parts: &Parts,
+    sharer: Option<IpAddr>,
+    mut body: Paced<B>,
+) -> Result<(Bytes, Held<'a>), (&'static str, Response)>
 where
-    B: http_body::Body<Data = Bytes>,
+    B: http_body::Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let limit = app.gateway.config.server.webhook_body_bytes;
     let too_large = || ("too_large", Problem::too_large(limit).into_response());
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let mut room = app.gateway.intake_room.of(sharer);
+    if parts.method == Method::GET {
+        return Ok((Bytes::new(), room));
+    }
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|size| size > limit) {
         return Err(too_large());
     }
-    let mut body = std::pin::pin!(body);
-    let mut room: Option<OwnedSemaphorePermit> = None;
     // Nearly every body arrives in one piece, which is then not copied.
     let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else {
-            let problem = Problem::malformed("the body ended before its end");
-            return Err(("cut_off", problem.into_response()));
-        };
+        let frame = frame.map_err(|why| match why {
+            Interrupted::TooSlow => ("too_slow", Problem::too_slow().into_response()),
+            Interrupted::Broken(_) => {
+                ("cut_off", Problem::malformed("the body ended before its end").into_response())
+            }
+        })?;
         let Ok(piece) = frame.into_data() else { continue };
         if first.len() + whole.len() + piece.len() > limit {
             return Err(too_large());
         }
-        let permits = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        let Ok(more) = Arc::clone(&app.gateway.intake_room).try_acquire_many_owned(permits) else {
-            let refusal = busy("too many bytes of webhooks are waiting to be written");
-            return Err(("no_room", refusal));
-        };
-        match &mut room {
-            Some(room) => room.merge(more),
-            None => room = Some(more),
-        }
+        room.take(piece.len()).map_err(|why| ("no_room", busy(&why.to_string())))?;
         match (first.is_empty(), whole.is_empty()) {
             (true, true) => first = piece,
             (false, _) => {
@@ -257,7 +267,7 @@ fn refuse(refused: &Refused, provider: &Provider) -> Response {
         }
         Refused::UnknownAccount => Problem::not_found("account").into_response(),
         Refused::Busy(SubmitError::Full) => busy("too many webhooks are waiting to be written"),
-        Refused::Locked | Refused::Busy(_) | Refused::Store(_) => {
+        Refused::Locked | Refused::Busy(_) | Refused::Store(_) | Refused::NotNow => {
             busy("the webhook cannot be written now")
         }
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::extract::{Access, Id, Query};
+use super::pace::Interrupted;
 use super::range::{self, Asked};
 use super::{App, Problem};
 use crate::flow::media;
@@ -108,6 +109,7 @@ pub(super) async fn fetch(
 #[utoipa::path(post, path = "/api/v1/media", tag = "media", params(Named),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"), responses(
     (status = 201, body = MediaView),
+    (status = 408, body = Problem, content_type = "application/problem+json", description = "It came more slowly than 4 KiB a second"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn upload(
@@ -133,6 +135,7 @@ pub(super) async fn upload(
     while let Some(piece) = pieces.next().await {
         let taken = match piece {
             Ok(piece) => upload.write(&piece).await.map_err(Problem::from),
+            Err(error) if Interrupted::is_slowness(&error) => Err(Problem::too_slow()),
             Err(_) => Err(Problem::malformed("the body broke off")),
         };
         if let Err(problem) =

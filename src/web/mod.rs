@@ -25,6 +25,7 @@ mod lines;
 mod media;
 mod members;
 mod messages;
+mod pace;
 mod public_url;
 mod range;
 mod router;
@@ -41,7 +42,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use error::Problem;
 pub use front::Front;
-pub use server::{Server, ServerError};
+pub use server::{Server, ServerError, descriptors};
 
 use crate::flow::access::KeyMemory;
 use crate::gateway::{Gateway, store_options};

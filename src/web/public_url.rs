@@ -69,7 +69,8 @@ pub(super) fn client(headers: &HeaderMap, server: &Server, peer: Option<IpAddr>)
     forwarded::client(headers, |address| is_trusted(address, server)).or(Some(peer))
 }
 
-fn is_trusted(peer: IpAddr, server: &Server) -> bool {
+/// Whether an address is one of our own proxies'.
+pub(super) fn is_trusted(peer: IpAddr, server: &Server) -> bool {
     let peer = peer.to_canonical();
     server.trusted_proxies.iter().any(|network| network.contains(&peer))
 }

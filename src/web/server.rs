@@ -1,6 +1,12 @@
 //! The listener: accepts connections within bounds, and lets them finish when it is told to stop.
 
-use std::convert::Infallible;
+mod house;
+mod seat;
+mod told;
+mod wire;
+
+pub mod descriptors;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,18 +15,26 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{App, Front};
+use self::house::{Admission, House, Place};
+use self::seat::Patience;
+use self::told::{Answered, Asked};
+use self::wire::Wire;
+use super::{App, Front, public_url};
 
-/// How long a connection may be idle and a client may take to send a request's head; hyper knows one limit for both. Longer
-/// than the minute for which proxies keep their connections: one that is closed just as it is used again costs a webhook.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
+/// The largest head of a request, in bytes. Those of providers have hundreds.
+const HEAD_BYTES: usize = 32 << 10;
+
+/// What is said to a connection whose peer has its share.
+const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 2\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// How often it is said that there are no places.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long to wait after `accept` failed, for example because file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -62,31 +76,38 @@ impl Server {
     /// `server.shutdown_ms`.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
         let settings = &self.app.gateway.config.server;
-        let (room, patience) = (settings.max_connections, settings.shutdown_ms);
-        let room = Arc::new(Semaphore::new(room));
+        let patience = settings.shutdown_ms;
+        let places = descriptors::places(settings.max_connections, descriptors::limits().0);
+        if places < settings.max_connections {
+            let wanted = settings.max_connections;
+            tracing::warn!(
+                places,
+                wanted,
+                "the limit of open files allows fewer connections than server.max_connections; raise it (ulimit -n, LimitNOFILE)"
+            );
+        }
+        let house = House::new(places);
         let connections = Connections::new(self.app);
         let mut stop = std::pin::pin!(stop);
         loop {
-            // A connection that has no place waits in the kernel's queue, not in our memory.
-            let place = tokio::select! {
-                () = &mut stop => break,
-                place = Arc::clone(&room).acquire_owned() => place,
-            };
-            let Ok(place) = place else { break };
             let accepted = tokio::select! {
                 () = &mut stop => break,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => connections.serve(stream, peer, place),
+                Ok((stream, peer)) => tokio::select! {
+                    () = &mut stop => break,
+                    () = connections.take_in(&house, stream, peer) => {}
+                },
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
+                    house.dismiss_one();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
         connections.stopping.store(true, Ordering::Relaxed);
-        if let Err(error) = connections.serve_the_last(self.listener, &room) {
+        if let Err(error) = connections.serve_the_last(self.listener, &house) {
             tracing::warn!(%error, "connections that were waiting could not be accepted");
         }
         let finished = async {
@@ -101,58 +122,117 @@ impl Server {
 
 /// The connections that are served.
 struct Connections {
+    app: App,
     front: Front,
-    builder: auto::Builder<TokioExecutor>,
+    builder: http1::Builder,
+    patience: Patience,
     graceful: GracefulShutdown,
     /// Whether every answer is its connection's last.
     stopping: Arc<AtomicBool>,
+    /// When it was last said that there are no places.
+    said: std::sync::Mutex<Option<std::time::Instant>>,
 }
 
 impl Connections {
     fn new(app: App) -> Self {
+        let settings = &app.gateway.config.server;
+        let patience = Patience {
+            head: Duration::from_millis(settings.head_timeout_ms),
+            between: Duration::from_millis(settings.idle_timeout_ms),
+        };
         Self {
-            front: Front::new(app),
-            builder: builder(),
+            front: Front::new(app.clone()),
+            app,
+            builder: builder(patience),
+            patience,
             graceful: GracefulShutdown::new(),
             stopping: Arc::default(),
+            said: std::sync::Mutex::default(),
         }
     }
 
-    /// Serves a connection until it ends, and then gives its place back.
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    /// Serves a connection that was accepted, as soon as it has a place. Until then no other is accepted: they wait in the
+    /// kernel's queue, not in our memory.
+    async fn take_in(&self, house: &Arc<House>, stream: TcpStream, peer: SocketAddr) {
+        loop {
+            match self.admit(house, peer) {
+                Admission::Placed(place) => return self.serve(stream, peer, place),
+                Admission::OverShare => {
+                    self.say(peer, "a peer has its share of the connections, all at work");
+                    let _ = stream.try_write(TURNED_AWAY);
+                    return;
+                }
+                Admission::Full => {
+                    self.say(peer, "all connections are at work; others wait");
+                    house.changes().await;
+                }
+            }
+        }
+    }
+
+    fn admit(&self, house: &Arc<House>, peer: SocketAddr) -> Admission {
+        let is_ours = public_url::is_trusted(peer.ip(), &self.app.gateway.config.server);
+        house.admit(peer.ip(), is_ours)
+    }
+
+    /// Leaves a line, not for each connection.
+    fn say(&self, peer: SocketAddr, what: &str) {
+        let mut said = self.said.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if said.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+            *said = Some(std::time::Instant::now());
+            tracing::warn!(%peer, "{what}");
+        }
+    }
+
+    /// Serves a connection until it ends or is told to go, and then gives its place back.
+    fn serve(&self, stream: TcpStream, peer: SocketAddr, place: Place) {
         let _ = stream.set_nodelay(true);
         let (front, stopping) = (self.front.clone(), Arc::clone(&self.stopping));
+        let seat = Arc::clone(&place.seat);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let (front, stopping) = (front.clone(), Arc::clone(&stopping));
+            let (front, stopping, seat) = (front.clone(), Arc::clone(&stopping), Arc::clone(&seat));
+            let begins = seat.begin();
             async move {
+                if !begins {
+                    return Err(io::Error::other("it was told to go"));
+                }
+                let request = request.map(|body| Asked::new(body, &seat));
                 let mut response = front.call(request, Some(peer)).await;
                 if stopping.load(Ordering::Relaxed) {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
-                Ok::<_, Infallible>(response)
+                Ok(response.map(|body| Answered::new(body, seat)))
             }
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
-        let connection = self.graceful.watch(connection.into_owned());
+        let wire = Wire::new(stream, Arc::clone(&place.seat), self.patience);
+        let connection = self.builder.serve_connection(TokioIo::new(wire), service);
+        let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = connection.await {
-                tracing::debug!(%peer, %error, "a connection ended badly");
+            let place = place;
+            tokio::select! {
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%peer, %error, "a connection ended badly");
+                    }
+                }
+                () = place.seat.dismissed() => {
+                    tracing::debug!(%peer, "an idle connection was closed for another");
+                }
             }
         });
     }
 
     /// Serves what is in the kernel's queue, as far as there is room, and listens no longer: what is in the queue then is
     /// reset, with the requests that it may have brought.
-    fn serve_the_last(&self, listener: TcpListener, room: &Arc<Semaphore>) -> io::Result<()> {
+    fn serve_the_last(&self, listener: TcpListener, house: &Arc<House>) -> io::Result<()> {
         // Not by the runtime: what it knows of the queue may be a moment old.
         let listener = listener.into_std()?;
         // No more than there is room for now: who connects while others leave could keep this from ending.
-        for _ in 0..room.available_permits() {
-            let Ok(place) = Arc::clone(room).try_acquire_owned() else { break };
+        for _ in 0..house.free() {
             match listener.accept() {
                 Ok((stream, peer)) => {
+                    let Admission::Placed(place) = self.admit(house, peer) else { continue };
                     stream.set_nonblocking(true)?;
                     self.serve(TcpStream::from_std(stream)?, peer, place);
                 }
@@ -165,8 +245,14 @@ impl Connections {
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).keep_alive(true);
+/// hyper knows one limit from the end of one request to the end of the next one's head. Ours are in [`Wire`]; its own lies
+/// beyond them, and is there because with one it reads on at once after an answer, which arms ours.
+fn builder(patience: Patience) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.between + patience.head + Duration::from_secs(1))
+        .max_header_size(HEAD_BYTES)
+        .keep_alive(true);
     builder
 }

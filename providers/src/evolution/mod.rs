@@ -42,6 +42,7 @@ pub static PROVIDER: Provider = Provider {
     fields: settings::FIELDS,
     open,
     claims: webhook::claims,
+    precheck: proof::precheck,
     key_is_secret: true,
     proof: Proof::Sender,
     class_of: errors::class_of,

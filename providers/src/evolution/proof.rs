@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use crate::outside;
 use crate::signature::{hmac_sha256, same, single_header};
-use crate::{KeyId, Rejection, Secret, Timestamp};
+use crate::{KeyId, Rejection, Secret, Timestamp, Unverified};
 
 /// The longest header that is looked at, in bytes.
 const HEADER_BYTES: usize = 4_096;
@@ -33,17 +33,27 @@ pub(super) fn verify(
     at: Timestamp,
     headers: &HeaderMap,
 ) -> Result<KeyId, Rejection> {
-    let given =
-        single_header(headers, AUTHORIZATION.as_str()).ok_or(Rejection::SignatureMissing)?;
-    if given.len() > HEADER_BYTES {
-        return Err(Rejection::SignatureMalformed);
-    }
+    let given = given(headers)?;
     let is_given = |secret: &&Secret| same(secret.expose_secret().as_bytes(), given.as_bytes());
     if let Some(secret) = secrets.iter().find(is_given) {
         return Ok(KeyId::of_secret(secret));
     }
     let token = given.strip_prefix("Bearer ").ok_or(Rejection::SignatureMismatch)?;
     by_token(secrets, at, token)
+}
+
+pub(super) fn precheck(request: &Unverified<'_>, _at: Timestamp) -> Result<(), Rejection> {
+    given(request.headers).map(drop)
+}
+
+/// The header. A secret has no form of its own.
+fn given(headers: &HeaderMap) -> Result<&str, Rejection> {
+    let given =
+        single_header(headers, AUTHORIZATION.as_str()).ok_or(Rejection::SignatureMissing)?;
+    match given.len() {
+        1..=HEADER_BYTES => Ok(given),
+        _ => Err(Rejection::SignatureMalformed),
+    }
 }
 
 /// What the token's header must say. Any other algorithm, `none` before all, is refused.

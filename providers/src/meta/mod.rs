@@ -39,6 +39,7 @@ pub static PROVIDER: Provider = Provider {
     fields: FIELDS,
     open,
     claims: envelope::claims,
+    precheck: webhook::precheck,
     key_is_secret: true,
     proof: Proof::Request,
     class_of: errors::class_of,

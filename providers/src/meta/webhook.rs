@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::envelope;
 use crate::signature::{hmac_sha256, same, single_header};
-use crate::{Batch, Inbound, KeyId, Rejection, Reply, Secret, Timestamp};
+use crate::{Batch, Inbound, KeyId, Rejection, Reply, Secret, Timestamp, Unverified};
 
 const SIGNATURE_HEADER: &str = "x-hub-signature-256";
 
@@ -63,14 +63,29 @@ fn challenge(
     Ok(Batch::empty(Reply::text(answer.into_owned()), None, at))
 }
 
-/// HMAC-SHA256 of the raw body under the app secret, in lower-case hex after `sha256=`.
-fn verify(app_secrets: &[Secret], request: &http::Request<Bytes>) -> Result<KeyId, Rejection> {
-    let header = single_header(request.headers(), SIGNATURE_HEADER)
+/// A notification has a signature. The check of a URL has none.
+pub(super) fn precheck(request: &Unverified<'_>, _at: Timestamp) -> Result<(), Rejection> {
+    match *request.method {
+        Method::GET => Ok(()),
+        _ => signature(request.headers).map(drop),
+    }
+}
+
+/// What the header says: `sha256=` and 64 digits of lower-case hex. The older `X-Hub-Signature` (SHA-1) proves nothing.
+fn signature(headers: &http::HeaderMap) -> Result<[u8; 32], Rejection> {
+    let hex = single_header(headers, SIGNATURE_HEADER)
         .ok_or(Rejection::SignatureMissing)?
         .strip_prefix("sha256=")
-        .filter(|hex| hex.len() == 64 && !hex.bytes().any(|byte| byte.is_ascii_uppercase()))
+        .filter(|hex| !hex.bytes().any(|byte| byte.is_ascii_uppercase()))
         .ok_or(Rejection::SignatureMalformed)?;
-    let given = hex::decode(header).map_err(|_| Rejection::SignatureMalformed)?;
+    let mut given = [0; 32];
+    hex::decode_to_slice(hex, &mut given).map_err(|_| Rejection::SignatureMalformed)?;
+    Ok(given)
+}
+
+/// HMAC-SHA256 of the raw body under the app secret.
+fn verify(app_secrets: &[Secret], request: &http::Request<Bytes>) -> Result<KeyId, Rejection> {
+    let given = signature(request.headers())?;
     app_secrets
         .iter()
         .find(|secret| same(&hmac_sha256(secret, &[request.body()]), &given))

@@ -39,6 +39,7 @@ pub static PROVIDER: Provider = Provider {
     fields: FIELDS,
     open,
     claims: webhook::claims,
+    precheck: signature::precheck,
     key_is_secret: false,
     proof: Proof::Request,
     class_of: errors::class_of,

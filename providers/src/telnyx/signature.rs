@@ -15,7 +15,7 @@ use http::HeaderValue;
 use secrecy::ExposeSecret;
 
 use crate::signature::single_header;
-use crate::{KeyId, Rejection, Secret, Timestamp};
+use crate::{KeyId, Rejection, Secret, Timestamp, Unverified};
 
 const SIGNATURE_HEADER: &str = "telnyx-signature-ed25519";
 const TIMESTAMP_HEADER: &str = "telnyx-timestamp";
@@ -50,36 +50,59 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+/// The signature and the time beside it are there, and the time is near ours: what is too old needs no key to be refused.
+pub(super) fn precheck(request: &Unverified<'_>, at: Timestamp) -> Result<(), Rejection> {
+    Signed::of(request.headers)?.is_timely(at)
+}
+
+/// What the headers say.
+struct Signed<'r> {
+    signature: Signature,
+    /// As it was signed.
+    timestamp: &'r str,
+    seconds: i64,
+}
+
+impl<'r> Signed<'r> {
+    fn of(headers: &'r http::HeaderMap) -> Result<Self, Rejection> {
+        let header = |name| {
+            if headers.get_all(name).iter().count() == 1 {
+                single_header(headers, name).ok_or(Rejection::SignatureMalformed)
+            } else {
+                Err(Rejection::SignatureMissing)
+            }
+        };
+        let (signature, timestamp) = (header(SIGNATURE_HEADER)?, header(TIMESTAMP_HEADER)?);
+        let signature = STANDARD
+            .decode(signature)
+            .ok()
+            .and_then(|bytes| Signature::from_slice(&bytes).ok())
+            .ok_or(Rejection::SignatureMalformed)?;
+        let seconds = seconds(timestamp).ok_or(Rejection::SignatureMalformed)?;
+        Ok(Self { signature, timestamp, seconds })
+    }
+
+    fn is_timely(&self, at: Timestamp) -> Result<(), Rejection> {
+        if at.timestamp().abs_diff(self.seconds) > TOLERANCE {
+            return Err(Rejection::TimestampOutsideTolerance);
+        }
+        Ok(())
+    }
+}
+
 /// Which of `keys` signed the request that reached us `at`.
 pub(super) fn verify(
     keys: &[PublicKey],
     at: Timestamp,
     request: &http::Request<Bytes>,
 ) -> Result<KeyId, Rejection> {
-    let headers = request.headers();
-    let header = |name| {
-        if headers.get_all(name).iter().count() == 1 {
-            single_header(headers, name).ok_or(Rejection::SignatureMalformed)
-        } else {
-            Err(Rejection::SignatureMissing)
-        }
-    };
-    let (signature, timestamp) = (header(SIGNATURE_HEADER)?, header(TIMESTAMP_HEADER)?);
-    let signature = STANDARD
-        .decode(signature)
-        .ok()
-        .and_then(|bytes| Signature::from_slice(&bytes).ok())
-        .ok_or(Rejection::SignatureMalformed)?;
-    let seconds = seconds(timestamp).ok_or(Rejection::SignatureMalformed)?;
-    // The signature is checked before the clock, so that "too old" is only ever said of what Telnyx did send.
-    let message = message(timestamp, request.body());
+    let signed = Signed::of(request.headers())?;
+    let message = message(signed.timestamp, request.body());
     let key = keys
         .iter()
-        .find(|key| key.0.verify_strict(&message, &signature).is_ok())
+        .find(|key| key.0.verify_strict(&message, &signed.signature).is_ok())
         .ok_or(Rejection::SignatureMismatch)?;
-    if at.timestamp().abs_diff(seconds) > TOLERANCE {
-        return Err(Rejection::TimestampOutsideTolerance);
-    }
+    signed.is_timely(at)?;
     Ok(key.id())
 }
 

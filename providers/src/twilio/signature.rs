@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::urls;
 use crate::signature::{hmac_sha1, hmac_sha256, same, single_header};
-use crate::{KeyId, Rejection, Secret, Timestamp};
+use crate::{KeyId, Rejection, Secret, Timestamp, Unverified};
 
 const SIGNATURE_HEADER: &str = "x-twilio-signature";
 
@@ -41,9 +41,13 @@ pub(super) enum Body {
 impl Body {
     /// The kind of a request's body. It decides how the request is verified and, alike, how it is read.
     pub(super) fn of(request: &http::Request<Bytes>) -> Self {
-        match *request.method() {
+        Self::by(request.method(), request.headers())
+    }
+
+    fn by(method: &Method, headers: &HeaderMap) -> Self {
+        match *method {
             Method::GET => Body::None,
-            _ if is_form(request.headers()) => Body::Form,
+            _ if is_form(headers) => Body::Form,
             _ => Body::Hashed,
         }
     }
@@ -155,26 +159,44 @@ impl<'r> Settings<'r> {
     }
 }
 
-/// Proves that the request was signed with one of the keys, and tells with which.
-pub(super) fn verify(keys: &Keys, request: &http::Request<Bytes>) -> Result<KeyId, Rejection> {
-    if !request.headers().contains_key(SIGNATURE_HEADER) {
+/// The header of the signature has its form, a body that is no form has one hash in the URL, and that is the body's.
+pub(super) fn precheck(request: &Unverified<'_>, _at: Timestamp) -> Result<(), Rejection> {
+    let (_, given) = given(request.headers)?;
+    BASE64.decode(given).map_err(|_| Rejection::SignatureMalformed)?;
+    covers(Body::by(request.method, request.headers), request.uri, request.body)
+}
+
+/// What of a request's body needs no key to be judged.
+fn covers(kind: Body, uri: &Uri, body: Option<&Bytes>) -> Result<(), Rejection> {
+    match (kind, body) {
+        (Body::None, _) | (Body::Form, None) => Ok(()),
+        (Body::Form, Some(body)) => check_size(body),
+        (Body::Hashed, body) => check_hash(uri, body),
+    }
+}
+
+/// How the request says that it was signed, and the signature.
+fn given(headers: &HeaderMap) -> Result<(Settings<'_>, &str), Rejection> {
+    if !headers.contains_key(SIGNATURE_HEADER) {
         return Err(Rejection::SignatureMissing);
     }
-    let settings = Settings::of(request.headers())?;
+    let settings = Settings::of(headers)?;
     // The texts are compared, not the bytes, since several texts may stand for the same bytes.
-    let given = single_header(request.headers(), SIGNATURE_HEADER)
+    let given = single_header(headers, SIGNATURE_HEADER)
         .filter(|value| value.len() == settings.algorithm.characters())
         .ok_or(Rejection::SignatureMalformed)?;
+    Ok((settings, given))
+}
+
+/// Proves that the request was signed with one of the keys, and tells with which.
+pub(super) fn verify(keys: &Keys, request: &http::Request<Bytes>) -> Result<KeyId, Rejection> {
+    let (settings, given) = given(request.headers())?;
     let keys = keys.named(&settings);
     if keys.is_empty() {
         return Err(Rejection::SignatureMismatch);
     }
     let body = Body::of(request);
-    match body {
-        Body::None => {}
-        Body::Form => check_size(request.body())?,
-        Body::Hashed => verify_hash(request)?,
-    }
+    covers(body, request.uri(), Some(request.body()))?;
     let parameters = signed_parameters(body, request.body());
     let urls = urls::candidates(request);
     let signs = |(key, _): &(&Secret, KeyId)| {
@@ -215,12 +237,13 @@ fn check_size(form: &[u8]) -> Result<(), Rejection> {
 }
 
 /// A body that is no form is proven by its hash in the URL, which is signed. Without the hash nothing proves it.
-fn verify_hash(request: &http::Request<Bytes>) -> Result<(), Rejection> {
-    let mut hashes = body_hashes(request.uri());
+fn check_hash(uri: &Uri, body: Option<&Bytes>) -> Result<(), Rejection> {
+    let mut hashes = body_hashes(uri);
     let (Some(given), None) = (hashes.next(), hashes.next()) else {
         return Err(Rejection::SignatureMalformed);
     };
-    let expected = hex::encode(Sha256::digest(request.body()));
+    let Some(body) = body else { return Ok(()) };
+    let expected = hex::encode(Sha256::digest(body));
     if same(expected.as_bytes(), given.to_ascii_lowercase().as_bytes()) {
         Ok(())
     } else {

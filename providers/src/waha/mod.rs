@@ -37,6 +37,7 @@ pub static PROVIDER: Provider = Provider {
     fields: settings::FIELDS,
     open,
     claims: webhook::claims,
+    precheck: webhook::precheck,
     key_is_secret: true,
     proof: Proof::Request,
     class_of: errors::class_of,

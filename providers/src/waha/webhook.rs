@@ -5,7 +5,7 @@
 //! <https://waha.devlike.pro/docs/how-to/events/#hmac-authentication>
 
 use bytes::Bytes;
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -15,7 +15,10 @@ use super::{calls, ids, messages, notices, statuses};
 use crate::lenient::Maybe;
 use crate::outside::{self, Json};
 use crate::signature::{hmac_sha512, same, single_header};
-use crate::{Address, Batch, EventKind, Inbound, KeyId, Line, Rejection, Reply, Secret, Timestamp};
+use crate::{
+    Address, Batch, EventKind, Inbound, KeyId, Line, Rejection, Reply, Secret, Timestamp,
+    Unverified,
+};
 
 const SIGNATURE_HEADER: &str = "x-webhook-hmac";
 const ALGORITHM_HEADER: &str = "x-webhook-hmac-algorithm";
@@ -51,15 +54,25 @@ pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
     }
 }
 
-fn verify(secrets: &[Secret], request: &Request<Bytes>) -> Result<KeyId, Rejection> {
-    let headers = request.headers();
+pub(super) fn precheck(request: &Unverified<'_>, _at: Timestamp) -> Result<(), Rejection> {
+    signature(request.headers).map(drop)
+}
+
+/// What the header says: 128 digits of lower-case hex, by the one algorithm that there is.
+fn signature(headers: &HeaderMap) -> Result<[u8; 64], Rejection> {
     let header = single_header(headers, SIGNATURE_HEADER).ok_or(Rejection::SignatureMissing)?;
     let is_other = |value: &HeaderValue| value.as_bytes() != ALGORITHM.as_bytes();
-    let is_lower = header.len() == 128 && !header.bytes().any(|byte| byte.is_ascii_uppercase());
+    let is_lower = !header.bytes().any(|byte| byte.is_ascii_uppercase());
     if !is_lower || headers.get_all(ALGORITHM_HEADER).iter().any(is_other) {
         return Err(Rejection::SignatureMalformed);
     }
-    let given = hex::decode(header).map_err(|_| Rejection::SignatureMalformed)?;
+    let mut given = [0; 64];
+    hex::decode_to_slice(header, &mut given).map_err(|_| Rejection::SignatureMalformed)?;
+    Ok(given)
+}
+
+fn verify(secrets: &[Secret], request: &Request<Bytes>) -> Result<KeyId, Rejection> {
+    let given = signature(request.headers())?;
     secrets
         .iter()
         .find(|secret| same(&hmac_sha512(secret, request.body()), &given))

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::fixtures::{self, ENOUGH, Fixture, now};
 
 /// Headers by which the providers sign.
-const SIGNATURE_HEADERS: [&str; 7] = [
+pub const SIGNATURE_HEADERS: [&str; 7] = [
     "x-hub-signature-256",
     "x-twilio-signature",
     "x-twilio-webhooks-signature-settings",
@@ -31,7 +31,7 @@ const ITEM_LISTS: [&str; 9] = [
 ];
 
 /// Every fixture in every way in which its provider may sign it.
-fn signed_fixtures() -> impl Iterator<Item = Fixture> {
+pub fn signed_fixtures() -> impl Iterator<Item = Fixture> {
     let fixtures = fixtures::all().into_iter().filter(|fixture| !fixture.is_challenge());
     fixtures.flat_map(|fixture| {
         let shared = fixture.with_shared_key();
@@ -39,7 +39,7 @@ fn signed_fixtures() -> impl Iterator<Item = Fixture> {
     })
 }
 
-fn assert_rejected(fixture: &Fixture, request: http::Request<Bytes>, what: &str) {
+pub fn assert_rejected(fixture: &Fixture, request: http::Request<Bytes>, what: &str) {
     let verdict = fixture.receive(request);
     assert!(verdict.is_err(), "{}/{}: {what}", fixture.provider.name, fixture.name);
 }

@@ -15,6 +15,7 @@ mod meta_sending;
 mod normal;
 mod openapi;
 mod outside;
+mod prechecks;
 mod properties;
 mod telnyx_sending;
 mod twilio;

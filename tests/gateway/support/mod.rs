@@ -5,6 +5,7 @@ mod database;
 pub mod dirty;
 pub mod files;
 pub mod graph;
+pub mod listening;
 pub mod meta;
 pub mod peer;
 pub mod program;

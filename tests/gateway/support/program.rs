@@ -42,8 +42,31 @@ impl Program {
     }
 
     pub async fn serve_at(database: &Database, port: u16, settings: &[&str]) -> Self {
+        Self::start(command(database), database, port, settings).await
+    }
+
+    /// The same with so many descriptors, and no more.
+    #[cfg(unix)]
+    pub async fn serve_with_descriptors(
+        database: &Database,
+        descriptors: u32,
+        settings: &[&str],
+    ) -> Self {
+        let plain = command(database);
+        let mut command = Command::new("sh");
+        command.env_remove("DATABASE_URL").current_dir(&database.folder);
+        command.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""));
+        command.arg(plain.get_program()).args(plain.get_args());
+        Self::start(command, database, free_port(), settings).await
+    }
+
+    async fn start(
+        mut command: Command,
+        database: &Database,
+        port: u16,
+        settings: &[&str],
+    ) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut command = command(database);
         command.arg("--listen").arg(format!("127.0.0.1:{port}"));
         for setting in settings {
             command.arg("--set").arg(setting);
