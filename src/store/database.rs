@@ -12,6 +12,7 @@ use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
 use super::jobs::JobPool;
 use super::lender::Lender;
 use super::session::{Held, on};
+use super::writer::{Class, Writer};
 use super::{Session, StoreError, migrations};
 use crate::model::OrganizationId;
 
@@ -51,7 +52,7 @@ pub struct Store {
 
 #[derive(Debug, Clone)]
 enum Database {
-    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    Sqlite { readers: SqlitePool, writer: Writer },
     Postgres { api: Lender, intake: Lender, jobs: PgPool, owner: Lender },
 }
 
@@ -120,7 +121,7 @@ impl Store {
     /// Brings the schema up to date. Safe to run by several processes at once.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match &self.database {
-            Database::Sqlite { writer, .. } => migrations::migrate_sqlite(writer).await,
+            Database::Sqlite { writer, .. } => migrations::migrate_sqlite(writer.pool()).await,
             Database::Postgres { owner, .. } => migrations::migrate_postgres(owner.pool()).await,
         }
     }
@@ -142,7 +143,7 @@ impl Store {
     /// tables, as their owner.
     pub fn job_pool(&self, as_owner: bool) -> JobPool {
         match &self.database {
-            Database::Sqlite { writer, .. } => JobPool::Sqlite(writer.clone()),
+            Database::Sqlite { writer, .. } => JobPool::Sqlite(writer.pool().clone()),
             Database::Postgres { owner, .. } if as_owner => JobPool::Postgres(owner.pool().clone()),
             Database::Postgres { jobs, .. } => JobPool::Postgres(jobs.clone()),
         }
@@ -171,7 +172,7 @@ impl Store {
     /// A transaction that writes rows of one organization.
     pub async fn write(&self, organization: OrganizationId) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(writer.begin(Class::Other).await?),
             Database::Postgres { api, .. } => {
                 let scope = format!("set switchboard.organization_id = '{organization}'; begin");
                 Held::PostgresWrite(api.begin_with(&scope).await?)
@@ -192,7 +193,7 @@ impl Store {
     /// A connection with the rights of intake on which nothing was tried yet: it may turn out to be broken.
     pub(super) async fn untried(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteRead(writer.acquire().await?),
+            Database::Sqlite { writer, .. } => Held::SqliteRead(writer.pool().acquire().await?),
             Database::Postgres { intake, .. } => Held::PostgresRead(intake.lend().await?),
         }))
     }
@@ -217,7 +218,7 @@ impl Store {
     /// How many connections intake has, any of which may turn out to be broken.
     pub(super) fn intake_connections(&self) -> u32 {
         match &self.database {
-            Database::Sqlite { writer, .. } => writer.size(),
+            Database::Sqlite { writer, .. } => writer.pool().size(),
             Database::Postgres { intake, .. } => intake.size(),
         }
     }
@@ -225,18 +226,28 @@ impl Store {
     /// A transaction that writes across organizations, with the rights of intake.
     pub async fn write_all(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(writer.begin(Class::Other).await?),
             Database::Postgres { intake, .. } => {
                 Held::PostgresWrite(intake.begin_with("begin").await?)
             }
         }))
     }
 
+    /// The same for the batcher, for which webhooks wait: on SQLite it goes before everybody else in line for the one writer.
+    pub(super) async fn write_intake(&self) -> Result<Session, StoreError> {
+        match &self.database {
+            Database::Sqlite { writer, .. } => {
+                Ok(Session(Held::SqliteWrite(writer.begin(Class::Intake).await?)))
+            }
+            Database::Postgres { .. } => self.write_all().await,
+        }
+    }
+
     /// A transaction with the rights of the schema's owner: creating organizations, re-wrapping keys. For the command
     /// line and the first start only.
     pub async fn write_as_owner(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(writer.begin(Class::Other).await?),
             Database::Postgres { owner, .. } => {
                 Held::PostgresWrite(owner.begin_with("begin").await?)
             }
@@ -271,13 +282,6 @@ impl Store {
     }
 }
 
-async fn begin_immediate(
-    writer: &SqlitePool,
-) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
-    // A transaction that begins as a reader may find, at its first write, that it cannot become a writer.
-    Ok(writer.begin_with("begin immediate").await?)
-}
-
 async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<Database, StoreError> {
     let synchronous = match options.sqlite_full_sync {
         true => SqliteSynchronous::Full,
@@ -293,10 +297,9 @@ async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<Database, Stor
         .pragma("wal_autocheckpoint", "4000")
         .pragma("cache_size", "-8000")
         .pragma("temp_store", "memory");
-    // One writer: SQLite has one at a time, and a queue in our process is fairer than a race for its lock.
-    let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
-    let writer = pool.clone().max_connections(1).connect_with(connect.clone()).await?;
-    let readers = pool
+    let writer = Writer::open(connect.clone(), ACQUIRE_TIMEOUT).await?;
+    let readers = SqlitePoolOptions::new()
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_connections(options.connections)
         .connect_lazy_with(connect.read_only(false).pragma("query_only", "on"));
     Ok(Database::Sqlite { readers, writer })

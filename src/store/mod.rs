@@ -37,6 +37,7 @@ mod lender;
 mod migrations;
 mod session;
 mod types;
+mod writer;
 
 pub use database::{Engine, PostgresRoles, Store, StoreOptions};
 pub use error::StoreError;

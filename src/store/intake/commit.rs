@@ -1,7 +1,6 @@
 //! Committing a batch: on which way, and what happens when it fails.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -37,9 +36,11 @@ pub(super) async fn write(
         match shared.write_short(&submissions(&short)).await {
             Ok(written) => {
                 while finishing.len() >= FINISHING {
-                    finishing.join_next().await;
+                    finishing.join_next().await.map(finished);
                 }
-                while finishing.try_join_next().is_some() {}
+                while let Some(done) = finishing.try_join_next() {
+                    finished(done);
+                }
                 finishing.spawn(finish(Arc::clone(shared), short, written));
             }
             Err(error) => reached = shared.recover(short, error).await,
@@ -51,7 +52,18 @@ pub(super) async fn write(
             Err(error) => reached &= shared.recover(long, error).await,
         }
     }
+    if reached {
+        shared.outcomes.committed();
+    }
     reached
+}
+
+/// What was not finished because of a panic is answered that it must come again.
+fn finished(done: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = done {
+        crate::metrics::panicked("intake finish");
+        tracing::error!(%error, "a batch was committed and not finished; its webhooks must be delivered again");
+    }
 }
 
 fn submissions(batch: &[Waiting]) -> Vec<&Submission> {
@@ -101,30 +113,34 @@ impl Shared {
             return false;
         }
         tracing::warn!(%error, submissions = batch.len(), "a batch is written one by one");
-        for waiting in batch {
-            let result = self.write_alone(&waiting.submission).await;
-            self.answer(waiting, result.map_err(Arc::new));
+        let mut batch = batch.into_iter();
+        while let Some(waiting) = batch.next() {
+            match self.write_alone(&waiting.submission).await {
+                // The database went away meanwhile: what is left would only try it once more each.
+                Err(error @ StoreError::Unavailable(_)) => {
+                    self.refuse_all(std::iter::once(waiting).chain(batch).collect(), error);
+                    return false;
+                }
+                result => waiting.answer(result.map_err(Arc::new)),
+            }
         }
         true
     }
 
     fn answer_all(&self, batch: Vec<Waiting>, receipts: Vec<Receipt>) {
         for (waiting, receipt) in batch.into_iter().zip(receipts) {
-            self.answer(waiting, Ok(receipt));
+            waiting.answer(Ok(receipt));
         }
     }
 
     fn refuse_all(&self, batch: Vec<Waiting>, error: StoreError) {
+        if matches!(error, StoreError::Unavailable(_)) {
+            self.outcomes.failed(self.clock.now(), &error);
+        }
         let error = Arc::new(error);
         for waiting in batch {
-            self.answer(waiting, Err(Arc::clone(&error)));
+            waiting.answer(Err(Arc::clone(&error)));
         }
-    }
-
-    /// Nobody may find a submission answered and still counted as waiting.
-    fn answer(&self, waiting: Waiting, result: Result<Receipt, Arc<StoreError>>) {
-        self.depth.fetch_sub(1, Ordering::Relaxed);
-        let _ = waiting.done.send(result);
     }
 
     /// Writes one submission; if the store refuses it, writes its items one by one, and keeps those that are refused.

@@ -12,6 +12,7 @@ mod edits;
 mod identities;
 mod light;
 mod messages;
+mod outcome;
 mod outgoing;
 mod people;
 mod places;
@@ -23,6 +24,7 @@ mod wishes;
 mod writer;
 
 pub(super) use outgoing::Joining;
+pub use outcome::{Failing, Outcome};
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};
 
 use writer::Writer;
