@@ -2,6 +2,7 @@
 
 mod directory;
 mod keyring;
+mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 pub use directory::{Directory, DirectoryAccount, RoutedLine, Snapshot};
 pub(crate) use directory::{build, drop_expired, is_previous, line_key, previous};
 pub use keyring::{Keyring, KeyringError};
+pub use trial::{Trial, Tried};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -50,6 +52,8 @@ pub struct Gateway {
     /// Requests with an `Idempotency-Key` that are being carried out.
     pub running:
         std::sync::Mutex<std::collections::HashSet<(crate::model::OrganizationId, String)>>,
+    /// Whether the database can be written.
+    pub trial: Trial,
     /// Wakes those who send: something may be due.
     pub due: Arc<tokio::sync::Notify>,
     /// Wakes those who wait for events: changes whenever this process has written some.
@@ -110,6 +114,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             worker,
             due: Arc::default(),
+            trial: Trial::default(),
             running: std::sync::Mutex::default(),
             store,
             batcher,

@@ -1,13 +1,10 @@
 //! What became of the last batches: whether webhooks can be written, and since when they cannot.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::store::StoreError;
-
-/// For how long a failure counts although another batch was committed since: where a disk is nearly full some still fit.
-const LASTS: Duration = Duration::from_secs(2);
 
 /// Batches that could not be written, one after the other.
 #[derive(Debug, Clone)]
@@ -37,12 +34,7 @@ pub(super) struct Outcomes(Arc<Mutex<Outcome>>);
 
 impl Outcomes {
     pub(super) fn committed(&self) {
-        let now = Instant::now();
-        let mut outcome = self.lock();
-        outcome.committed = Some(now);
-        if outcome.failing.as_ref().is_some_and(|failing| now - failing.last >= LASTS) {
-            outcome.failing = None;
-        }
+        *self.lock() = Outcome { committed: Some(Instant::now()), failing: None };
     }
 
     pub(super) fn failed(&self, at: Timestamp, error: &StoreError) {
@@ -53,16 +45,8 @@ impl Outcomes {
         outcome.failing = Some(Failing { since, batches: batches + 1, error, last });
     }
 
-    /// A failure counts until something was committed after it, and for a while in any case.
     pub(super) fn read(&self) -> Outcome {
-        let mut outcome = self.lock();
-        let over = outcome.failing.as_ref().is_some_and(|failing| {
-            failing.last.elapsed() >= LASTS && outcome.committed > Some(failing.last)
-        });
-        if over {
-            outcome.failing = None;
-        }
-        outcome.clone()
+        self.lock().clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Outcome> {
@@ -86,8 +70,6 @@ mod tests {
         assert_eq!((failing.since, failing.batches), (first, 2));
         assert!(failing.error.contains("not available"), "{}", failing.error);
         outcomes.committed();
-        assert!(outcomes.read().failing.is_some(), "a moment ago one failed");
-        std::thread::sleep(LASTS);
-        assert!(outcomes.read().failing.is_none());
+        assert!(outcomes.read().failing.is_none() && outcomes.read().committed.is_some());
     }
 }

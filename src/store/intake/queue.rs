@@ -290,7 +290,7 @@ mod tests {
             headers: String::new(),
             body: bytes::Bytes::from_static(b"{}"),
             received_at: clock.now(),
-            key_fingerprint: None,
+            key: None,
         };
         Submission { request, keep: true, items: Vec::new(), quarantined: Vec::new() }
     }
