@@ -53,7 +53,11 @@ impl Lines {
         Self::bounded(json, LINES, out)
     }
 
-    fn bounded(json: bool, lines: usize, out: impl Write + Send + 'static) -> std::io::Result<Self> {
+    fn bounded(
+        json: bool,
+        lines: usize,
+        out: impl Write + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (queue, receiver) = sync_channel(lines);
         let state = Arc::new(State { json, ..State::default() });
         let outlet = Outlet { out, state: Arc::clone(&state), torn: false };
@@ -114,7 +118,9 @@ impl State {
     fn line(&self, level: &str, text: &str) -> Vec<u8> {
         let at = Clock::System.now().format("%Y-%m-%dT%H:%M:%S%.6fZ");
         let line = match self.json {
-            true => json!({ "timestamp": at.to_string(), "level": level, "message": text }).to_string(),
+            true => {
+                json!({ "timestamp": at.to_string(), "level": level, "message": text }).to_string()
+            }
             false => format!("{at} {level:>5} {text}"),
         };
         format!("{line}\n").into_bytes()
@@ -244,7 +250,11 @@ mod tests {
         let text = pen.text();
         let told: Vec<&str> = text.lines().collect();
         assert_eq!(told.len(), 4, "{text}");
-        assert!(told[1].ends_with("WARN the log could not be written: 3 lines before this one are lost"), "{text}");
+        assert!(
+            told[1]
+                .ends_with("WARN the log could not be written: 3 lines before this one are lost"),
+            "{text}"
+        );
         assert_eq!((told[0], told[2], told[3]), ("one", "five", "six"));
     }
 
@@ -294,6 +304,9 @@ mod tests {
         lines.put(&vec![b'x'; BYTES + 1]);
         lines.flush(Duration::from_millis(50));
         assert!(begun.elapsed() < PATIENCE);
-        assert!(lines.state.waiting.load(Ordering::Relaxed) <= 17 * 7, "what finds no room is lost");
+        assert!(
+            lines.state.waiting.load(Ordering::Relaxed) <= 17 * 7,
+            "what finds no room is lost"
+        );
     }
 }

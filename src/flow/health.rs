@@ -125,7 +125,10 @@ fn intake(outcome: &Outcome, tried: Option<&Tried>) -> PartHealth {
         tried.failure.is_none() && tried.at > failing.last && failing.last.elapsed() >= STALE
     });
     let since = failing.since.format("%Y-%m-%dT%H:%M:%SZ");
-    let what = format!("webhooks could not be written since {since} ({} batches): {}", failing.batches, failing.error);
+    let what = format!(
+        "webhooks could not be written since {since} ({} batches): {}",
+        failing.batches, failing.error
+    );
     match works_again {
         true => PartHealth { ok: true, detail: format!("{what}; a write tried since then worked") },
         false => PartHealth { ok: false, detail: what },

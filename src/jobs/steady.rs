@@ -54,7 +54,7 @@ mod tests {
         assert_eq!(starts.load(Ordering::Relaxed), 2);
         stop.send_replace(true);
         let broken = || async { panic!("a defect") };
-        tokio::time::timeout(Duration::from_secs(60), keep("a part", stopped, broken))
+        tokio::time::timeout(Duration::from_mins(1), keep("a part", stopped, broken))
             .await
             .expect("it stops when it is told to");
     }

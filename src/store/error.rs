@@ -75,10 +75,8 @@ fn kind_of_code(code: &str) -> Kind {
         };
     }
     match code.parse::<i64>().map(|code| code & 0xff) {
-        // BUSY, LOCKED
-        Ok(5 | 6) => Kind::Conflict,
-        // SCHEMA: changed while the statement was prepared.
-        Ok(17) => Kind::Conflict,
+        // BUSY, LOCKED, SCHEMA (changed while the statement was prepared)
+        Ok(5 | 6 | 17) => Kind::Conflict,
         // PERM, ABORT, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOLFS, NOTADB: the file, its disk or
         // the process fails, and nothing is wrong with what was to be written.
         Ok(3 | 4 | 7 | 8 | 9 | 10 | 11 | 13 | 14 | 15 | 22 | 26) => Kind::Unavailable,
@@ -106,14 +104,19 @@ mod tests {
         }
         // disk_full, out_of_memory, too_many_connections, io_error, admin_shutdown, cannot_connect_now, query_canceled,
         // read_only_sql_transaction, in_failed_sql_transaction, idle_in_transaction_session_timeout, index_corrupted.
-        let codes = ["53100", "53200", "53300", "58030", "57P01", "57P03", "57014", "25006", "25P02", "25P03", "XX002"];
+        let codes = [
+            "53100", "53200", "53300", "58030", "57P01", "57P03", "57014", "25006", "25P02",
+            "25P03", "XX002",
+        ];
         for code in codes {
             assert_eq!(word(code), "unavailable", "PostgreSQL's {code}");
         }
         for code in ["5", "6", "261", "517", "40001", "40P01", "55P03"] {
             assert_eq!(word(code), "conflict", "{code}");
         }
-        for code in ["1", "18", "19", "275", "20", "22P05", "22003", "23514", "42703", "54000", "XX000"] {
+        for code in
+            ["1", "18", "19", "275", "20", "22P05", "22003", "23514", "42703", "54000", "XX000"]
+        {
             assert_eq!(word(code), "refused", "{code}");
         }
     }

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Connection, Sqlite, SqlSafeStr, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Connection, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -132,7 +132,8 @@ impl Writing {
 /// SQLite says that there is no transaction to commit if it has ended it by itself. That is no statement it refuses: the cause was
 /// its disk, and the same may work when it is tried again.
 fn not_ended(error: sqlx::Error) -> StoreError {
-    let says_no_more = matches!(&error, sqlx::Error::Database(error) if error.code().as_deref() == Some("1"));
+    let says_no_more =
+        matches!(&error, sqlx::Error::Database(error) if error.code().as_deref() == Some("1"));
     match says_no_more {
         true => StoreError::Unavailable(error),
         false => error.into(),
@@ -143,7 +144,9 @@ fn not_ended(error: sqlx::Error) -> StoreError {
 fn is_sound(doubtful: &AtomicBool, connection: &SqliteConnection) -> bool {
     let sound = !doubtful.swap(false, Ordering::AcqRel) && !connection.is_in_transaction();
     if !sound {
-        tracing::warn!("SQLite could not begin or end a transaction; a fresh connection takes this one's place");
+        tracing::warn!(
+            "SQLite could not begin or end a transaction; a fresh connection takes this one's place"
+        );
     }
     sound
 }
@@ -248,7 +251,8 @@ mod tests {
     use super::*;
 
     async fn writer(name: &str) -> (Writer, std::path::PathBuf) {
-        let folder = std::env::temp_dir().join(format!("switchboard_test_{name}_{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("switchboard_test_{name}_{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let url = format!("sqlite:{}", folder.join("writer.db").display());
@@ -293,7 +297,10 @@ mod tests {
         drop(writing);
         // The job queue begins by itself, on the same pool.
         let mut transaction = writer.pool().begin().await.unwrap();
-        sqlx::query("insert into things values ('a job')").execute(&mut *transaction).await.unwrap();
+        sqlx::query("insert into things values ('a job')")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(count(&writer).await, 3);
 
@@ -332,14 +339,17 @@ mod tests {
     async fn order_of(classes: &[Class]) -> Vec<usize> {
         let turns = Turns::default();
         let first = turns.wait(Class::Other).await.unwrap();
-        let mut waiting: Vec<_> = classes.iter().map(|class| Box::pin(turns.wait(*class))).collect();
+        let mut waiting: Vec<_> =
+            classes.iter().map(|class| Box::pin(turns.wait(*class))).collect();
         assert!(waiting.iter_mut().all(|one| one.as_mut().now_or_never().is_none()));
         drop(first);
         let mut order = Vec::new();
         let mut done = vec![false; classes.len()];
         while order.len() < classes.len() {
             for (number, one) in waiting.iter_mut().enumerate() {
-                if !done[number] && let Some(turn) = one.as_mut().now_or_never() {
+                if !done[number]
+                    && let Some(turn) = one.as_mut().now_or_never()
+                {
                     done[number] = true;
                     order.push(number);
                     drop(turn.unwrap());

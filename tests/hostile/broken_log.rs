@@ -27,7 +27,10 @@ enum Stderr {
 }
 
 /// A gateway that logs much, to such a standard error. `Client` is an organization's.
-async fn serve(database: &Database, stderr: &Stderr) -> (Program, Option<std::process::ChildStderr>) {
+async fn serve(
+    database: &Database,
+    stderr: &Stderr,
+) -> (Program, Option<std::process::ChildStderr>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let port = free_port();
     let mut command = command(database);
@@ -35,7 +38,9 @@ async fn serve(database: &Database, stderr: &Stderr) -> (Program, Option<std::pr
     command.args(["--set", "log.level=trace", "serve"]).stdout(Stdio::null());
     match stderr {
         Stderr::Closed | Stderr::Unread => command.stderr(Stdio::piped()),
-        Stderr::Full => command.stderr(std::fs::File::options().write(true).open("/dev/full").unwrap()),
+        Stderr::Full => {
+            command.stderr(std::fs::File::options().write(true).open("/dev/full").unwrap())
+        }
     };
     let mut child = command.spawn().unwrap();
     let mut pipe = child.stderr.take();
@@ -67,15 +72,23 @@ async fn everything_is_answered(stderr: Stderr) {
                        "handle": route.handle });
     client.post("/api/v1/routes", body).await;
     for number in 0..REQUESTS {
-        let lead = json!({ "name": format!("Lead {number}"), "email": format!("{number}@example.com") });
+        let lead =
+            json!({ "name": format!("Lead {number}"), "email": format!("{number}@example.com") });
         client.post("/api/v1/leads", lead).await;
         // Each leaves a warning.
-        let (status, _) = client.try_call(Method::GET, "/api/v1/nowhere", None).await.expect("an answer");
+        let (status, _) =
+            client.try_call(Method::GET, "/api/v1/nowhere", None).await.expect("an answer");
         assert_eq!(status, 404);
         let id = format!("wamid.{number}");
         let change = meta::change(AURORA, &[meta::text(&id, "5511987654321", &id)], &[]);
-        let signed = meta::signed("/hooks/meta", serde_json::to_vec(&meta::notification(&[change])).unwrap());
-        let sent = client.http.post(format!("{}/hooks/meta", client.base)).headers(signed.headers().clone());
+        let signed = meta::signed(
+            "/hooks/meta",
+            serde_json::to_vec(&meta::notification(&[change])).unwrap(),
+        );
+        let sent = client
+            .http
+            .post(format!("{}/hooks/meta", client.base))
+            .headers(signed.headers().clone());
         let answer = sent.body(signed.into_body()).send().await.expect("a webhook is answered");
         assert_eq!(answer.status(), 200);
         let forged = client.http.post(format!("{}/hooks/meta", client.base)).body("{}").send();
@@ -86,7 +99,8 @@ async fn everything_is_answered(stderr: Stderr) {
     assert_eq!(leads["items"].as_array().unwrap().len(), REQUESTS);
     let metrics = client.http.get(format!("{}/metrics", client.base)).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
-    let lost = metrics.lines().find_map(|line| line.strip_prefix("switchboard_log_lines_lost_total "));
+    let lost =
+        metrics.lines().find_map(|line| line.strip_prefix("switchboard_log_lines_lost_total "));
     let lost: u64 = lost.expect("lost lines are counted").parse().unwrap();
     match stderr {
         Stderr::Closed | Stderr::Full => assert!(lost > 100, "{lost}"),
@@ -117,6 +131,7 @@ async fn the_disk_of_the_log_is_full() {
 async fn a_last_word_that_nobody_reads_ends_the_program_all_the_same() {
     let database = Database::create(Kind::Sqlite).await;
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let status = command(&database).args(["--set", "no.such=setting", "serve"]).stderr(full).status();
+    let status =
+        command(&database).args(["--set", "no.such=setting", "serve"]).stderr(full).status();
     assert_eq!(status.unwrap().code(), Some(1));
 }

@@ -36,10 +36,10 @@ pub(super) async fn write(
         match shared.write_short(&submissions(&short)).await {
             Ok(written) => {
                 while finishing.len() >= FINISHING {
-                    finishing.join_next().await.map(finished);
+                    look_at(finishing.join_next().await);
                 }
-                while let Some(done) = finishing.try_join_next() {
-                    finished(done);
+                while let done @ Some(_) = finishing.try_join_next() {
+                    look_at(done);
                 }
                 finishing.spawn(finish(Arc::clone(shared), short, written));
             }
@@ -48,7 +48,7 @@ pub(super) async fn write(
     }
     if !long.is_empty() {
         match shared.write_long(&submissions(&long)).await {
-            Ok(receipts) => shared.answer_all(long, receipts),
+            Ok(receipts) => answer_all(long, receipts),
             Err(error) => reached &= shared.recover(long, error).await,
         }
     }
@@ -59,8 +59,8 @@ pub(super) async fn write(
 }
 
 /// What was not finished because of a panic is answered that it must come again.
-fn finished(done: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = done {
+fn look_at(finished: Option<Result<(), tokio::task::JoinError>>) {
+    if let Some(Err(error)) = finished {
         crate::metrics::panicked("intake finish");
         tracing::error!(%error, "a batch was committed and not finished; its webhooks must be delivered again");
     }
@@ -82,9 +82,15 @@ async fn finish(shared: Arc<Shared>, batch: Vec<Waiting>, written: Written) {
         Err(error) => {
             // The messages are stored; what waits for them stays where it is.
             tracing::error!(%error, "what waited for stored messages could not join them");
-            shared.answer_all(batch, written.receipts);
+            answer_all(batch, written.receipts);
         }
-        Ok(()) => shared.answer_all(batch, written.receipts),
+        Ok(()) => answer_all(batch, written.receipts),
+    }
+}
+
+fn answer_all(batch: Vec<Waiting>, receipts: Vec<Receipt>) {
+    for (waiting, receipt) in batch.into_iter().zip(receipts) {
+        waiting.answer(Ok(receipt));
     }
 }
 
@@ -125,12 +131,6 @@ impl Shared {
             }
         }
         true
-    }
-
-    fn answer_all(&self, batch: Vec<Waiting>, receipts: Vec<Receipt>) {
-        for (waiting, receipt) in batch.into_iter().zip(receipts) {
-            waiting.answer(Ok(receipt));
-        }
     }
 
     fn refuse_all(&self, batch: Vec<Waiting>, error: StoreError) {

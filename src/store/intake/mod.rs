@@ -23,8 +23,8 @@ mod strangers;
 mod wishes;
 mod writer;
 
-pub(super) use outgoing::Joining;
 pub use outcome::{Failing, Outcome};
+pub(super) use outgoing::Joining;
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};
 
 use writer::Writer;

@@ -216,7 +216,9 @@ async fn keep_running(
             break;
         }
         metrics::panicked("intake writer");
-        tracing::error!("a writer of webhooks panicked; what it held must be delivered again, and it goes on");
+        tracing::error!(
+            "a writer of webhooks panicked; what it held must be delivered again, and it goes on"
+        );
         tokio::time::sleep(AGAIN).await;
     }
     while finishing.join_next().await.is_some() {}
@@ -313,7 +315,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_writer_that_panics_goes_on() {
-        let folder = std::env::temp_dir().join(format!("switchboard_test_panic_{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("switchboard_test_panic_{}", std::process::id()));
         let store = store(&folder).await;
         let clock = Clock::frozen("2026-11-01T12:00:00Z".parse().unwrap());
         let ids = Ids::new(clock.clone());
