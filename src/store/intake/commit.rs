@@ -35,6 +35,7 @@ pub(super) async fn write(
     if !short.is_empty() {
         match shared.write_short(&submissions(&short)).await {
             Ok(written) => {
+                shared.outcomes.committed();
                 while finishing.len() >= FINISHING {
                     look_at(finishing.join_next().await);
                 }
@@ -48,12 +49,13 @@ pub(super) async fn write(
     }
     if !long.is_empty() {
         match shared.write_long(&submissions(&long)).await {
-            Ok(receipts) => answer_all(long, receipts),
+            Ok(receipts) => {
+                // Before it is answered: whoever asks after an answer is told of this commit.
+                shared.outcomes.committed();
+                answer_all(long, receipts);
+            }
             Err(error) => reached &= shared.recover(long, error).await,
         }
-    }
-    if reached {
-        shared.outcomes.committed();
     }
     reached
 }
@@ -127,7 +129,12 @@ impl Shared {
                     self.refuse_all(std::iter::once(waiting).chain(batch).collect(), error);
                     return false;
                 }
-                result => waiting.answer(result.map_err(Arc::new)),
+                result => {
+                    if result.is_ok() {
+                        self.outcomes.committed();
+                    }
+                    waiting.answer(result.map_err(Arc::new));
+                }
             }
         }
         true
