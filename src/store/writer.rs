@@ -264,13 +264,17 @@ mod tests {
 
     async fn write(writer: &Writer, class: Class, name: &str) -> Result<(), StoreError> {
         let mut writing = writer.begin(class).await?;
-        let insert = sqlx::query("insert into things values (?)").bind(name);
+        let insert = sqlx::query("insert into things values (?) /* every organization: a test */")
+            .bind(name);
         insert.execute(writing.connection()).await?;
         writing.commit().await
     }
 
     async fn count(writer: &Writer) -> i64 {
-        sqlx::query_scalar("select count(*) from things").fetch_one(writer.pool()).await.unwrap()
+        sqlx::query_scalar("select count(*) from things /* every organization: a test */")
+            .fetch_one(writer.pool())
+            .await
+            .unwrap()
     }
 
     /// What SQLite does by itself when its disk is full.
@@ -297,7 +301,7 @@ mod tests {
         drop(writing);
         // The job queue begins by itself, on the same pool.
         let mut transaction = writer.pool().begin().await.unwrap();
-        sqlx::query("insert into things values ('a job')")
+        sqlx::query("insert into things values ('a job') /* every organization: a test */")
             .execute(&mut *transaction)
             .await
             .unwrap();
