@@ -25,6 +25,8 @@ const SEND_LAG: &str = "switchboard_send_lag_seconds";
 const OUTBOUND: &str = "switchboard_outbound_messages";
 const OUTBOUND_OLDEST: &str = "switchboard_outbound_oldest_seconds";
 const LANES: &str = "switchboard_lanes";
+const LOST_LINES: &str = "switchboard_log_lines_lost_total";
+const PANICS: &str = "switchboard_panics_total";
 
 const SECONDS: [f64; 14] =
     [0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -76,6 +78,9 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         LANES,
         "Lanes that rest (paused), and whose account refuses everything (unwell)"
     );
+    describe_counter!(LOST_LINES, "Lines that could not be written to the log");
+    describe_counter!(PANICS, "Parts of the program that panicked and were started again, by part");
+    counter!(LOST_LINES).absolute(0);
     Ok(handle)
 }
 
@@ -161,4 +166,14 @@ pub fn backlog(depth: impl Iterator<Item = (&'static str, i64)>, oldest: Duratio
 pub fn lanes(paused: i64, unwell: i64) {
     gauge!(LANES, "state" => "paused").set(paused as f64);
     gauge!(LANES, "state" => "unwell").set(unwell as f64);
+}
+
+/// A line could not be written to the log.
+pub fn lost_line() {
+    counter!(LOST_LINES).increment(1);
+}
+
+/// A part of the program panicked and is started again.
+pub fn panicked(part: &'static str) {
+    counter!(PANICS, "part" => part).increment(1);
 }

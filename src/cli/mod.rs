@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod doctor;
 mod key;
+mod lines;
 mod logging;
 mod org;
 mod queue;
@@ -93,6 +94,7 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    logging::catch_panics();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -101,7 +103,9 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    let done = runtime.block_on(run(cli));
+    logging::finish();
+    match done {
         Ok(code) => code,
         Err(error) => {
             output::failure(format_args!("{error:#}"));

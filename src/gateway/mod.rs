@@ -5,6 +5,7 @@ mod keyring;
 mod looks;
 mod room;
 mod timekeeper;
+mod trial;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use keyring::{Keyring, KeyringError};
 use looks::Looks;
 pub use room::{Held, NoRoom, Room, network};
 pub use timekeeper::{Age, Ages, Look, Standing, Timekeeper};
+pub use trial::{Trial, Tried};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -60,6 +62,8 @@ pub struct Gateway {
     /// Requests with an `Idempotency-Key` that are being carried out.
     pub running:
         std::sync::Mutex<std::collections::HashSet<(crate::model::OrganizationId, String)>>,
+    /// Whether the database can be written.
+    pub trial: Trial,
     /// Wakes those who send: something may be due.
     pub due: Arc<tokio::sync::Notify>,
     /// Wakes those who wait for events: changes whenever this process has written some.
@@ -122,6 +126,7 @@ impl Gateway {
         Ok(Arc::new(Self {
             worker,
             due: Arc::default(),
+            trial: Trial::default(),
             running: std::sync::Mutex::default(),
             store,
             batcher,

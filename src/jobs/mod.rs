@@ -2,12 +2,13 @@
 
 mod lines;
 mod senders;
+mod steady;
 mod wakes;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::flow::access::{self, KeyMemory};
@@ -64,17 +65,38 @@ impl Jobs {
         every(&mut jobs, "prune", PRUNE, Job::Prune);
         if gateway.config.sending.enabled {
             let (call, called) = mpsc::channel(CALLED);
-            jobs.tasks.spawn(senders::run(Arc::clone(gateway), called, stopped.clone()));
-            jobs.tasks.spawn(wakes::listen(Arc::clone(gateway), call, stopped.clone()));
-            jobs.tasks.spawn(senders::recover(Arc::clone(gateway), stopped.clone()));
-            jobs.tasks.spawn(lines::supervise(Arc::clone(gateway), stopped.clone()));
-            jobs.tasks.spawn(lines::templates(Arc::clone(gateway), stopped.clone()));
+            let called = Arc::new(Mutex::new(called));
+            jobs.keep("senders", gateway, &stopped, move |gateway, stopped| {
+                let called = Arc::clone(&called);
+                async move { senders::run(gateway, &mut *called.lock().await, stopped).await }
+            });
+            jobs.keep("job queue", gateway, &stopped, move |gateway, stopped| {
+                wakes::listen(gateway, call.clone(), stopped)
+            });
+            jobs.keep("recovery", gateway, &stopped, senders::recover);
+            jobs.keep("devices", gateway, &stopped, lines::supervise);
+            jobs.keep("templates", gateway, &stopped, lines::templates);
             every(&mut jobs, "template holds", HOLDS, Job::Holds);
         } else {
-            jobs.tasks.spawn(wakes::forward(Arc::clone(gateway), stopped.clone()));
+            jobs.keep("calls", gateway, &stopped, wakes::forward);
         }
         every(&mut jobs, "media", MEDIA, Job::Media);
         jobs
+    }
+
+    /// Starts a part that goes on until it is told to stop.
+    fn keep<F>(
+        &mut self,
+        part: &'static str,
+        gateway: &Arc<Gateway>,
+        stopped: &watch::Receiver<bool>,
+        start: impl Fn(Arc<Gateway>, watch::Receiver<bool>) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (gateway, told) = (Arc::clone(gateway), stopped.clone());
+        let again = move || start(Arc::clone(&gateway), told.clone());
+        self.tasks.spawn(steady::keep(part, stopped.clone(), again));
     }
 
     /// Lets running jobs finish, and starts no more.
@@ -153,21 +175,22 @@ async fn run(
     let mut failing = false;
     loop {
         let worked = tokio::select! {
-            worked = job.run(&gateway, &keys) => worked,
+            worked = steady::unbroken(name, job.run(&gateway, &keys)) => worked,
             // A download may take minutes. What is not finished is claimed anew when its claim is over.
             _ = stopped.wait_for(|stop| *stop), if matches!(job, Job::Media) => break,
         };
         match worked {
-            Ok(()) if failing => {
+            Some(Ok(())) if failing => {
                 tracing::info!(job = name, "the job works again");
                 failing = false;
             }
             // One line when it begins to fail; a database that is away would fill the log.
-            Err(error) if !failing => {
+            Some(Err(error)) if !failing => {
                 tracing::warn!(job = name, %error, "a job failed; it will be tried again");
                 failing = true;
             }
-            Ok(()) | Err(_) => {}
+            // What panicked has left a line.
+            Some(Ok(()) | Err(_)) | None => {}
         }
         tokio::select! {
             () = job.rest(&gateway, period) => {}
@@ -175,6 +198,6 @@ async fn run(
         }
     }
     if let Job::KeyUses = job {
-        let _ = job.run(&gateway, &keys).await;
+        let _ = steady::unbroken(name, job.run(&gateway, &keys)).await;
     }
 }

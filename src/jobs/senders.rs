@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
-use super::wakes;
+use super::{steady, wakes};
 use crate::clock::Timestamp;
 use crate::flow::send::{lane, recover};
 use crate::gateway::Gateway;
+use crate::metrics;
 use crate::model::Lane;
 use crate::store::StoreError;
 use crate::store::sending::lanes;
@@ -26,13 +27,16 @@ const LANES: i64 = 1_000;
 /// How often a process shows that it is alive.
 const ALIVE: Duration = Duration::from_secs(2);
 
+/// When a lane is run again that panicked.
+const AFTER_A_PANIC: TimeDelta = TimeDelta::seconds(1);
+
 /// How often lanes are checked for what nobody woke.
 const MEND: Duration = Duration::from_mins(1);
 
 /// Sends until told to stop, and finishes what is on its way. `called` brings lanes to which jobs call this process.
 pub(super) async fn run(
     gateway: Arc<Gateway>,
-    mut called: mpsc::Receiver<Lane>,
+    called: &mut mpsc::Receiver<Lane>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut senders = Senders {
@@ -40,6 +44,7 @@ pub(super) async fn run(
         stopped: stopped.clone(),
         running: JoinSet::new(),
         busy: HashMap::new(),
+        tasks: HashMap::new(),
         later: HashMap::new(),
         failing: false,
     };
@@ -52,18 +57,13 @@ pub(super) async fn run(
             Some(lane) = called.recv() => Heard::Called(lane),
             _ = sweep.tick() => Heard::Sweep,
             () = tokio::time::sleep(pause) => Heard::Nothing,
-            Some(done) = senders.running.join_next(), if !senders.running.is_empty() => Heard::Ended(done),
+            Some(done) = senders.running.join_next_with_id(), if !senders.running.is_empty() => Heard::Ended(done),
             _ = stopped.wait_for(|stop| *stop) => break,
         };
-        match heard {
-            Heard::Due => senders.look(false).await,
-            Heard::Called(lane) => senders.begin(lane),
-            Heard::Sweep => senders.look(true).await,
-            Heard::Nothing => {}
-            Heard::Ended(done) => senders.ended(done),
-        }
+        // Were all of it started again, the lanes that are being run would be given up in the middle.
+        steady::unbroken("senders", senders.answer(heard)).await;
     }
-    while let Some(done) = senders.running.join_next().await {
+    while let Some(done) = senders.running.join_next_with_id().await {
         senders.ended(done);
     }
     // Whoever sends on is called to what is left; if nobody is there, it is there for the next start.
@@ -82,7 +82,7 @@ enum Heard {
     Called(Lane),
     Sweep,
     Nothing,
-    Ended(Result<Run, tokio::task::JoinError>),
+    Ended(Result<(Id, Run), JoinError>),
 }
 
 type Run = (Lane, Result<Option<Timestamp>, StoreError>);
@@ -93,12 +93,24 @@ struct Senders {
     running: JoinSet<Run>,
     /// Lanes that are being run, and how to tell that something has become due in one meanwhile.
     busy: HashMap<Lane, Arc<Notify>>,
+    /// Which lane each task runs.
+    tasks: HashMap<Id, Lane>,
     /// Lanes that were run here and have something to do again then.
     later: HashMap<Lane, Timestamp>,
     failing: bool,
 }
 
 impl Senders {
+    async fn answer(&mut self, heard: Heard) {
+        match heard {
+            Heard::Due => self.look(false).await,
+            Heard::Called(lane) => self.begin(lane),
+            Heard::Sweep => self.look(true).await,
+            Heard::Nothing => {}
+            Heard::Ended(done) => self.ended(done),
+        }
+    }
+
     fn begin(&mut self, lane: Lane) {
         self.later.remove(&lane);
         if let Some(nudge) = self.busy.get(&lane) {
@@ -108,15 +120,17 @@ impl Senders {
         let nudge = Arc::new(Notify::new());
         self.busy.insert(lane, Arc::clone(&nudge));
         let (gateway, stopped) = (Arc::clone(&self.gateway), self.stopped.clone());
-        self.running.spawn(async move {
+        let running = self.running.spawn(async move {
             let stopping = move || *stopped.borrow();
             (lane, lane::run(&gateway, lane, &nudge, &stopping).await)
         });
+        self.tasks.insert(running.id(), lane);
     }
 
-    fn ended(&mut self, done: Result<Run, tokio::task::JoinError>) {
+    fn ended(&mut self, done: Result<(Id, Run), JoinError>) {
         match done {
-            Ok((lane, result)) => {
+            Ok((task, (lane, result))) => {
+                self.tasks.remove(&task);
                 self.busy.remove(&lane);
                 match result {
                     Ok(None) => {}
@@ -129,10 +143,15 @@ impl Senders {
                     }
                 }
             }
-            // Which lane it was is not known: all are looked at again.
             Err(error) => {
-                tracing::error!(%error, "a lane broke");
-                self.busy.clear();
+                metrics::panicked("lane");
+                let lane = self.tasks.remove(&error.id());
+                let organization = lane.map(|lane| lane.organization_id.to_string());
+                tracing::error!(%error, organization, "a lane panicked; it will be run again");
+                if let Some(lane) = lane {
+                    self.busy.remove(&lane);
+                    self.later.insert(lane, self.gateway.clock.now() + AFTER_A_PANIC);
+                }
             }
         }
     }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, PgConnection, PgPool, SqlitePool};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use super::jobs::JobPool;
 use super::lender::Lender;
 use super::limits::Readers;
 use super::session::{Held, on};
+use super::writer::{Class, Writer};
 use super::{Session, StoreError, migrations};
 use crate::model::OrganizationId;
 
@@ -52,7 +53,7 @@ pub struct Store {
 
 #[derive(Debug, Clone)]
 enum Database {
-    Sqlite { readers: Readers, writer: SqlitePool },
+    Sqlite { readers: Readers, writer: Writer },
     Postgres { api: Lender, intake: Lender, jobs: PgPool, owner: Lender },
 }
 
@@ -121,7 +122,7 @@ impl Store {
     /// Brings the schema up to date. Safe to run by several processes at once.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         match &self.database {
-            Database::Sqlite { writer, .. } => migrations::migrate_sqlite(writer).await,
+            Database::Sqlite { writer, .. } => migrations::migrate_sqlite(writer.pool()).await,
             Database::Postgres { owner, .. } => migrations::migrate_postgres(owner.pool()).await,
         }
     }
@@ -143,7 +144,7 @@ impl Store {
     /// tables, as their owner.
     pub fn job_pool(&self, as_owner: bool) -> JobPool {
         match &self.database {
-            Database::Sqlite { writer, .. } => JobPool::Sqlite(writer.clone()),
+            Database::Sqlite { writer, .. } => JobPool::Sqlite(writer.pool().clone()),
             Database::Postgres { owner, .. } if as_owner => JobPool::Postgres(owner.pool().clone()),
             Database::Postgres { jobs, .. } => JobPool::Postgres(jobs.clone()),
         }
@@ -172,7 +173,7 @@ impl Store {
     /// A transaction that writes rows of one organization.
     pub async fn write(&self, organization: OrganizationId) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(writer.begin(Class::Other).await?),
             Database::Postgres { api, .. } => {
                 let scope = format!("set switchboard.organization_id = '{organization}'; begin");
                 Held::PostgresWrite(api.begin_with(&scope).await?)
@@ -193,7 +194,7 @@ impl Store {
     /// A connection with the rights of intake on which nothing was tried yet: it may turn out to be broken.
     pub(super) async fn untried(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteRead(writer.acquire().await?),
+            Database::Sqlite { writer, .. } => Held::SqliteRead(writer.pool().acquire().await?),
             Database::Postgres { intake, .. } => Held::PostgresRead(intake.lend().await?),
         }))
     }
@@ -218,7 +219,7 @@ impl Store {
     /// How many connections intake has, any of which may turn out to be broken.
     pub(super) fn intake_connections(&self) -> u32 {
         match &self.database {
-            Database::Sqlite { writer, .. } => writer.size(),
+            Database::Sqlite { writer, .. } => writer.pool().size(),
             Database::Postgres { intake, .. } => intake.size(),
         }
     }
@@ -226,18 +227,28 @@ impl Store {
     /// A transaction that writes across organizations, with the rights of intake.
     pub async fn write_all(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(writer.begin(Class::Other).await?),
             Database::Postgres { intake, .. } => {
                 Held::PostgresWrite(intake.begin_with("begin").await?)
             }
         }))
     }
 
+    /// The same for the batcher, for which webhooks wait: on SQLite it goes before everybody else in line for the one writer.
+    pub(super) async fn write_intake(&self) -> Result<Session, StoreError> {
+        match &self.database {
+            Database::Sqlite { writer, .. } => {
+                Ok(Session(Held::SqliteWrite(writer.begin(Class::Intake).await?)))
+            }
+            Database::Postgres { .. } => self.write_all().await,
+        }
+    }
+
     /// A transaction with the rights of the schema's owner: creating organizations, re-wrapping keys. For the command
     /// line and the first start only.
     pub async fn write_as_owner(&self) -> Result<Session, StoreError> {
         Ok(Session(match &self.database {
-            Database::Sqlite { writer, .. } => Held::SqliteWrite(begin_immediate(writer).await?),
+            Database::Sqlite { writer, .. } => Held::SqliteWrite(writer.begin(Class::Other).await?),
             Database::Postgres { owner, .. } => {
                 Held::PostgresWrite(owner.begin_with("begin").await?)
             }
@@ -272,13 +283,6 @@ impl Store {
     }
 }
 
-async fn begin_immediate(
-    writer: &SqlitePool,
-) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, StoreError> {
-    // A transaction that begins as a reader may find, at its first write, that it cannot become a writer.
-    Ok(writer.begin_with("begin immediate").await?)
-}
-
 async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<Database, StoreError> {
     let synchronous = match options.sqlite_full_sync {
         true => SqliteSynchronous::Full,
@@ -294,10 +298,9 @@ async fn open_sqlite(url: &str, options: &StoreOptions) -> Result<Database, Stor
         .pragma("wal_autocheckpoint", "4000")
         .pragma("cache_size", "-8000")
         .pragma("temp_store", "memory");
-    // One writer: SQLite has one at a time, and a queue in our process is fairer than a race for its lock.
-    let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
-    let writer = pool.clone().max_connections(1).connect_with(connect.clone()).await?;
-    let readers = pool
+    let writer = Writer::open(connect.clone(), ACQUIRE_TIMEOUT).await?;
+    let readers = SqlitePoolOptions::new()
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_connections(options.connections)
         .test_before_acquire(false)
         .connect_lazy_with(connect.read_only(false).pragma("query_only", "on"));

@@ -74,19 +74,62 @@ fn kind_of_code(code: &str) -> Kind {
             return Kind::TookTooLong;
         }
         return match &code[..2] {
-            // Connection, resources, operator intervention (shutdown, crash, cancel), system error.
-            "08" | "53" | "57" | "58" => Kind::Unavailable,
+            // Connection, resources (a full disk, no memory), operator intervention (shutdown, crash, cancel), system error; a
+            // transaction that is over, aborted, or may only read, as on a standby or where a host guards a full disk.
+            "08" | "25" | "53" | "57" | "58" => Kind::Unavailable,
+            // A damaged file or index: nothing is wrong with what was to be written.
+            "XX" if code != "XX000" => Kind::Unavailable,
             "40" | "55" => Kind::Conflict,
             _ => Kind::Refused,
         };
     }
     match code.parse::<i64>().map(|code| code & 0xff) {
-        // BUSY, LOCKED
-        Ok(5 | 6) => Kind::Conflict,
-        // INTERRUPT
+        // BUSY, LOCKED, SCHEMA (changed while the statement was prepared)
+        Ok(5 | 6 | 17) => Kind::Conflict,
+        // INTERRUPT: its time limit.
         Ok(9) => Kind::TookTooLong,
-        // NOMEM, IOERR, FULL, CANTOPEN
-        Ok(7 | 10 | 13 | 14) => Kind::Unavailable,
+        // PERM, ABORT, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOLFS, NOTADB: the file, its disk or the
+        // process fails, and nothing is wrong with what was to be written.
+        Ok(3 | 4 | 7 | 8 | 10 | 11 | 13 | 14 | 15 | 22 | 26) => Kind::Unavailable,
         _ => Kind::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(code: &str) -> &'static str {
+        match kind_of_code(code) {
+            Kind::Unavailable => "unavailable",
+            Kind::TookTooLong => "took too long",
+            Kind::Conflict => "conflict",
+            Kind::Refused => "refused",
+        }
+    }
+
+    #[test]
+    fn what_a_disk_does_is_nobodys_mistake() {
+        // FULL, IOERR (and its kinds: write, fsync, short read), READONLY (and a directory's), CANTOPEN, NOMEM, CORRUPT.
+        for code in ["13", "10", "778", "1034", "522", "8", "1544", "14", "7", "11"] {
+            assert_eq!(word(code), "unavailable", "SQLite's {code}");
+        }
+        // disk_full, out_of_memory, too_many_connections, io_error, admin_shutdown, cannot_connect_now,
+        // read_only_sql_transaction, in_failed_sql_transaction, idle_in_transaction_session_timeout, index_corrupted.
+        let codes = [
+            "53100", "53200", "53300", "58030", "57P01", "57P03", "25006", "25P02", "25P03",
+            "XX002",
+        ];
+        for code in codes {
+            assert_eq!(word(code), "unavailable", "PostgreSQL's {code}");
+        }
+        for code in ["5", "6", "261", "517", "40001", "40P01", "55P03"] {
+            assert_eq!(word(code), "conflict", "{code}");
+        }
+        for code in
+            ["1", "18", "19", "275", "20", "22P05", "22003", "23514", "42703", "54000", "XX000"]
+        {
+            assert_eq!(word(code), "refused", "{code}");
+        }
     }
 }

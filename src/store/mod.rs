@@ -40,6 +40,7 @@ mod limits;
 mod migrations;
 mod session;
 mod types;
+mod writer;
 
 pub use database::{Engine, PostgresRoles, Store, StoreOptions};
 pub use error::StoreError;

@@ -1,9 +1,10 @@
 //! A connection in use: for which organization, on which engine, in a transaction or not.
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Sqlite, SqliteConnection, Transaction};
+use sqlx::{PgConnection, Sqlite, SqliteConnection};
 
 use super::lender::{Begun, Lent};
+use super::writer::Writing;
 use super::{Engine, StoreError};
 
 /// A connection in use. A writing session must be [`committed`](Session::commit); dropped, it leaves nothing behind.
@@ -13,7 +14,7 @@ pub struct Session(pub(super) Held);
 #[derive(Debug)]
 pub(super) enum Held {
     SqliteRead(PoolConnection<Sqlite>),
-    SqliteWrite(Transaction<'static, Sqlite>),
+    SqliteWrite(Writing),
     PostgresRead(Lent),
     PostgresWrite(Begun),
 }
@@ -44,7 +45,7 @@ impl Session {
     /// Makes everything written in this session durable and visible.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.0 {
-            Held::SqliteWrite(transaction) => transaction.commit().await?,
+            Held::SqliteWrite(writing) => writing.commit().await?,
             Held::PostgresWrite(begun) => begun.commit().await?,
             Held::SqliteRead(_) | Held::PostgresRead(_) => {}
         }
@@ -71,7 +72,7 @@ impl Session {
     pub(super) fn connection(&mut self) -> Connection<'_> {
         match &mut self.0 {
             Held::SqliteRead(connection) => Connection::Sqlite(connection),
-            Held::SqliteWrite(transaction) => Connection::Sqlite(transaction),
+            Held::SqliteWrite(writing) => Connection::Sqlite(writing.connection()),
             Held::PostgresRead(lent) => Connection::Postgres(lent.connection()),
             Held::PostgresWrite(begun) => Connection::Postgres(begun.connection()),
         }

@@ -27,8 +27,10 @@ pub(super) struct Alive {
 pub(super) struct CrmHealth {
     /// `ok`, or `failing` if any part is.
     status: &'static str,
-    /// Whether the database answers.
+    /// Whether the database answers and can be written.
     database: Part,
+    /// Whether the webhooks that came last could be written; if not, since when and why.
+    intake: Part,
     /// Whether the intake queue has room.
     queue: Part,
     /// Whether our clock agrees with the database's.
@@ -62,7 +64,8 @@ pub(super) async fn alive() -> Json<Alive> {
     Json(Alive { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-/// Whether database, queue and clock are well: what the CRM core asks before it relies on the gateway.
+/// Whether database, intake, queue, clock and accounts are well: what the CRM core asks before it relies on the gateway. Cheap
+/// enough to be asked every second.
 #[utoipa::path(get, path = "/health/crm", tag = "health", security(()), responses(
     (status = 200, body = CrmHealth, description = "All parts work"),
     (status = 503, body = CrmHealth, description = "Some part does not"),
@@ -73,6 +76,7 @@ pub(super) async fn crm(State(app): State<App>) -> (StatusCode, Json<CrmHealth>)
     let body = CrmHealth {
         status: word(ok),
         database: health.database.into(),
+        intake: health.intake.into(),
         queue: health.queue.into(),
         time: health.time.into(),
         accounts: health.accounts.into(),

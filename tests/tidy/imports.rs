@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
         &["clock", "config", "gateway", "ids", "metrics", "model", "store", "transport", "vault"],
     ),
     ("web", &["clock", "config", "flow", "gateway", "ids", "metrics", "model", "store"]),
-    ("jobs", &["clock", "flow", "gateway", "model", "store"]),
+    ("jobs", &["clock", "flow", "gateway", "metrics", "model", "store"]),
     ("sandbox", &["clock", "ids", "model", "transport"]),
     (
         "cli",

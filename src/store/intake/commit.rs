@@ -1,7 +1,6 @@
 //! Committing a batch: on which way, and what happens when it fails.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -36,10 +35,13 @@ pub(super) async fn write(
     if !short.is_empty() {
         match shared.write_short(&submissions(&short)).await {
             Ok(written) => {
+                shared.outcomes.committed();
                 while finishing.len() >= FINISHING {
-                    finishing.join_next().await;
+                    look_at(finishing.join_next().await);
                 }
-                while finishing.try_join_next().is_some() {}
+                while let done @ Some(_) = finishing.try_join_next() {
+                    look_at(done);
+                }
                 finishing.spawn(finish(Arc::clone(shared), short, written));
             }
             Err(error) => reached = shared.recover(short, error).await,
@@ -47,11 +49,23 @@ pub(super) async fn write(
     }
     if !long.is_empty() {
         match shared.write_long(&submissions(&long)).await {
-            Ok(receipts) => shared.answer_all(long, receipts),
+            Ok(receipts) => {
+                // Before it is answered: whoever asks after an answer is told of this commit.
+                shared.outcomes.committed();
+                answer_all(long, receipts);
+            }
             Err(error) => reached &= shared.recover(long, error).await,
         }
     }
     reached
+}
+
+/// What was not finished because of a panic is answered that it must come again.
+fn look_at(finished: Option<Result<(), tokio::task::JoinError>>) {
+    if let Some(Err(error)) = finished {
+        crate::metrics::panicked("intake finish");
+        tracing::error!(%error, "a batch was committed and not finished; its webhooks must be delivered again");
+    }
 }
 
 fn submissions(batch: &[Waiting]) -> Vec<&Submission> {
@@ -70,9 +84,15 @@ async fn finish(shared: Arc<Shared>, batch: Vec<Waiting>, written: Written) {
         Err(error) => {
             // The messages are stored; what waits for them stays where it is.
             tracing::error!(%error, "what waited for stored messages could not join them");
-            shared.answer_all(batch, written.receipts);
+            answer_all(batch, written.receipts);
         }
-        Ok(()) => shared.answer_all(batch, written.receipts),
+        Ok(()) => answer_all(batch, written.receipts),
+    }
+}
+
+fn answer_all(batch: Vec<Waiting>, receipts: Vec<Receipt>) {
+    for (waiting, receipt) in batch.into_iter().zip(receipts) {
+        waiting.answer(Ok(receipt));
     }
 }
 
@@ -101,30 +121,33 @@ impl Shared {
             return false;
         }
         tracing::warn!(%error, submissions = batch.len(), "a batch is written one by one");
-        for waiting in batch {
-            let result = self.write_alone(&waiting.submission).await;
-            self.answer(waiting, result.map_err(Arc::new));
+        let mut batch = batch.into_iter();
+        while let Some(waiting) = batch.next() {
+            match self.write_alone(&waiting.submission).await {
+                // The database went away meanwhile: what is left would only try it once more each.
+                Err(error @ StoreError::Unavailable(_)) => {
+                    self.refuse_all(std::iter::once(waiting).chain(batch).collect(), error);
+                    return false;
+                }
+                result => {
+                    if result.is_ok() {
+                        self.outcomes.committed();
+                    }
+                    waiting.answer(result.map_err(Arc::new));
+                }
+            }
         }
         true
     }
 
-    fn answer_all(&self, batch: Vec<Waiting>, receipts: Vec<Receipt>) {
-        for (waiting, receipt) in batch.into_iter().zip(receipts) {
-            self.answer(waiting, Ok(receipt));
-        }
-    }
-
     fn refuse_all(&self, batch: Vec<Waiting>, error: StoreError) {
+        if matches!(error, StoreError::Unavailable(_)) {
+            self.outcomes.failed(self.clock.now(), &error);
+        }
         let error = Arc::new(error);
         for waiting in batch {
-            self.answer(waiting, Err(Arc::clone(&error)));
+            waiting.answer(Err(Arc::clone(&error)));
         }
-    }
-
-    /// Nobody may find a submission answered and still counted as waiting.
-    fn answer(&self, waiting: Waiting, result: Result<Receipt, Arc<StoreError>>) {
-        self.depth.fetch_sub(1, Ordering::Relaxed);
-        let _ = waiting.done.send(result);
     }
 
     /// Writes one submission; if the store refuses it, writes its items one by one, and keeps those that are refused.

@@ -170,7 +170,7 @@ async fn begin<'a>(
     identities: Identities<'a>,
     organizations: impl Iterator<Item = OrganizationId>,
 ) -> Result<Writer<'a>, StoreError> {
-    let mut session = store.write_all().await?;
+    let mut session = store.write_intake().await?;
     let outbox = Outbox::lock(&mut session, organizations).await?;
     Ok(Writer { session, outbox, ids, now, identities, receipts: Vec::new() })
 }

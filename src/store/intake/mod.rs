@@ -12,6 +12,7 @@ mod edits;
 mod identities;
 mod light;
 mod messages;
+mod outcome;
 mod outgoing;
 mod people;
 mod places;
@@ -22,6 +23,7 @@ mod strangers;
 mod wishes;
 mod writer;
 
+pub use outcome::{Failing, Outcome};
 pub(super) use outgoing::Joining;
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};
 

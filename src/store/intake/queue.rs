@@ -1,18 +1,22 @@
 //! The queue in front of the writers.
 
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use lru::LruCache;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::commit;
 use super::identities::Memory;
+use super::outcome::{Outcome, Outcomes};
 use crate::clock::Clock;
 use crate::ids::Ids;
+use crate::metrics;
 use crate::model::{Receipt, Submission};
 use crate::store::{Store, StoreError};
 
@@ -21,6 +25,9 @@ const MEMORY: usize = 50_000;
 
 /// How many bytes of bodies one transaction may carry, beyond its first request.
 const BATCH_BYTES: usize = 8 << 20;
+
+/// How long a writer that panicked rests before it goes on.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// How the batcher is sized.
 #[derive(Debug, Clone, Copy)]
@@ -53,16 +60,40 @@ pub enum SubmitError {
     /// The gateway is shutting down.
     #[error("the gateway is shutting down")]
     Closed,
+    /// The writer panicked while it held the submission. It is not known whether it was written: the sender must deliver it again.
+    #[error("the writer of webhooks broke and is started again")]
+    Broken,
     /// The store could not write it. Nothing of it was written, or it is not known whether it was: the sender must
     /// deliver it again.
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
 }
 
-/// A submission, and whom to tell what became of it.
+/// A submission, and whom to tell what became of it. Dropped untold, by a writer that panics, it is counted no more and its
+/// sender is told that.
 pub(super) struct Waiting {
     pub(super) submission: Submission,
-    pub(super) done: oneshot::Sender<Result<Receipt, Arc<StoreError>>>,
+    done: Option<oneshot::Sender<Result<Receipt, Arc<StoreError>>>>,
+    depth: Arc<AtomicUsize>,
+}
+
+impl Waiting {
+    /// Nobody may find a submission answered and still counted as waiting.
+    pub(super) fn answer(mut self, result: Result<Receipt, Arc<StoreError>>) {
+        if let Some(done) = self.done.take() {
+            self.depth.fetch_sub(1, Ordering::Relaxed);
+            let _ = done.send(result);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(done) = self.done.take() {
+            self.depth.fetch_sub(1, Ordering::Relaxed);
+            drop(done);
+        }
+    }
 }
 
 /// The entrance to the writers. Cheap to clone.
@@ -72,6 +103,7 @@ pub struct Batcher {
     /// write for the same organization at once.
     queues: Arc<[mpsc::Sender<Waiting>]>,
     depth: Arc<AtomicUsize>,
+    outcomes: Outcomes,
     closing: watch::Sender<bool>,
     writers: Arc<Mutex<JoinSet<()>>>,
 }
@@ -87,13 +119,14 @@ impl Batcher {
     ) -> Self {
         let (closing, closed) = watch::channel(false);
         let depth = Arc::new(AtomicUsize::new(0));
+        let outcomes = Outcomes::default();
         let memory = LruCache::new(NonZeroUsize::new(MEMORY).unwrap_or(NonZeroUsize::MIN));
         let shared = Arc::new(Shared {
             store,
             clock,
             ids,
             memory: Memory::new(memory),
-            depth: Arc::clone(&depth),
+            outcomes: outcomes.clone(),
             batch: options.batch,
             observe: Box::new(observe),
         });
@@ -102,9 +135,10 @@ impl Batcher {
         for _ in 0..options.writers.max(1) {
             let (queue, receiver) = mpsc::channel(options.queue.div_ceil(options.writers.max(1)));
             queues.push(queue);
-            writers.spawn(run(Arc::clone(&shared), receiver, closed.clone()));
+            writers.spawn(keep_running(Arc::clone(&shared), receiver, closed.clone()));
         }
-        Self { queues: queues.into(), depth, closing, writers: Arc::new(Mutex::new(writers)) }
+        let writers = Arc::new(Mutex::new(writers));
+        Self { queues: queues.into(), depth, outcomes, closing, writers }
     }
 
     /// Hands in a submission and waits until it is committed.
@@ -112,20 +146,24 @@ impl Batcher {
         let (done, result) = oneshot::channel();
         self.depth.fetch_add(1, Ordering::Relaxed);
         let queue = self.queue_of(&submission);
-        if let Err(error) = queue.try_send(Waiting { submission, done }) {
-            self.depth.fetch_sub(1, Ordering::Relaxed);
+        let depth = Arc::clone(&self.depth);
+        if let Err(error) = queue.try_send(Waiting { submission, done: Some(done), depth }) {
             return Err(match error {
                 mpsc::error::TrySendError::Full(_) => SubmitError::Full,
                 mpsc::error::TrySendError::Closed(_) => SubmitError::Closed,
             });
         }
-        // A writer that is gone took the answer with it: what became of the submission is not known.
-        Ok(result.await.map_err(|_| SubmitError::Closed)??)
+        Ok(result.await.map_err(|_| SubmitError::Broken)??)
     }
 
     /// How many submissions wait or are being written.
     pub fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
+    }
+
+    /// Whether what was handed in last could be written.
+    pub fn outcome(&self) -> Outcome {
+        self.outcomes.read()
     }
 
     /// How many may wait.
@@ -159,25 +197,46 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) ids: Ids,
     pub(super) memory: Memory,
-    pub(super) depth: Arc<AtomicUsize>,
+    pub(super) outcomes: Outcomes,
     batch: usize,
     observe: Box<dyn Fn(Committed) + Send + Sync>,
 }
 
-async fn run(
+/// A writer, until the queue is closed and empty. One that panics goes on after a pause: what it held is answered that it must
+/// come again, and what waits is still there.
+async fn keep_running(
     shared: Arc<Shared>,
     mut queue: mpsc::Receiver<Waiting>,
     mut closed: watch::Receiver<bool>,
 ) {
-    let mut batch = Vec::with_capacity(shared.batch);
     let mut finishing = JoinSet::new();
-    while shared.take(&mut queue, &mut batch, &mut closed).await {
-        let started = Instant::now();
-        let submissions = batch.len();
-        let ok = commit::write(&shared, std::mem::take(&mut batch), &mut finishing).await;
-        (shared.observe)(Committed { submissions, took: started.elapsed(), ok });
+    loop {
+        let running = run(&shared, &mut queue, &mut closed, &mut finishing);
+        if AssertUnwindSafe(running).catch_unwind().await.is_ok() {
+            break;
+        }
+        metrics::panicked("intake writer");
+        tracing::error!(
+            "a writer of webhooks panicked; what it held must be delivered again, and it goes on"
+        );
+        tokio::time::sleep(AGAIN).await;
     }
     while finishing.join_next().await.is_some() {}
+}
+
+async fn run(
+    shared: &Arc<Shared>,
+    queue: &mut mpsc::Receiver<Waiting>,
+    closed: &mut watch::Receiver<bool>,
+    finishing: &mut JoinSet<()>,
+) {
+    let mut batch = Vec::with_capacity(shared.batch);
+    while shared.take(queue, &mut batch, closed).await {
+        let started = Instant::now();
+        let submissions = batch.len();
+        let ok = commit::write(shared, std::mem::take(&mut batch), finishing).await;
+        (shared.observe)(Committed { submissions, took: started.elapsed(), ok });
+    }
 }
 
 /// Returns when the batcher is told to close.
@@ -211,5 +270,85 @@ impl Shared {
             batch.push(next);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::model::{AccountId, InboxId, KeptRequest, OrganizationId};
+    use crate::store::StoreOptions;
+
+    fn submission(ids: &Ids, clock: &Clock) -> Submission {
+        let request = KeptRequest {
+            organization_id: OrganizationId::PLATFORM,
+            id: InboxId(ids.next()),
+            account_id: AccountId(ids.next()),
+            provider: "meta",
+            method: "POST".to_owned(),
+            url: "https://gateway.example.com/hooks/meta".to_owned(),
+            headers: String::new(),
+            body: bytes::Bytes::from_static(b"{}"),
+            received_at: clock.now(),
+            key: None,
+        };
+        Submission { request, keep: true, items: Vec::new(), quarantined: Vec::new() }
+    }
+
+    async fn store(folder: &std::path::Path) -> Store {
+        let _ = std::fs::remove_dir_all(folder);
+        std::fs::create_dir_all(folder).unwrap();
+        let options = StoreOptions {
+            url: format!("sqlite:{}", folder.join("queue.db").display()).into(),
+            roles: crate::store::PostgresRoles::default(),
+            connections: 1,
+            intake_connections: 1,
+            statement_timeout: Duration::from_secs(5),
+            sqlite_full_sync: false,
+        };
+        let store = Store::open(&options).await.unwrap();
+        store.migrate().await.unwrap();
+        store
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_writer_that_panics_goes_on() {
+        let folder =
+            std::env::temp_dir().join(format!("switchboard_test_panic_{}", std::process::id()));
+        let store = store(&folder).await;
+        let clock = Clock::frozen("2026-11-01T12:00:00Z".parse().unwrap());
+        let ids = Ids::new(clock.clone());
+        let panics = Arc::new(AtomicBool::new(true));
+        let once = Arc::clone(&panics);
+        let observe = move |_| assert!(!once.swap(false, Ordering::Relaxed), "a defect");
+        let options = BatcherOptions { queue: 8, batch: 8, writers: 1 };
+        let batcher = Batcher::start(store.clone(), clock.clone(), ids.clone(), options, observe);
+        for _ in 0..3 {
+            batcher.submit(submission(&ids, &clock)).await.unwrap();
+        }
+        assert!(!panics.load(Ordering::Relaxed) && batcher.depth() == 0);
+        assert!(batcher.outcome().committed.is_some() && batcher.outcome().failing.is_none());
+        batcher.close().await;
+        assert!(matches!(batcher.submit(submission(&ids, &clock)).await, Err(SubmitError::Closed)));
+        assert_eq!(batcher.depth(), 0);
+        let _ = std::fs::remove_dir_all(folder);
+    }
+
+    #[tokio::test]
+    async fn what_a_writer_held_when_it_panicked_is_answered_and_counted_no_more() {
+        let clock = Clock::frozen("2026-11-01T12:00:00Z".parse().unwrap());
+        let depth = Arc::new(AtomicUsize::new(1));
+        let (done, result) = oneshot::channel();
+        let submission = submission(&Ids::new(clock.clone()), &clock);
+        let held = Waiting { submission, done: Some(done), depth: Arc::clone(&depth) };
+        let writing = async move {
+            let _held = held;
+            panic!("a defect");
+        };
+        assert!(AssertUnwindSafe(writing).catch_unwind().await.is_err());
+        assert!(result.await.is_err());
+        assert_eq!(depth.load(Ordering::Relaxed), 0);
     }
 }

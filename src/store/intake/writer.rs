@@ -47,7 +47,7 @@ pub(super) async fn write(
     now: Timestamp,
     batch: &[&Submission],
 ) -> Result<Vec<Receipt>, StoreError> {
-    let mut session = store.write_all().await?;
+    let mut session = store.write_intake().await?;
     let organizations = batch.iter().flat_map(|submission| submission.organizations());
     let outbox = Outbox::lock(&mut session, organizations).await?;
     let receipts = vec![Receipt::default(); batch.len()];
