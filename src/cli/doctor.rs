@@ -8,8 +8,10 @@ use secrecy::ExposeSecret;
 use super::logging;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::gateway::{Keyring, build, master_keys, store_options};
+use crate::flow::destinations;
+use crate::gateway::{DirectoryAccount, Keyring, build, master_keys, store_options};
 use crate::store::{Engine, Store, StoreError, accounts, organizations, sweep};
+use crate::transport::Transport;
 
 /// How far clocks may be apart before signatures are at risk.
 const SKEW: TimeDelta = TimeDelta::seconds(5);
@@ -81,7 +83,7 @@ async fn check_database(report: &mut Report, config: &Config, keyring: Option<&K
     };
     match opened {
         Ok(store) => {
-            check_store(report, &store, keyring).await;
+            check_store(report, config, &store, keyring).await;
             store.close().await;
         }
         Err(error) => {
@@ -113,7 +115,12 @@ fn check_keys(report: &mut Report, config: &Config) -> Option<Keyring> {
     }
 }
 
-async fn check_store(report: &mut Report, store: &Store, keyring: Option<&Keyring>) {
+async fn check_store(
+    report: &mut Report,
+    config: &Config,
+    store: &Store,
+    keyring: Option<&Keyring>,
+) {
     match store.schema_version().await {
         Ok((Some(applied), newest)) if applied == newest => {
             Report::ok("schema", format!("migration {applied}"));
@@ -139,8 +146,11 @@ async fn check_store(report: &mut Report, store: &Store, keyring: Option<&Keyrin
             "run `switchboard migrate` as the schema's owner, who must be able to create roles",
         );
     }
+    if let Err(error) = check_allowed(config, store).await {
+        report.fail("database", error, "check the database");
+    }
     if let Some(keyring) = keyring
-        && let Err(error) = check_credentials(report, store, keyring).await
+        && let Err(error) = check_credentials(report, config, store, keyring).await
     {
         report.fail("credentials", error, "check the database");
     }
@@ -201,11 +211,63 @@ async fn check_isolation(report: &mut Report, store: &Store) -> Result<(), Store
     Ok(())
 }
 
+/// What is allowed for everybody lets each organization reach what was meant for one.
+async fn check_allowed(config: &Config, store: &Store) -> Result<(), StoreError> {
+    let organizations = organizations::list(&mut store.read_all().await?).await?;
+    let known = |id| organizations.iter().any(|organization| organization.id.0 == id);
+    for target in &config.outgoing.allow {
+        match target.organization {
+            None if organizations.len() > 1 => Report::note(
+                "allowed",
+                format!(
+                    "outgoing.allow: {0} may be reached by all {1} organizations; {0}@ID is for one of them only",
+                    target.place,
+                    organizations.len()
+                ),
+            ),
+            Some(id) if !known(id) => {
+                let place = &target.place;
+                Report::note(
+                    "allowed",
+                    format!("outgoing.allow: {place}@{id}: there is no such organization"),
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Where the accounts' requests may go.
+fn way_out(report: &mut Report, config: &Config) -> Option<Transport> {
+    match Transport::new(&config.outgoing.allow) {
+        Ok(transport) => Some(transport),
+        Err(error) => {
+            report.fail("way out", error, "check that the system's certificates can be read");
+            None
+        }
+    }
+}
+
+/// Where an account's credentials may not go, nothing is sent for it.
+fn check_destination(report: &mut Report, transport: &Transport, account: &DirectoryAccount) {
+    if let Some(reason) = destinations::refused(transport, account) {
+        let what = format!(
+            "account {} ({}): nothing is sent: {reason}",
+            account.id, account.provider.name
+        );
+        let mend = "change the account's base_url, or name its host in outgoing.allow";
+        report.fail("destination", what, mend);
+    }
+}
+
 async fn check_credentials(
     report: &mut Report,
+    config: &Config,
     store: &Store,
     keyring: &Keyring,
 ) -> Result<(), StoreError> {
+    let transport = way_out(report, config);
     let mut session = store.read_all().await?;
     let organizations = organizations::list(&mut session).await?.len();
     let (mut opened, mut failed) = (0, 0);
@@ -219,9 +281,15 @@ async fn check_credentials(
         let credentials =
             keyring.open(&mut session, account.organization_id, account.id, &sealed.sealed).await;
         let problem = match credentials {
-            Ok(credentials) => {
-                build(account, credentials, Clock::System.now()).err().map(|e| e.to_string())
-            }
+            Ok(credentials) => match build(account, credentials, Clock::System.now()) {
+                Ok(opened) => {
+                    if let Some(transport) = &transport {
+                        check_destination(report, transport, &opened);
+                    }
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            },
             Err(error) => Some(error.to_string()),
         };
         match problem {

@@ -17,7 +17,7 @@ pub use sections::{
     Auth, Data, Database, Intake, Keys, Log, Media, Metrics, Outgoing, Retention, Sending, Server,
 };
 pub use settings::{SETTINGS, Setting};
-pub use targets::Target;
+pub use targets::{Place, Target};
 
 /// The file that is read if it exists and no other is named.
 const FILE: &str = "switchboard.toml";

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod audit;
 mod claims;
 pub mod contacts;
+pub mod destinations;
 pub mod health;
 pub mod leads;
 pub mod lines;
@@ -25,7 +26,7 @@ pub mod sweep;
 use crate::gateway::KeyringError;
 use crate::model::{AccountId, OrganizationId, Principal, PrincipalKind, Scope};
 use crate::store::StoreError;
-use crate::transport::BlobError;
+use crate::transport::{BlobError, Lost};
 
 /// Who asks for something, and in which request.
 #[derive(Debug, Clone)]
@@ -133,9 +134,12 @@ impl From<providers::Failure> for FlowError {
     }
 }
 
-impl From<crate::transport::Lost> for FlowError {
-    fn from(lost: crate::transport::Lost) -> Self {
-        Self::ProviderUnanswered(lost.to_string())
+impl From<Lost> for FlowError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Refused(ref detail) => Self::refused(lost.word(), detail),
+            lost => Self::ProviderUnanswered(lost.to_string()),
+        }
     }
 }
 
