@@ -77,7 +77,7 @@ pub(super) fn of_answer(response: &ProviderResponse) -> Failure {
     let class = known_class_of(&code).unwrap_or(by_status.class);
     let detail = match words.filter(|_| is_error(response, &body)) {
         Some(words) => words,
-        None if response.http.body().is_empty() => by_status.detail,
+        None if response.http.body().is_empty() || is_error(response, &body) => by_status.detail,
         None => foreign("Evolution", response),
     };
     Failure { class, code: Some(code), detail, retry_after: response.retry_after() }

@@ -37,7 +37,7 @@ impl Graph {
         let failure = match error {
             Some(error) if error.code.number().is_some() => self.of_error(&error, &by_status),
             _ => {
-                if !response.http.body().is_empty() {
+                if !response.http.body().is_empty() && !speaks(response) {
                     by_status.detail = foreign("Meta", response);
                 }
                 by_status
@@ -88,7 +88,7 @@ impl Graph {
 pub(super) fn speaks(response: &ProviderResponse) -> bool {
     let body: Value = response.json().unwrap_or_default();
     let is_id = |id: &Value| id.as_str().is_some_and(|id| id.bytes().all(|b| b.is_ascii_digit()));
-    body["error"]["code"].is_i64()
+    codes(response).0.is_some()
         || body["messaging_product"] == "whatsapp"
         || is_id(&body["id"])
         || body == json!({ "success": true })

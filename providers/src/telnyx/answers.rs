@@ -15,6 +15,9 @@ use crate::{Cause, Failure, FailureClass, LimitScope, ProviderResponse, api};
 /// <https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting>
 const RESET_HEADER: &str = "x-ratelimit-reset";
 
+/// How long a code is at most; statuses that stand for one are the longest.
+const CODE: usize = 20;
+
 /// Longer than this no limit of Telnyx's lasts; a larger number is no duration.
 const LONGEST_RESET: u64 = 24 * 60 * 60;
 
@@ -34,7 +37,8 @@ pub(super) fn speaks(response: &ProviderResponse) -> bool {
 fn errors_of(response: &ProviderResponse) -> Vec<WireError> {
     let body: WireErrors = response.json().unwrap_or_default();
     let is_code = |code: &str| {
-        (1..=8).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        (1..=CODE).contains(&code.len()) && code.bytes().all(is_plain)
     };
     let mut errors = body.errors.unwrap_or_default();
     errors.retain(|error| error.code.get().is_some_and(|code| is_code(code.trim())));

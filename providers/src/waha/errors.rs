@@ -96,7 +96,7 @@ pub(super) fn of_answer(response: &ProviderResponse) -> Failure {
     let session = state.map(|state| format!(" (the session is {state})"));
     let detail = match words.filter(|_| is_error(response, &body)) {
         Some(words) => format!("{words}{}", session.unwrap_or_default()),
-        None if response.http.body().is_empty() => by_status.detail,
+        None if response.http.body().is_empty() || is_error(response, &body) => by_status.detail,
         None => foreign("WAHA", response),
     };
     Failure { class, code: Some(code), detail, retry_after: response.retry_after() }
