@@ -33,7 +33,7 @@ impl Homes {
         let is_below = |domain: &&str| {
             host.strip_suffix(*domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        url.scheme() == "https" && url.port().is_none() && domains.iter().any(|d| is_below(&d))
+        url.scheme() == "https" && url.port().is_none() && domains.iter().any(is_below)
     }
 
     /// Its domains; none where the settings decide.

@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::flow::destinations;
 use crate::gateway::{DirectoryAccount, Keyring, build, master_keys, store_options};
 use crate::store::{Engine, Store, StoreError, accounts, organizations, sweep};
-use crate::transport::Transport;
 
 /// How far clocks may be apart before signatures are at risk.
 const SKEW: TimeDelta = TimeDelta::seconds(5);
@@ -238,26 +237,22 @@ async fn check_allowed(config: &Config, store: &Store) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Where the accounts' requests may go.
-fn way_out(report: &mut Report, config: &Config) -> Option<Transport> {
-    match Transport::new(&config.outgoing.allow) {
-        Ok(transport) => Some(transport),
-        Err(error) => {
-            report.fail("way out", error, "check that the system's certificates can be read");
-            None
-        }
-    }
-}
-
 /// Where an account's credentials may not go, nothing is sent for it.
-fn check_destination(report: &mut Report, transport: &Transport, account: &DirectoryAccount) {
-    if let Some(reason) = destinations::refused(transport, account) {
-        let what = format!(
-            "account {} ({}): nothing is sent: {reason}",
-            account.id, account.provider.name
-        );
-        let mend = "change the account's base_url, or name its host in outgoing.allow";
-        report.fail("destination", what, mend);
+fn check_destinations(report: &mut Report, config: &Config, accounts: &[DirectoryAccount]) {
+    match destinations::strays(config, accounts) {
+        Ok(strays) => {
+            for (id, reason) in strays {
+                let mend = "change the account's base_url, or name its host in outgoing.allow";
+                report.fail(
+                    "destination",
+                    format!("account {id}: nothing is sent: {reason}"),
+                    mend,
+                );
+            }
+        }
+        Err(error) => {
+            report.fail("destination", error, "check that the system's certificates can be read");
+        }
     }
 }
 
@@ -267,10 +262,9 @@ async fn check_credentials(
     store: &Store,
     keyring: &Keyring,
 ) -> Result<(), StoreError> {
-    let transport = way_out(report, config);
     let mut session = store.read_all().await?;
     let organizations = organizations::list(&mut session).await?.len();
-    let (mut opened, mut failed) = (0, 0);
+    let (mut opened, mut failed) = (Vec::new(), 0);
     if let Err(error) = keyring.check_own(&mut session).await {
         failed += 1;
         let what = format!("the key that makes fingerprints of keys: {error}");
@@ -282,34 +276,29 @@ async fn check_credentials(
             keyring.open(&mut session, account.organization_id, account.id, &sealed.sealed).await;
         let problem = match credentials {
             Ok(credentials) => match build(account, credentials, Clock::System.now()) {
-                Ok(opened) => {
-                    if let Some(transport) = &transport {
-                        check_destination(report, transport, &opened);
-                    }
-                    None
+                Ok(account) => {
+                    opened.push(account);
+                    continue;
                 }
-                Err(error) => Some(error.to_string()),
+                Err(error) => error.to_string(),
             },
-            Err(error) => Some(error.to_string()),
+            Err(error) => error.to_string(),
         };
-        match problem {
-            None => opened += 1,
-            Some(problem) => {
-                failed += 1;
-                let what = format!("account {} ({}): {problem}", account.id, account.provider);
-                report.fail(
-                    "credentials",
-                    what,
-                    "give the account its credentials again, or bring the right master key back",
-                );
-            }
-        }
-    }
-    if failed == 0 {
-        Report::ok(
+        failed += 1;
+        let what = format!("account {} ({}): {problem}", account.id, account.provider);
+        report.fail(
             "credentials",
-            format!("{opened} accounts of {organizations} organizations open"),
+            what,
+            "give the account its credentials again, or bring the right master key back",
         );
     }
+    if failed == 0 {
+        let accounts = opened.len();
+        Report::ok(
+            "credentials",
+            format!("{accounts} accounts of {organizations} organizations open"),
+        );
+    }
+    check_destinations(report, config, &opened);
     Ok(())
 }

@@ -8,9 +8,10 @@
 use std::collections::BTreeSet;
 
 use super::FlowError;
+use crate::config::Config;
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::model::AccountId;
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportError};
 
 /// Checks an account that is connected or changed: `before` as it was, with the names of the credentials that were `given`.
 pub(super) fn check(
@@ -43,8 +44,18 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Those of some accounts for which nothing is sent under these settings, and why.
+pub fn strays(
+    config: &Config,
+    accounts: &[DirectoryAccount],
+) -> Result<Vec<(AccountId, String)>, TransportError> {
+    let transport = Transport::new(&config.outgoing.allow)?;
+    let stray = |account: &DirectoryAccount| Some((account.id, refused(&transport, account)?));
+    Ok(accounts.iter().filter_map(stray).collect())
+}
+
 /// Why nothing is sent for an account, where its credentials may not go to where its settings say.
-pub fn refused(transport: &Transport, account: &DirectoryAccount) -> Option<String> {
+fn refused(transport: &Transport, account: &DirectoryAccount) -> Option<String> {
     let to = account.account.destination()?;
     transport.trust(account.behalf(), &to.base).err()
 }

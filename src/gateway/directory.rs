@@ -148,7 +148,7 @@ impl DirectoryAccount {
 
     /// On whose behalf its requests leave.
     pub fn behalf(&self) -> Behalf {
-        Behalf { organization: self.organization_id, homes: self.provider.homes }
+        Behalf { organization: self.organization_id.0, homes: self.provider.homes }
     }
 
     fn with(mut self, fingerprints: Option<&Fingerprints>) -> Self {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use providers::Homes;
 use url::Url;
+use uuid::Uuid;
 
 use super::guard::{Guard, Reach, Resolver};
 use crate::config::{Place, Target};
-use crate::model::OrganizationId;
 
 /// How long it may take to find an address, connect and agree on keys.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -27,14 +27,14 @@ pub struct Transport {
     /// For whoever `outgoing.allow` does not name.
     common: Clients,
     /// For the organizations it names. Their connections are theirs alone, since whoever has one needs no address.
-    own: Arc<HashMap<OrganizationId, Clients>>,
+    own: Arc<HashMap<Uuid, Clients>>,
 }
 
 /// On whose behalf a request leaves.
 #[derive(Debug, Clone, Copy)]
 pub struct Behalf {
-    /// The organization; what is allowed for it may be reached.
-    pub organization: OrganizationId,
+    /// The organization's id; what is allowed for it may be reached.
+    pub organization: Uuid,
     /// Where the credentials may go that the request carries.
     pub homes: Homes,
 }
@@ -61,13 +61,11 @@ impl Transport {
     /// installed here if nobody did before.
     pub fn new(allow: &[Target]) -> Result<Self, TransportError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let of = |one: Option<OrganizationId>| {
-            let holds = |target: &&Target| {
-                target.organization.is_none_or(|only| one == Some(OrganizationId(only)))
-            };
+        let of = |one: Option<Uuid>| {
+            let holds = |target: &&Target| target.organization.is_none_or(|only| one == Some(only));
             Clients::new(allow.iter().filter(holds).map(|target| &target.place))
         };
-        let named = allow.iter().filter_map(|target| target.organization.map(OrganizationId));
+        let named = allow.iter().filter_map(|target| target.organization);
         let mut own = HashMap::new();
         for organization in named {
             own.insert(organization, of(Some(organization))?);
@@ -76,7 +74,7 @@ impl Transport {
     }
 
     /// What is used for an organization's requests.
-    pub(super) fn clients(&self, organization: OrganizationId) -> &Clients {
+    pub(super) fn clients(&self, organization: Uuid) -> &Clients {
         self.own.get(&organization).unwrap_or(&self.common)
     }
 
@@ -87,7 +85,7 @@ impl Transport {
     }
 
     /// Whether `url` may be asked for on behalf of an organization, as far as its spelling says; the reason if not.
-    pub fn admit(&self, organization: OrganizationId, url: &Url) -> Result<(), String> {
+    pub fn admit(&self, organization: Uuid, url: &Url) -> Result<(), String> {
         self.clients(organization).guard.admit(url).map(drop)
     }
 

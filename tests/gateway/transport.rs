@@ -9,7 +9,6 @@ use http::Request;
 use http::header::HeaderValue;
 use providers::{Homes, ProviderRequest};
 use switchboard::clock::Clock;
-use switchboard::model::OrganizationId;
 use switchboard::transport::{Behalf, DownloadError, Incoming, Limits, Lost, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,8 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { bytes: 1_000, timeout: PATIENCE, idle: Duration::from_millis(300) };
 
 /// On nobody's behalf, with credentials for whoever is asked.
-const ANYBODY: Behalf =
-    Behalf { organization: OrganizationId(uuid::Uuid::nil()), homes: Homes::Settings };
+const ANYBODY: Behalf = Behalf { organization: uuid::Uuid::nil(), homes: Homes::Settings };
 
 /// A transport that may reach `allow`.
 fn transport(allow: &[&str]) -> Transport {
@@ -186,7 +184,7 @@ async fn what_is_allowed_for_one_organization_is_reached_by_no_other() {
     for url in [peer.url("/"), by_name] {
         // The one who may asks first, so that a connection is there that somebody else could use.
         for (organization, reaches) in [(one, true), (other, false), (one, true)] {
-            let behalf = Behalf { organization: OrganizationId(organization), ..ANYBODY };
+            let behalf = Behalf { organization, ..ANYBODY };
             let answer = transport.exchange(&get(&url), behalf, &Clock::System, PATIENCE).await;
             match reaches {
                 true => assert_eq!(answer.unwrap().http.status(), 200),

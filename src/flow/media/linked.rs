@@ -16,7 +16,7 @@ use crate::model::{MediaFile, OrganizationId};
 use crate::transport::{Behalf, DownloadError, Incoming, Limits};
 
 /// How long a download may take, and how long nothing may come of it: the messages behind it wait meanwhile.
-const DOWNLOAD: Duration = Duration::from_secs(60);
+const DOWNLOAD: Duration = Duration::from_mins(1);
 const IDLE: Duration = Duration::from_secs(15);
 
 /// What a file is that neither its sender nor its server gives a type.
@@ -62,7 +62,7 @@ pub(crate) async fn bring(
     let unreadable = |_| NotBrought::Never("it cannot be read".to_owned());
     let request = Request::get(link).body(Bytes::new()).map_err(unreadable)?;
     // No credentials go along, so that nobody is at home anywhere.
-    let behalf = Behalf { organization, homes: Homes::Domains(&[]) };
+    let behalf = Behalf { organization: organization.0, homes: Homes::Domains(&[]) };
     let limits =
         Limits { bytes: gateway.config.media.fetch_bytes.min(most), timeout: DOWNLOAD, idle: IDLE };
     let request = ProviderRequest::repeatable(request);

@@ -74,7 +74,7 @@ fn check_link(link: &str) -> Result<(), &'static str> {
 /// We fetch what is linked: whatever our own guard admits.
 fn check_ours(gateway: &Gateway, organization: OrganizationId, link: &str) -> Result<(), String> {
     let url = url::Url::parse(link).map_err(|_| "must be an https URL".to_owned())?;
-    gateway.transport.admit(organization, &url)
+    gateway.transport.admit(organization.0, &url)
 }
 
 /// Whether we bring a linked file ourselves: a server of the operator's own must not be sent anywhere by who writes a message.
@@ -133,7 +133,7 @@ async fn bring(
         let FileSource::Link(link) = &file.source else { continue };
         let told = (file.mime_type.as_deref(), file.filename.as_deref());
         let brought = media::bring(gateway, organization, link, told, LARGEST).await;
-        let found = brought.map_err(not_brought)?;
+        let found = brought.map_err(|error| not_brought(&error))?;
         file.source = FileSource::Stored(found.id.0.to_string());
         file.size = found.size;
         file.mime_type = found.mime_type;
@@ -158,8 +158,8 @@ async fn keep(
     written.await.map_err(passing)
 }
 
-fn not_brought(error: NotBrought) -> Failure {
-    let class = match &error {
+fn not_brought(error: &NotBrought) -> Failure {
+    let class = match error {
         NotBrought::Never(_) | NotBrought::Ours(FlowError::Invalid { .. }) => {
             FailureClass::Permanent(Cause::Message)
         }
