@@ -160,5 +160,9 @@ pub(super) fn explain(error: reqwest::Error) -> String {
         }
         cause = error.source();
     }
+    // A certificate may name hosts that nobody asked for; whoever is shown this need not learn of them.
+    if let Some(end) = text.find("; certificate ") {
+        text.truncate(end);
+    }
     text
 }
