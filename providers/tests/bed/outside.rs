@@ -161,15 +161,16 @@ fn nothing_is_told_of_an_answer_that_is_nobodys() {
         {
             let response = crate::cases::answer(status, body.clone());
             assert!(!(provider.speaks)(&response), "{}: {status} {body}", provider.name);
-            let mut told = format!("{:?}", account.health().unwrap().diagnose(&response));
-            told += &format!("{:?}", account.media().unwrap().refused(&response));
+            let mut told = vec![format!("{:?}", account.health().unwrap().diagnose(&response))];
+            told.push(format!("{:?}", account.media().unwrap().refused(&response)));
             if let Some(sessions) = account.sessions() {
                 let (report, paired) = (sessions.report(&response), sessions.paired(&response));
-                told += &format!("{report:?} {paired:?}");
+                told.push(format!("{report:?} {paired:?}"));
             }
             if let Some(templates) = account.templates() {
-                told += &format!("{:?}", templates.listed(&response).err());
+                told.push(format!("{:?}", templates.listed(&response).err()));
             }
+            let told = told.concat();
             assert!(!told.contains(word), "{}: {status} {body}: {told}", provider.name);
         }
     }
