@@ -8,9 +8,10 @@ use bytes::Bytes;
 use secrecy::ExposeSecret;
 
 use crate::{
-    Address, Attachment, Batch, Channel, Failure, FailureClass, Inbound, KeyId, Line, MediaStep,
-    MessageRef, OutboundMessage, Pace, PairingCode, ProviderRequest, ProviderResponse, Rejection,
-    Secret, Sender, Sent, SessionReport, Step, TemplatePage, Timestamp, Told, Unfit, Unverified,
+    Address, Attachment, Batch, Channel, Destination, Failure, FailureClass, Homes, Inbound, KeyId,
+    Line, MediaStep, MessageRef, OutboundMessage, Pace, PairingCode, ProviderRequest,
+    ProviderResponse, Rejection, Secret, Sender, Sent, SessionReport, Step, TemplatePage,
+    Timestamp, Told, Unfit, Unverified,
 };
 
 /// One provider: a value, not a type. Everything else about it is reached through [`Provider::open`].
@@ -41,6 +42,11 @@ pub struct Provider {
     pub key_is_secret: bool,
     /// What the proof that comes with each of its webhooks covers.
     pub proof: Proof,
+    /// Where what opens an account may be sent.
+    pub homes: Homes,
+    /// Whether an answer has a form of this provider's. Only of such an answer is anything shown to people: who answers at an
+    /// address that somebody wrote into the settings may be anybody.
+    pub speaks: fn(&ProviderResponse) -> bool,
     /// What one of its error codes means. Total: a code it does not know is [`crate::Cause::Message`].
     pub class_of: fn(code: &str) -> FailureClass,
     /// Signs a request as the provider does: for emulators, demonstrations and tests. The secret is what the
@@ -74,6 +80,10 @@ pub trait Account: Send + Sync + std::fmt::Debug {
     /// and messaging profile ids). They are compared exactly.
     fn identifiers(&self) -> Vec<String> {
         Vec::new()
+    }
+    /// Where its requests go, and which credentials go along; `None` where it sends none.
+    fn destination(&self) -> Option<Destination> {
+        None
     }
     /// Receiving webhooks.
     fn webhooks(&self) -> Option<&dyn Webhooks> {

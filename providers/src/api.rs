@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use crate::destination::foreign;
 use crate::{Failure, FailureClass, Misconfigured, ProviderResponse, Secret, Settings};
 
 /// How much of a provider's explanation is kept, in characters.
@@ -33,6 +34,11 @@ impl Api {
     /// `base` as [`base_url`] gives it.
     pub(crate) fn new(base: impl Into<String>, authorization: HeaderValue) -> Self {
         Self { base: base.into(), authorization }
+    }
+
+    /// Where it is.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Asks for `path`, which begins with a slash.
@@ -160,6 +166,15 @@ pub(crate) fn refusal(
     }
     failure.code = code.map(ToOwned::to_owned);
     failure.retry_after = response.retry_after();
+    failure
+}
+
+/// What a refusal means that has none of the provider's forms: what its status says. Nothing of it is shown.
+pub(crate) fn refusal_of_nobody(whose: &str, response: &ProviderResponse) -> Failure {
+    let mut failure = refusal(response, None, None, None);
+    if !response.http.body().is_empty() {
+        failure.detail = foreign(whose, response);
+    }
     failure
 }
 

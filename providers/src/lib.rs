@@ -12,6 +12,7 @@ mod bridge;
 mod by_link;
 mod call;
 mod content;
+mod destination;
 mod event;
 mod failure;
 mod form;
@@ -40,6 +41,7 @@ pub use account::{
 pub use address::{Address, AddressError, Channel, Direction, Line, PhoneNumber};
 pub use call::{CallFact, CallProgress, CallRef, CallStage, Recording};
 pub use content::{Attachment, ContactCard, Content, MediaKind, OrderItem};
+pub use destination::{Destination, Homes};
 pub use event::{
     Event, EventKey, EventKind, IdentityChange, Notice, Party, Preference, Severity, StatusChange,
     StatusFailure, TemplateNews,

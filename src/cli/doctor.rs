@@ -9,8 +9,8 @@ use secrecy::ExposeSecret;
 use super::logging;
 use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
-use crate::flow::time;
-use crate::gateway::{Keyring, build, master_keys, store_options};
+use crate::flow::{destinations, time};
+use crate::gateway::{DirectoryAccount, Keyring, build, master_keys, store_options};
 use crate::store::{Engine, Store, StoreError, accounts, organizations, sweep, timekeeping};
 use crate::web::descriptors;
 
@@ -116,7 +116,7 @@ async fn check_database(
     };
     match opened {
         Ok(store) => {
-            check_store(report, &store, keyring, args).await;
+            check_store(report, config, &store, keyring, args).await;
             store.close().await;
         }
         Err(error) => {
@@ -150,6 +150,7 @@ fn check_keys(report: &mut Report, config: &Config) -> Option<Keyring> {
 
 async fn check_store(
     report: &mut Report,
+    config: &Config,
     store: &Store,
     keyring: Option<&Keyring>,
     args: DoctorArgs,
@@ -186,8 +187,11 @@ async fn check_store(
             "run `switchboard migrate` as the schema's owner, who must be able to create roles",
         );
     }
+    if let Err(error) = check_allowed(config, store).await {
+        report.fail("database", error, "check the database");
+    }
     if let Some(keyring) = keyring
-        && let Err(error) = check_credentials(report, store, keyring).await
+        && let Err(error) = check_credentials(report, config, store, keyring).await
     {
         report.fail("credentials", error, "check the database");
     }
@@ -283,14 +287,61 @@ async fn check_isolation(report: &mut Report, store: &Store) -> Result<(), Store
     Ok(())
 }
 
+/// What is allowed for everybody lets each organization reach what was meant for one.
+async fn check_allowed(config: &Config, store: &Store) -> Result<(), StoreError> {
+    let organizations = organizations::list(&mut store.read_all().await?).await?;
+    let known = |id| organizations.iter().any(|organization| organization.id.0 == id);
+    for target in &config.outgoing.allow {
+        match target.organization {
+            None if organizations.len() > 1 => Report::note(
+                "allowed",
+                format!(
+                    "outgoing.allow: {0} may be reached by all {1} organizations; {0}@ID is for one of them only",
+                    target.place,
+                    organizations.len()
+                ),
+            ),
+            Some(id) if !known(id) => {
+                let place = &target.place;
+                Report::note(
+                    "allowed",
+                    format!("outgoing.allow: {place}@{id}: there is no such organization"),
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Where an account's credentials may not go, nothing is sent for it.
+fn check_destinations(report: &mut Report, config: &Config, accounts: &[DirectoryAccount]) {
+    match destinations::strays(config, accounts) {
+        Ok(strays) => {
+            for (id, reason) in strays {
+                let mend = "change the account's base_url, or name its host in outgoing.allow";
+                report.fail(
+                    "destination",
+                    format!("account {id}: nothing is sent: {reason}"),
+                    mend,
+                );
+            }
+        }
+        Err(error) => {
+            report.fail("destination", error, "check that the system's certificates can be read");
+        }
+    }
+}
+
 async fn check_credentials(
     report: &mut Report,
+    config: &Config,
     store: &Store,
     keyring: &Keyring,
 ) -> Result<(), StoreError> {
     let mut session = store.read_all().await?;
     let organizations = organizations::list(&mut session).await?.len();
-    let (mut opened, mut failed) = (0, 0);
+    let (mut opened, mut failed) = (Vec::new(), 0);
     if let Err(error) = keyring.check_own(&mut session).await {
         failed += 1;
         let what = format!("the key that makes fingerprints of keys: {error}");
@@ -301,29 +352,30 @@ async fn check_credentials(
         let credentials =
             keyring.open(&mut session, account.organization_id, account.id, &sealed.sealed).await;
         let problem = match credentials {
-            Ok(credentials) => {
-                build(account, credentials, Clock::System.now()).err().map(|e| e.to_string())
-            }
-            Err(error) => Some(error.to_string()),
+            Ok(credentials) => match build(account, credentials, Clock::System.now()) {
+                Ok(account) => {
+                    opened.push(account);
+                    continue;
+                }
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
         };
-        match problem {
-            None => opened += 1,
-            Some(problem) => {
-                failed += 1;
-                let what = format!("account {} ({}): {problem}", account.id, account.provider);
-                report.fail(
-                    "credentials",
-                    what,
-                    "give the account its credentials again, or bring the right master key back",
-                );
-            }
-        }
-    }
-    if failed == 0 {
-        Report::ok(
+        failed += 1;
+        let what = format!("account {} ({}): {problem}", account.id, account.provider);
+        report.fail(
             "credentials",
-            format!("{opened} accounts of {organizations} organizations open"),
+            what,
+            "give the account its credentials again, or bring the right master key back",
         );
     }
+    if failed == 0 {
+        let accounts = opened.len();
+        Report::ok(
+            "credentials",
+            format!("{accounts} accounts of {organizations} organizations open"),
+        );
+    }
+    check_destinations(report, config, &opened);
     Ok(())
 }

@@ -18,7 +18,7 @@ pub use sections::{
     Server,
 };
 pub use settings::{SETTINGS, Setting};
-pub use targets::Target;
+pub use targets::{Place, Target};
 
 /// The file that is read if it exists and no other is named.
 const FILE: &str = "switchboard.toml";

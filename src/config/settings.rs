@@ -211,7 +211,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "outgoing.allow",
         "[]",
-        "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",
+        "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. An entry that ends in @ and the id of an organization holds for that one only, one without for all: waha:3000@019a3f1c-7e5b-7c3a-9a55-0d5e6f708192. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",
     ),
     setting(
         "media.upload_bytes",

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::audit::{self, Deed};
-use super::{Actor, FlowError, checked_text, claims, routes, send};
+use super::{Actor, FlowError, checked_text, claims, destinations, routes, send};
 use crate::clock::Timestamp;
 use crate::gateway::{Gateway, Snapshot, build, drop_expired, is_previous, previous};
 use crate::model::{Account, AccountId, RouteState};
@@ -76,6 +76,9 @@ pub async fn create(
     };
     let mut session = gateway.store.write(actor.organization_id).await?;
     let directory = claims::lock(gateway, &mut session).await?;
+    let given = new.credentials.keys().cloned().collect();
+    let opened = build(&account, new.credentials.clone(), now)?;
+    destinations::check(gateway, None, &opened, &given)?;
     let sealed = seal(gateway, &mut session, &directory, account, new.credentials).await?;
     rows::insert(&mut session, &sealed).await?;
     let detail = json!({ "provider": provider.name, "name": sealed.account.name });
@@ -94,6 +97,9 @@ pub async fn update(
     let (mut account, mut credentials) = open(gateway, &mut session, actor, id).await?;
     let provider = known_provider(&account.provider)?;
     check_names(provider, change.settings.keys(), change.credentials.keys())?;
+    let now = gateway.clock.now();
+    let before = build(&account, credentials.clone(), now).ok();
+    let given: BTreeSet<String> = change.credentials.keys().cloned().collect();
     let mut changed: Vec<String> = change.settings.keys().cloned().collect();
     changed.extend(change.credentials.keys().cloned());
     if let Some(name) = &change.name {
@@ -108,6 +114,8 @@ pub async fn update(
         }
         credentials.insert(name, secret);
     }
+    let opened = build(&account, credentials.clone(), now)?;
+    destinations::check(gateway, before.as_ref(), &opened, &given)?;
     let sealed = seal(gateway, &mut session, &directory, account, credentials).await?;
     rows::update(&mut session, &sealed).await?;
     let detail = json!({ "changed": changed });

@@ -7,6 +7,7 @@ pub mod admit;
 pub mod audit;
 mod claims;
 pub mod contacts;
+pub mod destinations;
 pub mod health;
 pub mod leads;
 mod leaving;
@@ -28,7 +29,7 @@ pub mod time;
 use crate::gateway::KeyringError;
 use crate::model::{AccountId, OrganizationId, Principal, PrincipalKind, Scope};
 use crate::store::StoreError;
-use crate::transport::BlobError;
+use crate::transport::{BlobError, Lost};
 
 /// Who asks for something, and in which request.
 #[derive(Debug, Clone)]
@@ -136,9 +137,12 @@ impl From<providers::Failure> for FlowError {
     }
 }
 
-impl From<crate::transport::Lost> for FlowError {
-    fn from(lost: crate::transport::Lost) -> Self {
-        Self::ProviderUnanswered(lost.to_string())
+impl From<Lost> for FlowError {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Refused(ref detail) => Self::refused(lost.word(), detail),
+            lost => Self::ProviderUnanswered(lost.to_string()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::model::{Account, AccountId, KeyFingerprint, OrganizationId, Route, RouteState};
 use crate::store::accounts::{self, SealedAccount};
 use crate::store::{Session, Store, StoreError, organizations, routes};
+use crate::transport::Behalf;
 
 /// What the names of credentials begin with that were replaced; providers find them under it ([`providers::Field::rotates`]).
 const PREVIOUS: &str = "previous_";
@@ -143,6 +144,11 @@ impl DirectoryAccount {
     pub fn fingerprint(&self, key: KeyId) -> Option<KeyFingerprint> {
         let mut known = self.keys.iter().zip(&self.fingerprints);
         known.find(|(known, _)| **known == key).map(|(_, fingerprint)| *fingerprint)
+    }
+
+    /// On whose behalf its requests leave.
+    pub fn behalf(&self) -> Behalf {
+        Behalf { organization: self.organization_id.0, homes: self.provider.homes }
     }
 
     fn with(mut self, fingerprints: Option<&Fingerprints>) -> Self {

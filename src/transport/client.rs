@@ -1,9 +1,15 @@
 //! The HTTP clients, one for each kind of target, and documents of the operator's own choosing.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use providers::Homes;
+use url::Url;
+use uuid::Uuid;
+
 use super::guard::{Guard, Reach, Resolver};
-use crate::config::Target;
+use crate::config::{Place, Target};
 
 /// How long it may take to find an address, connect and agree on keys.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -15,9 +21,27 @@ const KEEP: Duration = Duration::from_secs(20);
 /// How large a document of the operator's own choosing may be (key sets are a few kilobytes).
 const DOCUMENT_BYTES: usize = 1 << 20;
 
-/// The clients, sharing their connections.
+/// The way out, for each organization.
 #[derive(Debug, Clone)]
 pub struct Transport {
+    /// For whoever `outgoing.allow` does not name.
+    common: Clients,
+    /// For the organizations it names. Their connections are theirs alone, since whoever has one needs no address.
+    own: Arc<HashMap<Uuid, Clients>>,
+}
+
+/// On whose behalf a request leaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Behalf {
+    /// The organization's id; what is allowed for it may be reached.
+    pub organization: Uuid,
+    /// Where the credentials may go that the request carries.
+    pub homes: Homes,
+}
+
+/// The clients of those who may reach the same, sharing their connections.
+#[derive(Debug, Clone)]
+pub(super) struct Clients {
     pub(super) guard: Guard,
     /// For the operator's own addresses, and for hosts that are allowed by name.
     anywhere: reqwest::Client,
@@ -37,6 +61,58 @@ impl Transport {
     /// installed here if nobody did before.
     pub fn new(allow: &[Target]) -> Result<Self, TransportError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let of = |one: Option<Uuid>| {
+            let holds = |target: &&Target| target.organization.is_none_or(|only| one == Some(only));
+            Clients::new(allow.iter().filter(holds).map(|target| &target.place))
+        };
+        let named = allow.iter().filter_map(|target| target.organization);
+        let mut own = HashMap::new();
+        for organization in named {
+            own.insert(organization, of(Some(organization))?);
+        }
+        Ok(Self { common: of(None)?, own: Arc::new(own) })
+    }
+
+    /// What is used for an organization's requests.
+    pub(super) fn clients(&self, organization: Uuid) -> &Clients {
+        self.own.get(&organization).unwrap_or(&self.common)
+    }
+
+    /// Whether credentials may be sent to `url` on somebody's behalf; the reason if not. Every request that carries any is
+    /// asked the same again before it leaves.
+    pub fn trust(&self, behalf: Behalf, url: &Url) -> Result<(), String> {
+        self.clients(behalf.organization).guard.trust(behalf.homes, url)
+    }
+
+    /// Whether `url` may be asked for on behalf of an organization, as far as its spelling says; the reason if not.
+    pub fn admit(&self, organization: Uuid, url: &Url) -> Result<(), String> {
+        self.clients(organization).guard.admit(url).map(drop)
+    }
+
+    /// Fetches a JSON document from an address that the operator has configured.
+    pub async fn fetch_json<T: serde::de::DeserializeOwned>(
+        &self,
+        url: &str,
+    ) -> Result<T, TransportError> {
+        let failed = |error: reqwest::Error| TransportError(explain(error));
+        let request = self.common.anywhere.get(url).timeout(Duration::from_secs(10));
+        let mut response = request.send().await.map_err(failed)?;
+        if !response.status().is_success() {
+            return Err(TransportError(format!("the answer was {}", response.status())));
+        }
+        let mut document = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            document.extend_from_slice(&chunk);
+            if document.len() > DOCUMENT_BYTES {
+                return Err(TransportError("the document is too large".to_owned()));
+            }
+        }
+        serde_json::from_slice(&document).map_err(|error| TransportError(error.to_string()))
+    }
+}
+
+impl Clients {
+    fn new<'t>(allow: impl IntoIterator<Item = &'t Place>) -> Result<Self, TransportError> {
         let guard = Guard::new(allow);
         Ok(Self {
             anywhere: client(&guard, Reach::Anywhere)?,
@@ -52,27 +128,6 @@ impl Transport {
             Reach::Outside => &self.outside,
             Reach::Inside => &self.inside,
         }
-    }
-
-    /// Fetches a JSON document from an address that the operator has configured.
-    pub async fn fetch_json<T: serde::de::DeserializeOwned>(
-        &self,
-        url: &str,
-    ) -> Result<T, TransportError> {
-        let failed = |error: reqwest::Error| TransportError(explain(error));
-        let request = self.anywhere.get(url).timeout(Duration::from_secs(10));
-        let mut response = request.send().await.map_err(failed)?;
-        if !response.status().is_success() {
-            return Err(TransportError(format!("the answer was {}", response.status())));
-        }
-        let mut document = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            document.extend_from_slice(&chunk);
-            if document.len() > DOCUMENT_BYTES {
-                return Err(TransportError("the document is too large".to_owned()));
-            }
-        }
-        serde_json::from_slice(&document).map_err(|error| TransportError(error.to_string()))
     }
 }
 
@@ -104,6 +159,10 @@ pub(super) fn explain(error: reqwest::Error) -> String {
             text.push_str(&next);
         }
         cause = error.source();
+    }
+    // A certificate may name hosts that nobody asked for; whoever is shown this need not learn of them.
+    if let Some(end) = text.find("; certificate ") {
+        text.truncate(end);
     }
     text
 }

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::client::explain;
-use super::exchange::{read, read_url};
-use super::{Lost, Transport};
+use super::exchange::read;
+use super::{Behalf, Lost, Transport};
 use crate::clock::Clock;
 
 /// How many redirects are followed.
@@ -65,15 +65,14 @@ impl Transport {
     pub async fn download(
         &self,
         request: &ProviderRequest,
+        behalf: Behalf,
         limits: Limits,
         clock: &Clock,
     ) -> Result<Incoming, DownloadError> {
         let deadline = Instant::now() + limits.timeout;
         let mut request = request.http.clone();
         for _ in 0..=REDIRECTS {
-            let url = read_url(request.uri()).map_err(DownloadError::Forbidden)?;
-            self.guard.admit(&url).map_err(DownloadError::Forbidden)?;
-            let response = within(deadline, limits.idle, self.send(&request)).await??;
+            let response = within(deadline, limits.idle, self.send(&request, behalf)).await??;
             let status = response.status();
             if status.is_success() {
                 let over = response.content_length().is_some_and(|length| length > limits.bytes);

@@ -7,7 +7,8 @@ use providers::{ProviderRequest, ProviderResponse};
 use url::Url;
 
 use super::client::explain;
-use super::{DownloadError, Transport};
+use super::guard::Forbidden;
+use super::{Behalf, DownloadError, Transport};
 use crate::clock::Clock;
 
 /// How large an answer may be. Files are downloaded, not answered.
@@ -16,12 +17,26 @@ const ANSWER_BYTES: usize = 4 << 20;
 /// A request that got no answer. The details hold no query, no header and no credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
-    /// Nothing of it can have arrived: the address is refused, has no such name, or nobody could be connected to.
+    /// It may not be sent there: the address is refused, leads to where nobody may go, or is none that its credentials may be
+    /// sent to. Nothing of it left, and nothing will until settings are changed.
+    #[error("{0}")]
+    Refused(String),
+    /// Nothing of it can have arrived: there is no such name, or nobody could be connected to.
     #[error("{0}")]
     NeverLeft(String),
     /// It may have arrived, and been done: the time was up, the connection broke, or the answer was cut short.
     #[error("{0}")]
     Unanswered(String),
+}
+
+impl Lost {
+    /// The code that stands in the place of a provider's: `destination_refused` or `no_answer`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Lost::Refused(_) => "destination_refused",
+            Lost::NeverLeft(_) | Lost::Unanswered(_) => "no_answer",
+        }
+    }
 }
 
 impl Transport {
@@ -31,11 +46,12 @@ impl Transport {
     pub async fn exchange(
         &self,
         request: &ProviderRequest,
+        behalf: Behalf,
         clock: &Clock,
         timeout: Duration,
     ) -> Result<ProviderResponse, Lost> {
         let answer = async {
-            let response = self.send(&request.http).await?;
+            let response = self.send(&request.http, behalf).await?;
             read(response, clock).await
         };
         tokio::time::timeout(timeout, answer)
@@ -43,25 +59,44 @@ impl Transport {
             .unwrap_or_else(|_| Err(Lost::Unanswered("the time was up".to_owned())))
     }
 
-    /// Sends a request that the guard admits, up to the answer's head.
+    /// Sends a request that the guard admits, up to the answer's head. Every request of ours leaves here, so it is here that
+    /// credentials are kept from going elsewhere, whatever asked for it and however its address came about.
     pub(super) async fn send(
         &self,
         request: &http::Request<Bytes>,
+        behalf: Behalf,
     ) -> Result<reqwest::Response, Lost> {
-        let refused = |reason: String| Lost::NeverLeft(reason);
-        let url = read_url(request.uri()).map_err(refused)?;
-        let client = self.client(self.guard.admit(&url).map_err(refused)?);
-        let sent = client
+        let url = read_url(request.uri()).map_err(Lost::Refused)?;
+        let clients = self.clients(behalf.organization);
+        let reach = clients.guard.admit(&url).map_err(Lost::Refused)?;
+        if request.headers().values().any(http::HeaderValue::is_sensitive) {
+            clients.guard.trust(behalf.homes, &url).map_err(Lost::Refused)?;
+        }
+        let sent = clients
+            .client(reach)
             .request(request.method().clone(), url)
             .headers(request.headers().clone())
             .body(request.body().clone())
             .send()
             .await;
-        sent.map_err(|error| match error.is_connect() || error.is_builder() {
-            true => Lost::NeverLeft(explain(error)),
-            false => Lost::Unanswered(explain(error)),
+        sent.map_err(|error| match forbidden(&error) {
+            Some(reason) => Lost::Refused(reason),
+            None if error.is_connect() || error.is_builder() => Lost::NeverLeft(explain(error)),
+            None => Lost::Unanswered(explain(error)),
         })
     }
+}
+
+/// Why the resolver let nothing through, if that is what failed.
+fn forbidden(error: &reqwest::Error) -> Option<String> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(Forbidden(reason)) = error.downcast_ref() {
+            return Some(reason.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// A request's address. One that cannot be read may hold anything, so it is not quoted.
@@ -93,6 +128,9 @@ pub(super) async fn read(
 
 impl From<Lost> for DownloadError {
     fn from(lost: Lost) -> Self {
-        Self::Lost(lost)
+        match lost {
+            Lost::Refused(reason) => Self::Forbidden(reason),
+            lost => Self::Lost(lost),
+        }
     }
 }

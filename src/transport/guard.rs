@@ -3,6 +3,8 @@
 //! An address is refused unless it is on the public internet or the operator allowed it. What is checked is what is
 //! connected to: the resolver checks the very addresses it hands to the connection, and addresses that stand in the URL
 //! are checked in the form the URL parser gives them, which is one for all ways of writing them.
+//!
+//! There is one guard for each organization that `outgoing.allow` names, and one for all others.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,7 +13,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::config::Target;
+use providers::Homes;
+
+use crate::config::Place;
 
 /// What may be reached.
 #[derive(Debug, Clone)]
@@ -32,12 +36,12 @@ pub(super) enum Reach {
 }
 
 impl Guard {
-    pub(super) fn new(allow: &[Target]) -> Self {
+    pub(super) fn new<'t>(allow: impl IntoIterator<Item = &'t Place>) -> Self {
         let (mut networks, mut hosts) = (Vec::new(), Vec::new());
-        for target in allow {
-            match target {
-                Target::Network(network) => networks.push(*network),
-                Target::Host { name, port } => hosts.push((name.clone(), *port)),
+        for place in allow {
+            match place {
+                Place::Network(network) => networks.push(*network),
+                Place::Host { name, port } => hosts.push((name.clone(), *port)),
             }
         }
         Self { networks: networks.into(), hosts: hosts.into() }
@@ -67,6 +71,28 @@ impl Guard {
             true => Ok(reach),
             false => Err(refusal(&address.to_string(), reach)),
         }
+    }
+
+    /// Whether credentials may be sent to `url`: to where their provider is at home, and to what the operator named. A name
+    /// that merely leads into an allowed network is not named: it leads elsewhere tomorrow.
+    pub(super) fn trust(&self, homes: Homes, url: &Url) -> Result<(), String> {
+        let is_named = || {
+            let host = url.host();
+            let listed = |address: IpAddr| self.allows(address, Reach::Inside);
+            host.as_ref().is_some_and(|host| self.allows_name(host, url.port_or_known_default()))
+                || match host {
+                    Some(Host::Ipv4(address)) => listed(IpAddr::V4(address)),
+                    Some(Host::Ipv6(address)) => listed(IpAddr::V6(address)),
+                    Some(Host::Domain(_)) | None => false,
+                }
+        };
+        if homes == Homes::Settings || homes.own(url) || is_named() {
+            return Ok(());
+        }
+        let (host, domains) = (url.host_str().unwrap_or_default(), homes.domains().join(", "));
+        Err(format!(
+            "credentials are sent to {domains} over TLS only, and to hosts that outgoing.allow names, not to {host}"
+        ))
     }
 
     fn allows_name(&self, host: &Host<&str>, port: Option<u16>) -> bool {
@@ -101,6 +127,11 @@ fn refusal(host: &str, reach: Reach) -> String {
     }
 }
 
+/// A name that leads to where nobody may go.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Forbidden(pub(super) String);
+
 /// Looks a name up once and lets through what may be reached.
 pub(super) struct Resolver {
     guard: Guard,
@@ -122,7 +153,7 @@ impl Resolve for Resolver {
             let allowed: Vec<SocketAddr> =
                 found.iter().filter(|address| guard.allows(address.ip(), reach)).copied().collect();
             match allowed.is_empty() && !found.is_empty() {
-                true => Err(refusal(name.as_str(), reach).into()),
+                true => Err(Forbidden(refusal(name.as_str(), reach)).into()),
                 false => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
         })
@@ -199,7 +230,7 @@ mod tests {
     use super::*;
 
     fn admit(allow: &[&str], url: &str) -> Result<Reach, String> {
-        let allow: Vec<Target> = allow.iter().map(|text| text.parse().unwrap()).collect();
+        let allow: Vec<Place> = allow.iter().map(|text| text.parse().unwrap()).collect();
         Guard::new(&allow).admit(&Url::parse(url).unwrap())
     }
 
@@ -295,10 +326,31 @@ mod tests {
         assert_eq!(admit(&allow, "https://waha:444/"), Ok(Reach::Outside));
     }
 
+    #[test]
+    fn credentials_go_home_or_to_what_is_named() {
+        const HOMES: Homes = Homes::Domains(&["facebook.com"]);
+        let trust = |allow: &[&str], url: &str| {
+            let allow: Vec<Place> = allow.iter().map(|text| text.parse().unwrap()).collect();
+            Guard::new(&allow).trust(HOMES, &Url::parse(url).unwrap())
+        };
+        assert_eq!(trust(&[], "https://graph.facebook.com/v24.0"), Ok(()));
+        for url in ["https://example.com/", "http://graph.facebook.com/", "https://127.0.0.1/"] {
+            let reason = trust(&["10.0.0.0/8", "emulator:81"], url).unwrap_err();
+            assert!(
+                reason.contains("outgoing.allow") && reason.contains("facebook.com"),
+                "{reason}"
+            );
+        }
+        assert_eq!(trust(&["emulator:81"], "http://emulator:81/meta"), Ok(()));
+        assert!(trust(&["emulator:81"], "http://emulator:82/meta").is_err());
+        assert_eq!(trust(&["10.0.0.0/8"], "http://10.1.2.3:9/meta"), Ok(()));
+        assert!(trust(&["0.0.0.0/0"], "https://example.com/meta").is_err(), "it is not named");
+    }
+
     #[tokio::test]
     async fn a_name_leads_only_where_it_may() {
         let resolve = |allow: &[&str], reach| {
-            let allow: Vec<Target> = allow.iter().map(|text| text.parse().unwrap()).collect();
+            let allow: Vec<Place> = allow.iter().map(|text| text.parse().unwrap()).collect();
             let resolver = Resolver::new(Guard::new(&allow), reach);
             resolver.resolve("localhost".parse().unwrap())
         };

@@ -1,7 +1,7 @@
 //! The only way out: every connection the gateway opens to somebody else is opened here.
 //!
-//! Knows sockets, names and addresses. It knows no provider and no tenant: what is sent comes as data, and what came back
-//! goes back as data.
+//! Knows sockets, names and addresses, and on whose behalf a request leaves: that decides where it may go. It knows no
+//! provider: what is sent comes as data, and what came back goes back as data.
 
 mod blob;
 mod client;
@@ -11,7 +11,7 @@ mod exchange;
 mod guard;
 
 pub use blob::{BlobError, BlobWriter, Blobs, S3};
-pub use client::{Transport, TransportError};
+pub use client::{Behalf, Transport, TransportError};
 pub use deliver::{Courier, Fetched};
 pub use download::{DownloadError, Incoming, Limits};
 pub use exchange::Lost;

@@ -17,7 +17,7 @@ use super::extract::{Access, Id};
 use super::public_url::Base;
 use super::times::At;
 use super::{App, Problem};
-use crate::flow::accounts as flow;
+use crate::flow::{accounts as flow, destinations};
 use crate::model::{Account, AccountId, Scope};
 use crate::store::{accounts, notices};
 
@@ -36,6 +36,8 @@ pub(super) struct AccountView {
     credentials: Vec<String>,
     /// Until when the credentials before the last rotation stay valid.
     previous_expires_at: Option<At>,
+    /// What must be mended before the account sends, or works at all; null where nothing is known to be wrong.
+    attention: Option<String>,
     /// The URL to register with the provider: this account's own.
     webhook_url: String,
     /// The URL that all accounts of the provider share; the body says which account is meant.
@@ -107,7 +109,8 @@ pub(super) struct NewAccountBody {
 pub(super) struct AccountChangeBody {
     /// Another name.
     name: Option<String>,
-    /// Other settings; an empty text takes one away.
+    /// Other settings; an empty text takes one away. Where `base_url` leads elsewhere than before, and not to the provider
+    /// itself, the credentials that are sent there must be given again.
     #[serde(default)]
     settings: BTreeMap<String, String>,
     /// Other credentials, valid at once; the old ones are invalid at once. To let both be valid for a while, rotate.
@@ -150,8 +153,9 @@ pub(super) struct NoticeList {
     items: Vec<NoticeView>,
 }
 
-fn view(account: Account, base: &str) -> AccountView {
+fn view(app: &App, account: Account, base: &str) -> AccountView {
     AccountView {
+        attention: destinations::attention(&app.gateway, account.id),
         id: account.id.0,
         webhook_url: format!("{base}/hooks/{}/{}", account.provider, account.id),
         shared_webhook_url: format!("{base}/hooks/{}", account.provider),
@@ -198,7 +202,7 @@ pub(super) async fn list(
     let organization = access.needs(Scope::AccountsRead)?;
     let mut session = app.gateway.store.read(organization).await?;
     let found = accounts::list(&mut session, organization).await?;
-    let items = found.into_iter().map(|sealed| view(sealed.account, &base)).collect();
+    let items = found.into_iter().map(|sealed| view(&app, sealed.account, &base)).collect();
     Ok(Answer(AccountList { items }))
 }
 
@@ -221,7 +225,7 @@ pub(super) async fn create(
         credentials: secrets(body.credentials),
     };
     let account = flow::create(&app.gateway, &access.actor(), new).await?;
-    Ok((StatusCode::CREATED, Answer(view(account, &base))))
+    Ok((StatusCode::CREATED, Answer(view(&app, account, &base))))
 }
 
 fn secrets(credentials: BTreeMap<String, SecretString>) -> BTreeMap<String, Secret> {
@@ -243,7 +247,7 @@ pub(super) async fn get(
     let mut session = app.gateway.store.read(organization).await?;
     let found = accounts::get(&mut session, organization, id).await?;
     let found = found.ok_or_else(|| Problem::not_found("account"))?;
-    Ok(Answer(view(found.account, &base)))
+    Ok(Answer(view(&app, found.account, &base)))
 }
 
 /// Changes an account.
@@ -267,7 +271,7 @@ pub(super) async fn update(
         credentials: secrets(body.credentials),
     };
     let account = flow::update(&app.gateway, &access.actor(), id, change).await?;
-    Ok(Answer(view(account, &base)))
+    Ok(Answer(view(&app, account, &base)))
 }
 
 /// Replaces credentials while the old ones stay valid for a while: for the time in which the provider already signs with
@@ -291,7 +295,7 @@ pub(super) async fn rotate(
         previous_valid_hours: body.previous_valid_hours,
     };
     let account = flow::rotate(&app.gateway, &access.actor(), id, rotation).await?;
-    Ok(Answer(view(account, &base)))
+    Ok(Answer(view(&app, account, &base)))
 }
 
 /// Takes an account away, with its routes and credentials. Its history stays.

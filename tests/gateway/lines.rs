@@ -52,7 +52,12 @@ async fn connect(gateway: &TestGateway, org: &Org, base_url: &str) -> String {
 
 /// From now on the account's provider is where nobody listens.
 pub(crate) async fn unplug(gateway: &TestGateway, org: &Org, account: &str) {
-    let nowhere = json!({ "settings": { "base_url": "http://127.0.0.1:1" } });
+    let known = gateway.get(org, account).await.expect(200);
+    let provider = providers::provider(known["provider"].as_str().unwrap()).unwrap();
+    // What goes elsewhere than before must be given again.
+    let credentials = recorded_account(provider, "aurora").secrets;
+    let nowhere =
+        json!({ "settings": { "base_url": "http://127.0.0.1:1" }, "credentials": credentials });
     gateway.call(org, Method::PATCH, account, Some(nowhere)).await.expect(200);
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http::header::HeaderValue;
-use providers::ProviderRequest;
+use providers::{Homes, ProviderRequest};
 use switchboard::clock::Clock;
-use switchboard::transport::{DownloadError, Incoming, Limits, Lost, Transport};
+use switchboard::transport::{Behalf, DownloadError, Incoming, Limits, Lost, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -17,6 +17,9 @@ use crate::support::peer::{Peer, PeerAnswer};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { bytes: 1_000, timeout: PATIENCE, idle: Duration::from_millis(300) };
+
+/// On nobody's behalf, with credentials for whoever is asked.
+const ANYBODY: Behalf = Behalf { organization: uuid::Uuid::nil(), homes: Homes::Settings };
 
 /// A transport that may reach `allow`.
 fn transport(allow: &[&str]) -> Transport {
@@ -35,7 +38,7 @@ fn get(url: &str) -> ProviderRequest {
 }
 
 async fn exchange(transport: &Transport, url: &str) -> Result<(u16, Bytes), Lost> {
-    let answer = transport.exchange(&get(url), &Clock::System, PATIENCE).await?;
+    let answer = transport.exchange(&get(url), ANYBODY, &Clock::System, PATIENCE).await?;
     Ok((answer.http.status().as_u16(), answer.http.into_body()))
 }
 
@@ -130,7 +133,7 @@ async fn who_never_answers_is_not_waited_for() {
     let url = format!("http://{}/", silent.await);
     let transport = transport(&["127.0.0.1"]);
     let short = Duration::from_millis(200);
-    let answer = transport.exchange(&get(&url), &Clock::System, short).await;
+    let answer = transport.exchange(&get(&url), ANYBODY, &Clock::System, short).await;
     assert_eq!(answer.unwrap_err(), Lost::Unanswered("the time was up".to_owned()));
 }
 
@@ -153,7 +156,7 @@ async fn a_private_address_is_refused_before_anybody_is_called() {
     for host in ["127.0.0.1", "localhost", "[::1]", "2130706433", "169.254.169.254", "10.0.0.1"] {
         for scheme in ["http", "https"] {
             let result = exchange(&closed, &format!("{scheme}://{host}:{port}/")).await;
-            let Err(Lost::NeverLeft(detail)) = &result else { panic!("{host}: {result:?}") };
+            let Err(Lost::Refused(detail)) = &result else { panic!("{host}: {result:?}") };
             assert!(detail.contains("outgoing.allow"), "{detail}");
         }
     }
@@ -171,13 +174,54 @@ async fn a_network_that_is_allowed_is_reached_by_name_and_by_address() {
     assert_eq!(exchange(&transport, &peer.url("/")).await.unwrap().0, 200);
 }
 
+#[tokio::test]
+async fn what_is_allowed_for_one_organization_is_reached_by_no_other() {
+    let peer = Peer::start_usually(Vec::new(), |_| PeerAnswer::new(200)).await;
+    let (one, other) = (uuid::Uuid::from_u128(1), uuid::Uuid::from_u128(2));
+    let allow = [format!("127.0.0.0/8@{one}"), format!("localhost:{}@{one}", peer.port())];
+    let transport = transport(&allow.each_ref().map(String::as_str));
+    let by_name = format!("http://localhost:{}/", peer.port());
+    for url in [peer.url("/"), by_name] {
+        // The one who may asks first, so that a connection is there that somebody else could use.
+        for (organization, reaches) in [(one, true), (other, false), (one, true)] {
+            let behalf = Behalf { organization, ..ANYBODY };
+            let answer = transport.exchange(&get(&url), behalf, &Clock::System, PATIENCE).await;
+            match reaches {
+                true => assert_eq!(answer.unwrap().http.status(), 200),
+                false => assert!(matches!(answer, Err(Lost::Refused(_))), "{answer:?}"),
+            }
+            let file = transport.download(&get(&url), behalf, LIMITS, &Clock::System).await;
+            assert_eq!(file.is_ok(), reaches);
+        }
+    }
+    assert_eq!(peer.requests().len(), 8);
+}
+
+#[tokio::test]
+async fn credentials_do_not_leave_for_where_their_provider_is_not() {
+    let peer = Peer::start(Vec::new()).await;
+    let by_name = format!("http://localhost:{}/", peer.port());
+    let behalf = Behalf { homes: Homes::Domains(&["twilio.com"]), ..ANYBODY };
+    // The network is allowed, and the name leads there; nobody named it.
+    let transport = transport(&["127.0.0.0/8"]);
+    let answer = transport.exchange(&get(&by_name), behalf, &Clock::System, PATIENCE).await;
+    let Err(Lost::Refused(reason)) = &answer else { panic!("{answer:?}") };
+    assert!(reason.contains("twilio.com") && reason.contains("outgoing.allow"), "{reason}");
+    let file = transport.download(&get(&by_name), behalf, LIMITS, &Clock::System).await;
+    assert!(matches!(file, Err(DownloadError::Forbidden(_))), "{file:?}");
+    assert!(peer.requests().is_empty());
+    let plain = ProviderRequest::repeatable(Request::get(&by_name).body(Bytes::new()).unwrap());
+    let answer = transport.exchange(&plain, behalf, &Clock::System, PATIENCE).await;
+    assert_eq!(answer.unwrap().http.status(), 404, "without credentials there is nothing to guard");
+}
+
 /// Downloads all of it: its type, its bytes, and what was counted.
 async fn download(
     transport: &Transport,
     url: &str,
     limits: Limits,
 ) -> Result<(Option<String>, Vec<u8>, (u64, [u8; 32])), DownloadError> {
-    let mut file: Incoming = transport.download(&get(url), limits, &Clock::System).await?;
+    let mut file: Incoming = transport.download(&get(url), ANYBODY, limits, &Clock::System).await?;
     let kind = file.content_type().map(ToOwned::to_owned);
     let mut bytes = Vec::new();
     while let Some(chunk) = file.chunk().await? {

@@ -184,7 +184,9 @@ mod cases {
         let (first, _) = listener.accept().await.unwrap();
         let accounts = both.get(&org, "/api/v1/accounts").await.expect(200);
         let path = format!("/api/v1/accounts/{}", accounts["items"][0]["id"].as_str().unwrap());
-        let moved = json!({ "settings": settings_at(peer.url("")) });
+        let secrets =
+            crate::support::recorded_account(&providers::meta::PROVIDER, "aurora").secrets;
+        let moved = json!({ "settings": settings_at(peer.url("")), "credentials": secrets });
         both.call(&org, http::Method::PATCH, &path, Some(moved)).await.expect(200);
         for number in 1..4 {
             accept(&both, &org, number).await;

@@ -1,10 +1,11 @@
 //! What bridges to WhatsApp Web have in common: how people and messages are named, business cards, the limits of messages,
-//! settings, and whose fault it is that somebody is not found. It knows nothing of one bridge's words.
+//! settings, how devices are linked, and whose fault it is that somebody is not found. It knows nothing of one bridge's words.
 
 use crate::{Address, Cause, Failure, FailureClass, Reach};
 
 pub(crate) mod fit;
 pub(crate) mod jids;
+pub(crate) mod pairing;
 pub(crate) mod settings;
 pub(crate) mod vcard;
 

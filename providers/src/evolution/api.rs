@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
-use crate::Secret;
+use crate::{Destination, Secret};
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("apikey");
 
@@ -28,6 +28,11 @@ impl Api {
     /// The instance's name.
     pub(super) fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// Where the key goes. The server is also given what it shall prove its webhooks with.
+    pub(super) fn destination(&self) -> Option<Destination> {
+        Destination::new(self.base.as_str(), &["api_key", "webhook_secret"])
     }
 
     /// A question or command about the instance: `/<area>/<verb>/<instance>`.

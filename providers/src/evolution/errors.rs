@@ -6,6 +6,8 @@
 
 use serde_json::Value;
 
+use crate::bridge::jids;
+use crate::destination::foreign;
 use crate::{Cause, Failure, FailureClass, LimitScope, ProviderResponse, Reach};
 
 /// How much of an explanation is kept, in characters.
@@ -46,6 +48,18 @@ fn known_class_of(code: &str) -> Option<FailureClass> {
     })
 }
 
+/// Whether an answer has a form of Evolution's: an error, or a message with its key.
+pub(super) fn speaks(response: &ProviderResponse) -> bool {
+    let body: Value = response.json().unwrap_or_default();
+    let has_key = body["key"]["id"].as_str().is_some_and(jids::is_bare_id);
+    is_error(response, &body) || (has_key && body["key"]["remoteJid"].is_string())
+}
+
+/// An error repeats the HTTP status.
+fn is_error(response: &ProviderResponse, body: &Value) -> bool {
+    body["status"] == response.http.status().as_u16()
+}
+
 /// What an answer says is wrong.
 pub(super) fn of_answer(response: &ProviderResponse) -> Failure {
     let body: Value = response.json().unwrap_or_default();
@@ -61,7 +75,11 @@ pub(super) fn of_answer(response: &ProviderResponse) -> Failure {
     let code = code.map_or_else(|| status.as_u16().to_string(), ToOwned::to_owned);
     let by_status = Failure::of_status(status);
     let class = known_class_of(&code).unwrap_or(by_status.class);
-    let detail = words.unwrap_or(by_status.detail);
+    let detail = match words.filter(|_| is_error(response, &body)) {
+        Some(words) => words,
+        None if response.http.body().is_empty() || is_error(response, &body) => by_status.detail,
+        None => foreign("Evolution", response),
+    };
     Failure { class, code: Some(code), detail, retry_after: response.retry_after() }
 }
 

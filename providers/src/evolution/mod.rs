@@ -26,8 +26,9 @@ mod wire;
 
 use crate::bridge;
 use crate::{
-    Account, Batch, Channel, Health, Inbound, KeyId, Media, Messages, Misconfigured, Pace, Proof,
-    Provider, Receipts, Rejection, Secret, Sessions, Settings, Tracking, Webhooks,
+    Account, Batch, Channel, Destination, Health, Homes, Inbound, KeyId, Media, Messages,
+    Misconfigured, Pace, Proof, Provider, Receipts, Rejection, Secret, Sessions, Settings,
+    Tracking, Webhooks,
 };
 use api::Api;
 use bytes::Bytes;
@@ -45,6 +46,8 @@ pub static PROVIDER: Provider = Provider {
     precheck: proof::precheck,
     key_is_secret: true,
     proof: Proof::Sender,
+    homes: Homes::Settings,
+    speaks: errors::speaks,
     class_of: errors::class_of,
     sign: proof::sign,
 };
@@ -71,6 +74,10 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
 impl Account for EvolutionAccount {
     fn identifiers(&self) -> Vec<String> {
         vec![self.api.instance().to_owned()]
+    }
+
+    fn destination(&self) -> Option<Destination> {
+        self.api.destination()
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {

@@ -98,9 +98,10 @@ impl EvolutionAccount {
 fn fill(body: &mut Map<String, Value>, message: &OutboundMessage) -> Result<&'static str, Unfit> {
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     match &message.content {
-        OutboundContent::Text { body, preview_url } => {
+        // Never a preview: the server itself would fetch what the words link to, from the operator's network.
+        OutboundContent::Text { body, preview_url: _ } => {
             put("text", body.as_str().into());
-            put("linkPreview", (*preview_url).into());
+            put("linkPreview", false.into());
             Ok("sendText")
         }
         OutboundContent::Location { latitude, longitude, name, address } => {

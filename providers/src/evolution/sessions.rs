@@ -14,7 +14,8 @@ use url::Url;
 use super::notices::is_fatal;
 use super::settings::Carried;
 use super::{EvolutionAccount, errors};
-use crate::bridge::jids;
+use crate::bridge::{jids, pairing};
+use crate::destination::foreign;
 use crate::lenient::Maybe;
 use crate::{
     Cause, Failure, FailureClass, Health, PairingCode, ProviderRequest, ProviderResponse,
@@ -33,6 +34,9 @@ const EVENTS: [&str; 9] = [
     "LOGOUT_INSTANCE",
     "CALL",
 ];
+
+/// Evolution's words for how a device's connection is doing.
+const STATES: [&str; 4] = ["open", "close", "connecting", "refused"];
 
 impl Sessions for EvolutionAccount {
     fn start(&self, webhook_url: &str, answers: &[ProviderResponse]) -> Result<Step<()>, Failure> {
@@ -111,13 +115,16 @@ impl Sessions for EvolutionAccount {
     /// A number that WhatsApp does not take is answered with a QR code.
     fn paired(&self, response: &ProviderResponse) -> Result<PairingCode, Failure> {
         let shown: Shown = read(response)?;
-        let code = shown.pairing_code.0.map(PairingCode::Code);
-        code.or(shown.code.0.map(PairingCode::Qr)).ok_or_else(|| match shown.instance {
-            Some(_) => {
-                let detail = "the instance is linked already";
-                Failure::new(FailureClass::Permanent(Cause::Message), detail).with_code("open")
+        let code = shown.pairing_code.0.filter(|text| pairing::is_code(text));
+        let qr = shown.code.0.filter(|text| pairing::is_qr(text));
+        code.map(PairingCode::Code).or(qr.map(PairingCode::Qr)).ok_or_else(|| {
+            match shown.instance {
+                Some(_) => {
+                    let detail = "the instance is linked already";
+                    Failure::new(FailureClass::Permanent(Cause::Message), detail).with_code("open")
+                }
+                None => Failure::new(FailureClass::Transient, "Evolution showed no code"),
             }
-            None => Failure::new(FailureClass::Transient, "Evolution showed no code"),
         })
     }
 }
@@ -150,7 +157,8 @@ impl Instance {
     }
 
     fn state(&self) -> &str {
-        self.connection_status.get().or(self.status.get()).unwrap_or("unknown")
+        let told = self.connection_status.get().or(self.status.get());
+        told.filter(|word| STATES.contains(word)).unwrap_or("unknown")
     }
 
     fn owner(&self) -> Option<&str> {
@@ -161,7 +169,8 @@ impl Instance {
         match &self.disconnection_reason_code {
             Value::Null => self.state().to_owned(),
             _ if self.state() == "open" => self.state().to_owned(),
-            code => format!("{} (reason {code})", self.state()),
+            Value::Number(code) => format!("{} (reason {code})", self.state()),
+            _ => self.state().to_owned(),
         }
     }
 }
@@ -230,7 +239,11 @@ impl Health for EvolutionAccount {
 
     fn diagnose(&self, response: &ProviderResponse) -> Result<(), Failure> {
         let body: Value = read(response)?;
-        let state = body["instance"]["state"].as_str().unwrap_or("unknown");
+        let state = body["instance"]["state"].as_str().filter(|word| STATES.contains(word));
+        let Some(state) = state else {
+            let detail = foreign("Evolution", response);
+            return Err(Failure::new(FailureClass::Permanent(Cause::Account), detail));
+        };
         if state == "open" {
             return Ok(());
         }

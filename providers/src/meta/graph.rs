@@ -11,7 +11,8 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::{
-    Cause, Failure, FailureClass, Misconfigured, ProviderRequest, Secret, Sender, Settings,
+    Cause, Destination, Failure, FailureClass, Homes, Misconfigured, ProviderRequest, Secret,
+    Sender, Settings,
 };
 
 const DEFAULT_BASE_URL: &str = "https://graph.facebook.com";
@@ -26,8 +27,9 @@ const BASE_URL_LIMIT: usize = 1_024;
 /// Bytes of an id that we put in a URL. Meta's have at most 20 digits.
 const ID_LIMIT: usize = 256;
 
-/// Where Meta keeps files. `lookaside.fbsbx.com` is what it names at present.
-const META_DOMAINS: [&str; 4] = ["fbsbx.com", "facebook.com", "fbcdn.net", "whatsapp.net"];
+/// Meta's own: the API is at `graph.facebook.com`; `lookaside.fbsbx.com` is where it names files at present.
+pub(super) const HOMES: Homes =
+    Homes::Domains(&["facebook.com", "fbsbx.com", "fbcdn.net", "whatsapp.net"]);
 
 /// The Graph API as one account sees it.
 #[derive(Debug)]
@@ -109,10 +111,15 @@ impl Graph {
         }
         let mut request = http::Request::new(Bytes::new());
         *request.uri_mut() = url.as_str().parse().map_err(|_| unusable())?;
-        if is_ours || is_meta(&url) {
+        if is_ours || HOMES.own(&url) {
             request.headers_mut().insert(AUTHORIZATION, self.authorization.clone());
         }
         Ok(ProviderRequest::repeatable(request))
+    }
+
+    /// Where the token goes.
+    pub(super) fn destination(&self) -> Option<Destination> {
+        Destination::new(self.base.as_str(), &["access_token"])
     }
 
     /// The text without our token: Meta repeats a malformed one in its explanation.
@@ -145,14 +152,6 @@ pub(super) fn number_of(sender: &Sender) -> Result<&str, Failure> {
 pub(super) fn is_id(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     (1..=ID_LIMIT).contains(&text.len()) && text.bytes().all(is_plain)
-}
-
-fn is_meta(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    url.scheme() == "https"
-        && META_DOMAINS.iter().any(|domain| {
-            host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        })
 }
 
 fn base_url(settings: &Settings) -> Result<Url, Misconfigured> {

@@ -26,8 +26,8 @@ mod wire;
 
 use self::graph::Graph;
 use crate::{
-    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured, Proof,
-    Provider, Receipts, Rejection, Secret, Settings, Templates, Webhooks,
+    Account, Batch, Channel, Destination, Field, Health, Inbound, KeyId, Media, Messages,
+    Misconfigured, Proof, Provider, Receipts, Rejection, Secret, Settings, Templates, Webhooks,
 };
 
 /// Meta's WhatsApp Cloud API.
@@ -42,6 +42,8 @@ pub static PROVIDER: Provider = Provider {
     precheck: webhook::precheck,
     key_is_secret: true,
     proof: Proof::Request,
+    homes: graph::HOMES,
+    speaks: refusal::speaks,
     class_of: errors::class_of,
     sign: webhook::sign,
 };
@@ -116,6 +118,10 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
 impl Account for MetaAccount {
     fn identifiers(&self) -> Vec<String> {
         vec![self.waba_id.clone()]
+    }
+
+    fn destination(&self) -> Option<Destination> {
+        self.graph.as_ref()?.destination()
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {

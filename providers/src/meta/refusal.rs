@@ -7,9 +7,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::errors;
 use super::graph::Graph;
 use super::wire::{Refusal, RefusalBody, Usage};
+use crate::destination::foreign;
 use crate::outside;
 use crate::{Failure, FailureClass, LimitScope, ProviderResponse};
 
@@ -26,14 +29,19 @@ impl Graph {
     /// indeterminate: the order may have been carried out.
     pub(super) fn refusal(&self, response: &ProviderResponse) -> Failure {
         let status = response.http.status();
-        let by_status = match status.is_success() {
+        let mut by_status = match status.is_success() {
             true => Failure::new(FailureClass::Indeterminate, "the answer cannot be read"),
             false => Failure::of_status(status),
         };
         let error = response.json::<RefusalBody>().map(|body| body.error);
         let failure = match error {
-            Some(error) => self.of_error(&error, &by_status),
-            None => by_status,
+            Some(error) if error.code.number().is_some() => self.of_error(&error, &by_status),
+            _ => {
+                if !response.http.body().is_empty() && !speaks(response) {
+                    by_status.detail = foreign("Meta", response);
+                }
+                by_status
+            }
         };
         let wait = wait(response, &failure);
         Failure { retry_after: wait.map(|wait| wait.min(LONGEST_WAIT)), ..failure }
@@ -74,6 +82,16 @@ impl Graph {
             retry_after: None,
         }
     }
+}
+
+/// Whether an answer has a form of the Graph API's: an error with its number, an object's id, or what became of a message.
+pub(super) fn speaks(response: &ProviderResponse) -> bool {
+    let body: Value = response.json().unwrap_or_default();
+    let is_id = |id: &Value| id.as_str().is_some_and(|id| id.bytes().all(|b| b.is_ascii_digit()));
+    codes(response).0.is_some()
+        || body["messaging_product"] == "whatsapp"
+        || is_id(&body["id"])
+        || body == json!({ "success": true })
 }
 
 /// The code of an answer's error, and its subcode.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::errors;
 use super::wire::WireError;
@@ -13,6 +14,9 @@ use crate::{Cause, Failure, FailureClass, LimitScope, ProviderResponse, api};
 /// In how many seconds the limit that was met ends.
 /// <https://developers.telnyx.com/development/api-fundamentals/reliability/rate-limiting>
 const RESET_HEADER: &str = "x-ratelimit-reset";
+
+/// How long a code is at most; statuses that stand for one are the longest.
+const CODE: usize = 20;
 
 /// Longer than this no limit of Telnyx's lasts; a larger number is no duration.
 const LONGEST_RESET: u64 = 24 * 60 * 60;
@@ -23,10 +27,30 @@ struct WireErrors {
     errors: Option<Vec<WireError>>,
 }
 
+/// Whether an answer has a form of Telnyx's: errors with codes, or a resource that names its kind.
+pub(super) fn speaks(response: &ProviderResponse) -> bool {
+    let body: Value = response.json().unwrap_or_default();
+    body["data"]["record_type"].is_string() || !errors_of(response).is_empty()
+}
+
+/// The errors of an answer that have a code of Telnyx's form.
+fn errors_of(response: &ProviderResponse) -> Vec<WireError> {
+    let body: WireErrors = response.json().unwrap_or_default();
+    let is_code = |code: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        (1..=CODE).contains(&code.len()) && code.bytes().all(is_plain)
+    };
+    let mut errors = body.errors.unwrap_or_default();
+    errors.retain(|error| error.code.get().is_some_and(|code| is_code(code.trim())));
+    errors
+}
+
 /// What a refusal means.
 pub(super) fn refusal(response: &ProviderResponse) -> Failure {
-    let body: WireErrors = response.json().unwrap_or_default();
-    let errors = body.errors.unwrap_or_default();
+    let errors = errors_of(response);
+    if errors.is_empty() {
+        return api::refusal_of_nobody("Telnyx", response);
+    }
     let told = most_telling(errors.iter());
     let code = told.and_then(|error| error.code.get());
     let detail = told.and_then(explanation);

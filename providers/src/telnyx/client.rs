@@ -2,9 +2,12 @@
 //! <https://developers.telnyx.com/development/api-fundamentals/authentication>
 
 use crate::api::{self, Api};
-use crate::{Misconfigured, Settings};
+use crate::{Homes, Misconfigured, Settings};
 
 const DEFAULT_BASE: &str = "https://api.telnyx.com";
+
+/// Telnyx's own hosts.
+pub(super) const HOMES: Homes = Homes::Domains(&["telnyx.com"]);
 
 /// The settings and credentials that only requests of ours need.
 #[derive(Debug)]

@@ -24,8 +24,8 @@ mod whatsapp;
 mod wire;
 
 use crate::{
-    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured, Proof,
-    Provider, Rejection, Settings, Webhooks,
+    Account, Batch, Channel, Destination, Field, Health, Inbound, KeyId, Media, Messages,
+    Misconfigured, Proof, Provider, Rejection, Settings, Webhooks,
 };
 use client::Client;
 use signature::PublicKey;
@@ -42,6 +42,8 @@ pub static PROVIDER: Provider = Provider {
     precheck: signature::precheck,
     key_is_secret: false,
     proof: Proof::Request,
+    homes: client::HOMES,
+    speaks: answers::speaks,
     class_of: errors::class_of,
     sign: signature::sign,
 };
@@ -128,6 +130,10 @@ impl Account for TelnyxAccount {
     fn identifiers(&self) -> Vec<String> {
         let ids = self.connection_ids.iter().chain(&self.messaging_profile_ids);
         ids.cloned().collect()
+    }
+
+    fn destination(&self) -> Option<Destination> {
+        Destination::new(self.client.as_ref()?.api.base(), &["api_key"])
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {

@@ -5,9 +5,12 @@ use url::Url;
 
 use super::is_sid;
 use crate::api::{self, Api};
-use crate::{Misconfigured, ProviderRequest, Secret, Settings};
+use crate::{Destination, Homes, Misconfigured, ProviderRequest, Secret, Settings};
 
 const DEFAULT_BASE: &str = "https://api.twilio.com";
+
+/// Twilio's own hosts: regions, edges and products have names of their own below it.
+pub(super) const HOMES: Homes = Homes::Domains(&["twilio.com"]);
 
 /// The settings and credentials of an account that only requests of ours need.
 #[derive(Debug)]
@@ -62,6 +65,12 @@ impl Client {
         })
     }
 
+    /// Where the requests go. Where the base is Twilio's, so are the addresses of its other products.
+    pub(super) fn destination(&self) -> Option<Destination> {
+        let opens = if self.has_api_key { "api_key_secret" } else { "auth_token" };
+        Destination::new(self.api.base(), &[opens])
+    }
+
     /// The path of a resource of the account.
     pub(super) fn path(&self, resource: &str) -> String {
         format!("/2010-04-01/Accounts/{}{resource}.json", self.account_sid)
@@ -97,9 +106,5 @@ fn api_key(settings: &Settings) -> Result<Option<(&str, &Secret)>, Misconfigured
 
 /// Whether a URL is at a host of Twilio's, and encrypted.
 fn is_twilios(url: &str) -> bool {
-    let Ok(url) = Url::parse(url) else {
-        return false;
-    };
-    let host = url.host_str().unwrap_or_default();
-    url.scheme() == "https" && url.port().is_none() && host.ends_with(".twilio.com")
+    Url::parse(url).is_ok_and(|url| HOMES.own(&url))
 }

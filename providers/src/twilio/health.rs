@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::{TwilioAccount, answers};
+use crate::destination::foreign;
 use crate::lenient::Maybe;
 use crate::{Cause, Failure, FailureClass, Health, ProviderRequest, ProviderResponse};
 
@@ -34,8 +35,12 @@ impl Health for TwilioAccount {
         let account: WireAccount = response.json().unwrap_or_default();
         match account.status.get() {
             None | Some("active") => Ok(()),
-            Some(status) => {
+            Some(status @ ("suspended" | "closed")) => {
                 let detail = format!("the account is {status}");
+                Err(Failure::new(FailureClass::Permanent(Cause::Account), detail))
+            }
+            Some(_) => {
+                let detail = foreign("Twilio", response);
                 Err(Failure::new(FailureClass::Permanent(Cause::Account), detail))
             }
         }

@@ -26,8 +26,9 @@ mod urls;
 mod webhook;
 
 use crate::{
-    Account, Batch, Channel, Field, Health, Inbound, KeyId, Media, Messages, Misconfigured, Proof,
-    Provider, Receipts, Rejection, Secret, Settings, Templates, Tracking, Webhooks,
+    Account, Batch, Channel, Destination, Field, Health, Inbound, KeyId, Media, Messages,
+    Misconfigured, Proof, Provider, Receipts, Rejection, Secret, Settings, Templates, Tracking,
+    Webhooks,
 };
 use client::Client;
 use secrecy::ExposeSecret;
@@ -45,6 +46,8 @@ pub static PROVIDER: Provider = Provider {
     precheck: signature::precheck,
     key_is_secret: true,
     proof: Proof::Request,
+    homes: client::HOMES,
+    speaks: answers::speaks,
     class_of: errors::class_of,
     sign: signature::sign,
 };
@@ -179,6 +182,10 @@ fn is_sid(kind: &str, text: &str) -> bool {
 impl Account for TwilioAccount {
     fn identifiers(&self) -> Vec<String> {
         vec![self.client.account_sid.clone()]
+    }
+
+    fn destination(&self) -> Option<Destination> {
+        self.client.destination()
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {

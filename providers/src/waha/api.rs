@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
-use crate::Secret;
+use crate::{Destination, Secret};
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -31,6 +31,11 @@ impl Api {
     /// The session's name.
     pub(super) fn session(&self) -> &str {
         &self.session
+    }
+
+    /// Where the key goes. The server is also given what it shall sign its webhooks with.
+    pub(super) fn destination(&self) -> Option<Destination> {
+        Destination::new(self.base.as_str(), &["api_key", "webhook_secret"])
     }
 
     /// A question.

@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use crate::destination::foreign;
 use crate::{Cause, Failure, FailureClass, LimitScope, ProviderResponse, Reach};
 
 /// How much of an explanation is kept, in characters.
@@ -20,6 +21,17 @@ const NO_LID: &str = "NO_LID";
 
 /// The code for a device that was unlinked while we were sending.
 const LOGGED_OUT: &str = "LOGGED_OUT";
+
+/// WAHA's words for how a session is doing.
+const STATES: [&str; 7] = [
+    "STOPPED",
+    "STARTING",
+    "SCAN_QR_CODE",
+    "WORKING",
+    "FAILED",
+    "PASSKEY_REQUIRED",
+    "PASSKEY_CONFIRMATION_REQUIRED",
+];
 
 /// What to do about a code: an HTTP status, a session's status, or WhatsApp's own number. Codes we do not know are final and
 /// the message's fault: repeating an unknown refusal helps nobody.
@@ -49,22 +61,44 @@ fn known_class_of(code: &str) -> Option<FailureClass> {
     })
 }
 
+/// Whether an answer has a form of WAHA's: an error, a session, or a message with its id.
+pub(super) fn speaks(response: &ProviderResponse) -> bool {
+    let body: Value = response.json().unwrap_or_default();
+    let is_session = body["name"].is_string() && known_state(&body["status"]).is_some();
+    is_session || is_error(response, &body) || super::send::named(&body).is_some()
+}
+
+/// An error repeats the HTTP status; one about the session's state tells that in its place.
+fn is_error(response: &ProviderResponse, body: &Value) -> bool {
+    let status = response.http.status().as_u16();
+    body["statusCode"] == status || (status == 422 && known_state(&body["status"]).is_some())
+}
+
+/// The state of a session, if it is one that WAHA has a word for.
+pub(super) fn known_state(word: &Value) -> Option<&str> {
+    word.as_str().filter(|word| STATES.contains(word))
+}
+
 /// What an answer says is wrong.
 pub(super) fn of_answer(response: &ProviderResponse) -> Failure {
     let body: Value = response.json().unwrap_or_default();
     let status = response.http.status();
     let words = words(&body);
+    let state = known_state(&body["status"]);
     let code = match status.as_u16() {
-        422 => body["status"].as_str().map(ToOwned::to_owned),
+        422 => state.map(ToOwned::to_owned),
         400 | 500 => spoken(words.as_deref()).map(ToOwned::to_owned),
         _ => None,
     };
     let code = code.unwrap_or_else(|| status.as_u16().to_string());
     let by_status = Failure::of_status(status);
     let class = known_class_of(&code).unwrap_or(by_status.class);
-    let session = body["status"].as_str().map(|state| format!(" (the session is {state})"));
-    let told = words.unwrap_or(by_status.detail);
-    let detail = format!("{told}{}", session.unwrap_or_default());
+    let session = state.map(|state| format!(" (the session is {state})"));
+    let detail = match words.filter(|_| is_error(response, &body)) {
+        Some(words) => format!("{words}{}", session.unwrap_or_default()),
+        None if response.http.body().is_empty() || is_error(response, &body) => by_status.detail,
+        None => foreign("WAHA", response),
+    };
     Failure { class, code: Some(code), detail, retry_after: response.retry_after() }
 }
 

@@ -23,8 +23,9 @@ mod wire;
 
 use crate::bridge;
 use crate::{
-    Account, Batch, Channel, Health, Inbound, KeyId, Media, Messages, Misconfigured, Pace, Proof,
-    Provider, Receipts, Rejection, Secret, Sessions, Settings, Tracking, Webhooks,
+    Account, Batch, Channel, Destination, Health, Homes, Inbound, KeyId, Media, Messages,
+    Misconfigured, Pace, Proof, Provider, Receipts, Rejection, Secret, Sessions, Settings,
+    Tracking, Webhooks,
 };
 use api::Api;
 
@@ -40,6 +41,8 @@ pub static PROVIDER: Provider = Provider {
     precheck: webhook::precheck,
     key_is_secret: true,
     proof: Proof::Request,
+    homes: Homes::Settings,
+    speaks: errors::speaks,
     class_of: errors::class_of,
     sign: webhook::sign,
 };
@@ -64,6 +67,10 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
 impl Account for WahaAccount {
     fn identifiers(&self) -> Vec<String> {
         vec![self.api.session().to_owned()]
+    }
+
+    fn destination(&self) -> Option<Destination> {
+        self.api.destination()
     }
 
     fn webhooks(&self) -> Option<&dyn Webhooks> {

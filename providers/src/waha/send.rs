@@ -88,9 +88,10 @@ impl WahaAccount {
 fn fill(body: &mut Map<String, Value>, message: &OutboundMessage) -> Result<&'static str, Unfit> {
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     match &message.content {
-        OutboundContent::Text { body, preview_url } => {
+        // Never a preview: WAHA itself would fetch what the words link to, from the operator's network.
+        OutboundContent::Text { body, preview_url: _ } => {
             put("text", body.as_str().into());
-            put("linkPreview", (*preview_url).into());
+            put("linkPreview", false.into());
             Ok("sendText")
         }
         OutboundContent::Location { latitude, longitude, name, address } => {
@@ -150,9 +151,7 @@ fn whole(file: &OutboundFile, loaded: &LoadedFile, mime_type: &str) -> Result<Va
 /// What a 2xx says. Engines answer with WAHA's form of the message, with their own, or with nothing.
 fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Failure> {
     let body: Value = answer.json().unwrap_or_default();
-    let places = ["/id", "/id/_serialized", "/_data/id/_serialized", "/key/id", "/_data/key/id"];
-    let mut named = places.iter().filter_map(|at| body.pointer(at).and_then(Value::as_str));
-    let named = named.find_map(Id::read);
+    let named = named(&body);
     let reference = match named {
         Some(id) => id.reference(true),
         None => unnamed(message)?,
@@ -173,6 +172,13 @@ fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Fa
         },
         recipient: recipient.into_iter().filter(|address| *address != message.to).collect(),
     })
+}
+
+/// The id of the message that an answer shows.
+pub(super) fn named(body: &Value) -> Option<Id<'_>> {
+    let places = ["/id", "/id/_serialized", "/_data/id/_serialized", "/key/id", "/_data/key/id"];
+    let mut named = places.iter().filter_map(|at| body.pointer(at).and_then(Value::as_str));
+    named.find_map(Id::read)
 }
 
 /// The reference of what was taken without being named: the id that we chose. A file has none; it was sent, but only asking

@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 use super::notices::is_fatal;
 use super::wire::{Me, SessionStatus};
 use super::{WahaAccount, errors, ids};
+use crate::bridge::pairing;
+use crate::destination::foreign;
 use crate::lenient::Maybe;
 use crate::{
-    Failure, FailureClass, Health, PairingCode, ProviderRequest, ProviderResponse, SessionReport,
-    SessionState, Sessions, Step,
+    Cause, Failure, FailureClass, Health, PairingCode, ProviderRequest, ProviderResponse,
+    SessionReport, SessionState, Sessions, Step,
 };
 
 /// What we want to hear of. `message` is part of `message.any`.
@@ -101,7 +103,10 @@ impl Sessions for WahaAccount {
             _ => SessionState::Failed,
         };
         let number = number.map(|address| address.value().to_owned());
-        Ok(SessionReport { state, number, detail: status.status.0 })
+        let word = body["status"].as_str();
+        let detail = errors::known_state(&body["status"]).map(ToOwned::to_owned);
+        let detail = detail.or_else(|| word.map(|_| foreign("WAHA", response)));
+        Ok(SessionReport { state, number, detail })
     }
 
     fn pair(&self, number: Option<&str>) -> ProviderRequest {
@@ -118,8 +123,9 @@ impl Sessions for WahaAccount {
 
     fn paired(&self, response: &ProviderResponse) -> Result<PairingCode, Failure> {
         let shown: Shown = read(response)?;
-        let qr = shown.value.0.map(PairingCode::Qr);
-        let code = qr.or(shown.code.0.map(PairingCode::Code));
+        let qr = shown.value.0.filter(|text| pairing::is_qr(text)).map(PairingCode::Qr);
+        let code = shown.code.0.filter(|text| pairing::is_code(text)).map(PairingCode::Code);
+        let code = qr.or(code);
         code.ok_or_else(|| Failure::new(FailureClass::Transient, "WAHA showed no code"))
     }
 }
@@ -186,8 +192,11 @@ impl Health for WahaAccount {
     }
 
     fn diagnose(&self, response: &ProviderResponse) -> Result<(), Failure> {
-        let status: SessionStatus = read(response)?;
-        let word = status.status.get().unwrap_or("unknown");
+        let body: Value = read(response)?;
+        let Some(word) = errors::known_state(&body["status"]) else {
+            let detail = foreign("WAHA", response);
+            return Err(Failure::new(FailureClass::Permanent(Cause::Account), detail));
+        };
         if word == "WORKING" {
             return Ok(());
         }

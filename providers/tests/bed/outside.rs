@@ -140,3 +140,38 @@ fn every_provider_says_which_methods_it_uses() {
         }
     }
 }
+
+/// Who answers at an address that somebody wrote into the settings may be anybody: nothing of it is told.
+#[test]
+fn nothing_is_told_of_an_answer_that_is_nobodys() {
+    let word = "internal-secret-4711";
+    let bodies = [
+        json!(word),
+        json!({ "status": word, "message": word, "error": word, "code": word, "name": word }),
+        json!({ "error": { "message": word, "code": word, "error_data": { "details": word } } }),
+        json!({ "errors": [{ "code": word, "title": word, "detail": word }] }),
+        json!({ "exception": { "message": word }, "response": { "message": [word] } }),
+        json!({ "instance": { "state": word }, "value": word, "pairingCode": word }),
+        json!([{ "name": "default", "connectionStatus": word, "disconnectionReasonCode": word }]),
+    ];
+    for provider in providers::PROVIDERS {
+        let account = crate::cases::open(provider, &[], &[]).unwrap();
+        for (status, body) in
+            [200, 401, 404, 422, 500].into_iter().flat_map(|s| bodies.iter().map(move |b| (s, b)))
+        {
+            let response = crate::cases::answer(status, body.clone());
+            assert!(!(provider.speaks)(&response), "{}: {status} {body}", provider.name);
+            let mut told = vec![format!("{:?}", account.health().unwrap().diagnose(&response))];
+            told.push(format!("{:?}", account.media().unwrap().refused(&response)));
+            if let Some(sessions) = account.sessions() {
+                let (report, paired) = (sessions.report(&response), sessions.paired(&response));
+                told.push(format!("{report:?} {paired:?}"));
+            }
+            if let Some(templates) = account.templates() {
+                told.push(format!("{:?}", templates.listed(&response).err()));
+            }
+            let told = told.concat();
+            assert!(!told.contains(word), "{}: {status} {body}: {told}", provider.name);
+        }
+    }
+}

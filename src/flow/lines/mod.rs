@@ -57,9 +57,13 @@ fn able(
     able.cloned().collect()
 }
 
-/// Asks the provider once.
-async fn ask(gateway: &Gateway, request: &ProviderRequest) -> Result<ProviderResponse, Lost> {
-    gateway.transport.exchange(request, &gateway.clock, PATIENCE).await
+/// Asks the account's provider once.
+async fn ask(
+    gateway: &Gateway,
+    account: &DirectoryAccount,
+    request: &ProviderRequest,
+) -> Result<ProviderResponse, Lost> {
+    gateway.transport.exchange(request, account.behalf(), &gateway.clock, PATIENCE).await
 }
 
 /// What an account's provider does not do.

@@ -10,7 +10,8 @@ use crate::model::AccountId;
 pub struct Diagnosis {
     /// Whether the credentials work.
     pub ok: bool,
-    /// The provider's code of what is wrong; `no_answer` where it did not answer.
+    /// The provider's code of what is wrong; `no_answer` where it did not answer, `destination_refused` where it was not asked
+    /// because its address is none that may be asked.
     pub code: Option<String>,
     /// What is wrong.
     pub detail: Option<String>,
@@ -21,10 +22,10 @@ pub async fn run(gateway: &Gateway, actor: &Actor, id: AccountId) -> Result<Diag
     let account = account(gateway, actor.organization_id, id).await?;
     let health = account.account.health();
     let health = health.ok_or_else(|| not_supported(&account, "tell how it is doing"))?;
-    Ok(match ask(gateway, &health.probe()).await {
+    Ok(match ask(gateway, &account, &health.probe()).await {
         Err(lost) => {
-            let (code, detail) = ("no_answer".to_owned(), lost.to_string());
-            Diagnosis { ok: false, code: Some(code), detail: Some(detail) }
+            let code = lost.word().to_owned();
+            Diagnosis { ok: false, code: Some(code), detail: Some(lost.to_string()) }
         }
         Ok(answer) => match health.diagnose(&answer) {
             Ok(()) => Diagnosis { ok: true, code: None, detail: None },

@@ -47,7 +47,7 @@ pub async fn read(
     let receipts = account.account.receipts().ok_or_else(|| not_supported(&account, what))?;
     let request = receipts.read(&from, &person, &MessageRef(reference), typing);
     let request = request.ok_or_else(|| not_supported(&account, what))?;
-    let answer = ask(gateway, &request).await?;
+    let answer = ask(gateway, &account, &request).await?;
     Ok(receipts.done(&answer)?)
 }
 

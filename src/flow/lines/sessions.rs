@@ -90,7 +90,7 @@ async fn carry_out(
             .ok_or_else(|| not_supported(account, "stop devices without unlinking them"))?,
         Errand::LogOut => sessions.log_out(),
     };
-    let answer = ask(gateway, &command).await?;
+    let answer = ask(gateway, account, &command).await?;
     if !answer.is_success() {
         // The bridge's refusals read the same everywhere; a session that does not exist is stopped.
         sessions.report(&answer)?;
@@ -125,6 +125,6 @@ pub async fn pair(
     audit::note(gateway, &mut session, actor, deed).await?;
     session.commit().await?;
     let request = sessions.pair(number.as_ref().map(PhoneNumber::as_str));
-    let answer = ask(gateway, &request).await?;
+    let answer = ask(gateway, &account, &request).await?;
     Ok(sessions.paired(&answer)?)
 }

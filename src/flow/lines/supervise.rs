@@ -115,7 +115,7 @@ pub(super) async fn report(
     account: &DirectoryAccount,
 ) -> Result<SessionReport, String> {
     let sessions = linkable(account).map_err(|error| error.to_string())?;
-    let answer = ask(gateway, &sessions.ask()).await.map_err(|lost| lost.to_string())?;
+    let answer = ask(gateway, account, &sessions.ask()).await.map_err(|lost| lost.to_string())?;
     sessions.report(&answer).map_err(|failure| failure.detail)
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn bring_up(
     for _ in 0..STEPS {
         match sessions.start(&url, &answers)? {
             Step::Done(()) => return Ok(()),
-            Step::Next(request) => answers.push(ask(gateway, &request).await?),
+            Step::Next(request) => answers.push(ask(gateway, account, &request).await?),
         }
     }
     let detail = "the bridge wants too many requests to start a session";

@@ -107,7 +107,11 @@ async fn carry_out(gateway: &Gateway, account: &DirectoryAccount) -> Result<Sync
     let asked_at = gateway.clock.now();
     match fetch(gateway, account).await {
         Ok((found, complete)) => keep(gateway, account, found, complete, asked_at).await,
-        Err(error @ (FlowError::ProviderRefused { .. } | FlowError::ProviderUnanswered(_))) => {
+        Err(
+            error @ (FlowError::ProviderRefused { .. }
+            | FlowError::ProviderUnanswered(_)
+            | FlowError::Refused { .. }),
+        ) => {
             failed(gateway, account, &error).await?;
             Err(error)
         }
@@ -125,7 +129,7 @@ async fn fetch(
     let mut found = BTreeMap::new();
     let mut page = None;
     for _ in 0..PAGES {
-        let answer = ask(gateway, &templates.list(page.as_deref())).await?;
+        let answer = ask(gateway, account, &templates.list(page.as_deref())).await?;
         let listed = templates.listed(&answer)?;
         for template in listed.templates {
             found.insert(template.id.clone(), template);

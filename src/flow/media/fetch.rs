@@ -177,7 +177,8 @@ async fn bring(
                 return Err(Trouble::Failed("it takes too many requests".to_owned()));
             }
             MediaStep::Ask(request) => {
-                let answer = gateway.transport.exchange(&request, &gateway.clock, ANSWER).await;
+                let (behalf, clock) = (way.account.behalf(), &gateway.clock);
+                let answer = gateway.transport.exchange(&request, behalf, clock, ANSWER).await;
                 answers.push(answer.map_err(|lost| Trouble::Again(lost.to_string(), None))?);
                 continue;
             }
@@ -189,7 +190,8 @@ async fn bring(
             None => bytes,
         };
         let limits = Limits { bytes: arriving, timeout: DOWNLOAD, idle: IDLE };
-        let arrived = gateway.transport.download(&download.request, limits, &gateway.clock).await;
+        let (request, behalf) = (&download.request, way.account.behalf());
+        let arrived = gateway.transport.download(request, behalf, limits, &gateway.clock).await;
         let incoming = arrived.map_err(|error| way.refused(error))?;
         let inside = member.map(|member| Unwrapping::new(member, bytes));
         return keep(gateway, &way, wanted, &download.expected, incoming, inside).await;

@@ -1,11 +1,12 @@
 //! Files: those that came with messages, and those that are handed to us to be sent.
 //!
-//! `fetch` brings the former, `upload` takes the latter, `link` makes both reachable for providers for a while. What is
-//! common to them, finding and reading, is here.
+//! `fetch` brings the former, `upload` takes the latter, `linked` brings those that a message of ours only links to, `link`
+//! makes all of them reachable for providers for a while. What is common to them, finding and reading, is here.
 
 mod fetch;
 mod judge;
 mod link;
+mod linked;
 mod sweep;
 mod unwrap;
 mod upload;
@@ -17,6 +18,7 @@ use futures_util::stream::{Stream, StreamExt};
 
 pub use fetch::{Reachable, fetch_due, fetch_due_through, next_due};
 pub use link::{public_link, redeem};
+pub(crate) use linked::{NotBrought, bring};
 pub use sweep::sweep;
 pub use upload::{Upload, begin};
 

@@ -28,7 +28,16 @@ pub async fn begin(
     mime_type: &str,
     filename: Option<&str>,
 ) -> Result<Upload, FlowError> {
-    let organization = actor.organization_id;
+    begin_for(gateway, actor.organization_id, mime_type, filename).await
+}
+
+/// The same for a file that we take ourselves on an organization's behalf.
+pub(super) async fn begin_for(
+    gateway: &Gateway,
+    organization: OrganizationId,
+    mime_type: &str,
+    filename: Option<&str>,
+) -> Result<Upload, FlowError> {
     let filename = optional_text("filename", filename, 240)?;
     let mime_type = mime_type.trim();
     if !is_media_type(mime_type) {
@@ -102,7 +111,7 @@ impl Upload {
 }
 
 /// Whether a text is `type/subtype` with nothing in it that a header could not hold.
-fn is_media_type(text: &str) -> bool {
+pub(crate) fn is_media_type(text: &str) -> bool {
     let token = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))

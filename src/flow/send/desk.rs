@@ -170,7 +170,8 @@ impl<'a> Desk<'a> {
     async fn fit(&mut self, carrier: &Carrier, wanted: &Wanted<'_>) -> Result<Fit, FlowError> {
         let no_marketing = self.suppressed(wanted.channel, wanted.found).await?;
         let mut content = self.resolve_target(wanted.content, carrier).await?;
-        files::complete(&mut self.session, self.organization, &mut content).await?;
+        let account = &carrier.account;
+        files::complete(self.gateway, &mut self.session, account, &mut content).await?;
         check(wanted, carrier, &content, wanted.reply_to)?;
         if let Some(template) = wanted.fallback {
             let template = OutboundContent::Template(template.clone());

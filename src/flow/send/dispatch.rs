@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::FutureExt;
 use providers::{
-    Account, Address, Failure, FailureClass, LoadedFile, MessageRef, Messages, OutboundContent,
-    OutboundMessage, ProviderRequest, ProviderResponse, Sent, Step,
+    Account, Address, Cause, Failure, FailureClass, LoadedFile, MessageRef, Messages,
+    OutboundContent, OutboundMessage, ProviderRequest, ProviderResponse, Sent, Step,
 };
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ pub(super) fn prepare(
 }
 
 fn messages(account: &dyn Account) -> Result<&dyn Messages, Failure> {
-    let class = FailureClass::Permanent(providers::Cause::Account);
+    let class = FailureClass::Permanent(Cause::Account);
     account.messages().ok_or_else(|| Failure::new(class, "the account cannot send"))
 }
 
@@ -183,8 +183,9 @@ async fn converse(
     let mut answers: Vec<ProviderResponse> = Vec::new();
     let mut request = first;
     for _ in 0..STEPS {
-        let answer = gateway.transport.exchange(&request, &gateway.clock, timeout).await;
-        journal.push(exchanges::record(&request, answer.as_ref()));
+        let sent = gateway.transport.exchange(&request, account.behalf(), &gateway.clock, timeout);
+        let answer = sent.await;
+        journal.push(exchanges::record(account.provider, &request, answer.as_ref()));
         answers.push(answer.map_err(|lost| lost_is(&request, lost))?);
         match messages.step(message, &answers)? {
             Step::Done(sent) => return Ok(sent),
@@ -199,14 +200,17 @@ async fn converse(
 
 /// What no answer means: what cannot have arrived, and what may arrive twice, is tried again; the rest is unknown.
 fn lost_is(request: &ProviderRequest, lost: Lost) -> Failure {
+    let word = lost.word();
     match lost {
+        // Nothing gets through before the account or `outgoing.allow` is mended.
+        Lost::Refused(detail) => Failure::new(FailureClass::Permanent(Cause::Account), detail),
         Lost::NeverLeft(detail) => Failure::new(FailureClass::Transient, detail),
         Lost::Unanswered(detail) if request.repeatable => {
             Failure::new(FailureClass::Transient, detail)
         }
         Lost::Unanswered(detail) => Failure::new(FailureClass::Indeterminate, detail),
     }
-    .with_code("no_answer")
+    .with_code(word)
 }
 
 /// The journal's entry for something that never left.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
 use providers::outside::clean;
-use providers::{ProviderRequest, ProviderResponse};
+use providers::{Provider, ProviderRequest, ProviderResponse};
 use serde_json::{Map, Value, json};
 
 use crate::transport::Lost;
@@ -21,8 +21,13 @@ const TELLING: [&str; 6] = [
     "x-business-use-case-usage",
 ];
 
-/// One request, and its answer or why there was none.
-pub(super) fn record(request: &ProviderRequest, answer: Result<&ProviderResponse, &Lost>) -> Value {
+/// One request, and its answer or why there was none. What an answer says is kept if it is the provider's own: the journal is
+/// shown, and who answered may be anybody.
+pub(super) fn record(
+    provider: &Provider,
+    request: &ProviderRequest,
+    answer: Result<&ProviderResponse, &Lost>,
+) -> Value {
     let headers: Map<String, Value> = request
         .http
         .headers()
@@ -55,12 +60,23 @@ pub(super) fn record(request: &ProviderRequest, answer: Result<&ProviderResponse
             entry["answer"] = json!({
                 "status": answer.http.status().as_u16(),
                 "headers": telling,
-                "body": body(headers, answer.http.body()),
+                "body": match (provider.speaks)(answer) {
+                    true => body(headers, answer.http.body()),
+                    false => foreign(answer.http.body()),
+                },
             });
         }
         Err(lost) => entry["lost"] = json!(lost.to_string()),
     }
     entry
+}
+
+/// A body that has none of the provider's forms: only its size.
+fn foreign(bytes: &Bytes) -> Value {
+    match bytes.len() {
+        0 => Value::Null,
+        size => json!(format!("[{size} bytes that are not the provider's]")),
+    }
 }
 
 /// A body as text, cut where it is long; files only by their size.
@@ -94,8 +110,9 @@ mod tests {
         let mut secret = http::HeaderValue::from_static("Bearer hunter2");
         secret.set_sensitive(true);
         http.headers_mut().insert("authorization", secret);
-        let entry =
-            record(&ProviderRequest::once(http), Err(&Lost::Unanswered("time was up".to_owned())));
+        let request = ProviderRequest::once(http);
+        let lost = Lost::Unanswered("time was up".to_owned());
+        let entry = record(&providers::waha::PROVIDER, &request, Err(&lost));
         let text = entry.to_string();
         assert!(!text.contains("hunter2"), "{text}");
         assert_eq!(entry["request"]["body"], "a=b");

@@ -1,12 +1,14 @@
 //! The files of a message: whether they can be sent when it is accepted, and the files themselves when it is sent.
 
 use providers::{
-    Cause, Failure, FailureClass, FileSource, LoadedFile, OutboundContent, OutboundFile,
+    Cause, Failure, FailureClass, FileSource, Homes, LoadedFile, OutboundContent, OutboundFile,
 };
 
-use crate::flow::{FlowError, media};
-use crate::gateway::Gateway;
-use crate::model::{MediaId, MediaState, OrganizationId};
+use crate::flow::FlowError;
+use crate::flow::media::{self, NotBrought};
+use crate::gateway::{DirectoryAccount, Gateway};
+use crate::model::{Claimed, MediaId, MediaState, OrganizationId};
+use crate::store::sending::outbound;
 use crate::store::{self, Session};
 
 /// Files up to this size, in bytes, are read for providers that take files themselves. Larger ones are given as a link
@@ -16,19 +18,26 @@ const READ: i64 = 5 << 20;
 /// The largest file that is read where there is no link, in bytes. No provider takes a larger one.
 const LARGEST: u64 = 100 << 20;
 
-/// Checks the files that a message names, and says of those that are with us what they are: addresses must be public ones,
-/// files with us must be stored.
+/// Checks the files that a message names, and says of those that are with us what they are: files with us must be stored,
+/// addresses must be public ones, or, where we fetch the file ourselves, ones that we may fetch from as far as their spelling
+/// says. Where they lead is seen when the file is fetched.
 pub(super) async fn complete(
+    gateway: &Gateway,
     session: &mut Session,
-    organization: OrganizationId,
+    account: &DirectoryAccount,
     content: &mut OutboundContent,
 ) -> Result<(), FlowError> {
+    let organization = account.organization_id;
     let OutboundContent::Media { files, .. } = content else { return Ok(()) };
     for (position, file) in files.iter_mut().enumerate() {
         let field = |name: &str| format!("content.files[{position}].{name}");
         match &file.source {
             FileSource::Link(link) => {
-                check_link(link).map_err(|reason| FlowError::invalid(field("url"), reason))?;
+                let checked = match is_brought(account) {
+                    true => check_ours(gateway, organization, link),
+                    false => check_link(link).map_err(ToOwned::to_owned),
+                };
+                checked.map_err(|reason| FlowError::invalid(field("url"), reason))?;
             }
             FileSource::Stored(id) => {
                 let id =
@@ -62,6 +71,17 @@ fn check_link(link: &str) -> Result<(), &'static str> {
     }
 }
 
+/// We fetch what is linked: whatever our own guard admits.
+fn check_ours(gateway: &Gateway, organization: OrganizationId, link: &str) -> Result<(), String> {
+    let url = url::Url::parse(link).map_err(|_| "must be an https URL".to_owned())?;
+    gateway.transport.admit(organization.0, &url)
+}
+
+/// Whether we bring a linked file ourselves: a server of the operator's own must not be sent anywhere by who writes a message.
+fn is_brought(account: &DirectoryAccount) -> bool {
+    account.provider.homes == Homes::Settings
+}
+
 async fn describe(
     session: &mut Session,
     organization: OrganizationId,
@@ -79,14 +99,18 @@ async fn describe(
     Ok(())
 }
 
-/// Finds the files: what is at a public address stays there, what is with us gets an address where the gateway has one, and
-/// is read.
+/// Finds the files: what is at a public address stays there, unless the provider's server is the operator's own; what is with
+/// us gets an address where the gateway has one, and is read. A file that is brought is with us from now on.
 pub(super) async fn load(
     gateway: &Gateway,
-    organization: OrganizationId,
-    content: &OutboundContent,
+    account: &DirectoryAccount,
+    claimed: &mut Claimed,
 ) -> Result<Vec<LoadedFile>, Failure> {
-    let OutboundContent::Media { files, .. } = content else { return Ok(Vec::new()) };
+    let organization = account.organization_id;
+    if is_brought(account) && bring(gateway, organization, &mut claimed.content).await? {
+        keep(gateway, organization, claimed).await?;
+    }
+    let OutboundContent::Media { files, .. } = &claimed.content else { return Ok(Vec::new()) };
     let mut loaded = Vec::with_capacity(files.len());
     for file in files {
         loaded.push(match &file.source {
@@ -95,6 +119,53 @@ pub(super) async fn load(
         });
     }
     Ok(loaded)
+}
+
+/// Brings what the message links to; returns whether there was anything.
+async fn bring(
+    gateway: &Gateway,
+    organization: OrganizationId,
+    content: &mut OutboundContent,
+) -> Result<bool, Failure> {
+    let OutboundContent::Media { files, .. } = content else { return Ok(false) };
+    let mut any = false;
+    for file in files {
+        let FileSource::Link(link) = &file.source else { continue };
+        let told = (file.mime_type.as_deref(), file.filename.as_deref());
+        let brought = media::bring(gateway, organization, link, told, LARGEST).await;
+        let found = brought.map_err(|error| not_brought(&error))?;
+        file.source = FileSource::Stored(found.id.0.to_string());
+        file.size = found.size;
+        file.mime_type = found.mime_type;
+        any = true;
+    }
+    Ok(any)
+}
+
+/// Writes down that the message's files are with us now, so that another attempt sends the same ones.
+async fn keep(
+    gateway: &Gateway,
+    organization: OrganizationId,
+    claimed: &Claimed,
+) -> Result<(), Failure> {
+    let written = async {
+        let mut session = gateway.store.write(organization).await?;
+        outbound::put_content(&mut session, organization, claimed.id, &claimed.content).await?;
+        session.commit().await
+    };
+    let passing =
+        |error: store::StoreError| Failure::new(FailureClass::Transient, error.to_string());
+    written.await.map_err(passing)
+}
+
+fn not_brought(error: &NotBrought) -> Failure {
+    let class = match error {
+        NotBrought::Never(_) | NotBrought::Ours(FlowError::Invalid { .. }) => {
+            FailureClass::Permanent(Cause::Message)
+        }
+        NotBrought::NotNow(_) | NotBrought::Ours(_) => FailureClass::Transient,
+    };
+    Failure::new(class, error.to_string()).with_code("file_not_fetched")
 }
 
 async fn load_ours(

@@ -156,18 +156,19 @@ type Prepared = (Claimed, providers::OutboundMessage, providers::ProviderRequest
 async fn prepare(gateway: &Gateway, lane: Lane, batch: &Batch) -> (Vec<Prepared>, Vec<Settled>) {
     let (mut prepared, mut unsent) = (Vec::new(), Vec::new());
     for (claimed, address) in &batch.messages {
-        let loaded = files::load(gateway, lane.organization_id, &claimed.content).await;
+        let mut claimed = claimed.clone();
+        let loaded = files::load(gateway, &batch.account, &mut claimed).await;
         let made = loaded.and_then(|files| {
-            let message = dispatch::compose(gateway, lane, batch, claimed, address.clone(), files);
+            let message = dispatch::compose(gateway, lane, batch, &claimed, address.clone(), files);
             dispatch::prepare(&batch.account, &message).map(|first| (message, first))
         });
         match made {
-            Ok((message, first)) => prepared.push((claimed.clone(), message, first)),
+            Ok((message, first)) => prepared.push((claimed, message, first)),
             Err(failure) => {
                 let exchanges = dispatch::unsent(&failure);
-                let verdict = dispatch::judge(gateway, claimed, failure, batch.factor);
+                let verdict = dispatch::judge(gateway, &claimed, failure, batch.factor);
                 let (account, from) = (&batch.account, &batch.from.address);
-                let settled = dispatch::settled(gateway, account, from, claimed, verdict, address);
+                let settled = dispatch::settled(gateway, account, from, &claimed, verdict, address);
                 unsent.push(Settled { exchanges, ..settled });
             }
         }

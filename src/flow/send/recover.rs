@@ -118,10 +118,12 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
     let message = OutboundMessage::new(id.to_string(), lane.channel, from, to, queued.content);
     let request = tracking.ask(&message, attempt.started_at);
     let timeout = std::time::Duration::from_millis(gateway.config.sending.request_timeout_ms);
-    let told = match gateway.transport.exchange(&request, &gateway.clock, timeout).await {
-        Ok(answer) => tracking.told(&message, attempt.started_at, &answer),
-        Err(Lost::NeverLeft(_) | Lost::Unanswered(_)) => return Ok(()),
-    };
+    let told =
+        match gateway.transport.exchange(&request, account.behalf(), &gateway.clock, timeout).await
+        {
+            Ok(answer) => tracking.told(&message, attempt.started_at, &answer),
+            Err(Lost::Refused(_) | Lost::NeverLeft(_) | Lost::Unanswered(_)) => return Ok(()),
+        };
     let now = gateway.clock.now();
     match told {
         // Two messages may say the same: the other one's id proves nothing about this one.

@@ -244,6 +244,21 @@ pub async fn change(
     Ok(())
 }
 
+/// Puts another content in the place of a message's: the same, otherwise told. What is shown of it stays.
+pub async fn put_content(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: MessageId,
+    content: &OutboundContent,
+) -> Result<(), StoreError> {
+    let sql = "update outbound set content = $3 where organization_id = $1 and message_id = $2";
+    on!(session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(id).bind(Json(content));
+        query.execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
+
 /// Makes messages of a lane due at once that were refused before and wait for their next try, but for those that their
 /// recipient's own limit holds back, those that had been taken and failed later, and those whose template is paused; at
 /// most `limit`. Returns whether there were any.

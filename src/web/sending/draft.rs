@@ -54,7 +54,7 @@ pub(crate) enum ContentBody {
     Text {
         /// What it says.
         body: String,
-        /// Whether its first link is shown with a preview.
+        /// Whether its first link is shown with a preview. Not through WAHA and Evolution, which would fetch the link themselves.
         #[serde(default)]
         preview_url: bool,
     },
@@ -122,7 +122,8 @@ pub(crate) enum ContentBody {
 pub(crate) struct FileBody {
     /// `image`, `audio`, `voice`, `video`, `document` or `sticker`.
     media: String,
-    /// A public https address from which the provider fetches it.
+    /// A public https address from which the provider fetches it; for WAHA and Evolution the gateway does, also from what
+    /// `outgoing.allow` names, when the message is sent.
     url: Option<String>,
     /// An uploaded file, or an attachment that was received.
     media_id: Option<Uuid>,

@@ -98,7 +98,7 @@ pub(crate) struct AttemptView {
     code: Option<String>,
     /// What went wrong.
     detail: Option<String>,
-    /// The requests and their answers, without credentials.
+    /// The requests and their answers, without credentials. Of an answer that has none of the provider's forms only the size.
     exchanges: Value,
     /// What a status told of it after it had been taken, if it failed then: `at`, `failure`, what followed in `then`
     /// (`sent_again`, `template_sent`, `given_up`, `unknown`), and `next_attempt_at`.
