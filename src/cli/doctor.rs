@@ -40,6 +40,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let mut report = Report { failures: 0 };
     Report::ok("settings", "all settings are known and usable");
     check_public_url(&config);
+    check_tokens(&config);
     let keyring = check_keys(&mut report, &config);
     check_database(&mut report, &config, keyring.as_ref()).await;
     match report.failures {
@@ -65,6 +66,22 @@ fn check_public_url(config: &Config) {
         Report::note("public url", format!("{url} is not https; providers call https URLs only"));
     } else {
         Report::ok("public url", url);
+    }
+}
+
+/// Tokens are believed by their signature. Without an audience that is any token of the identity provider's.
+fn check_tokens(config: &Config) {
+    let auth = &config.auth;
+    let used = [auth.jwt_secret.expose_secret(), &auth.jwks_url];
+    if used.iter().all(|text| text.trim().is_empty()) {
+        return;
+    }
+    match auth.jwt_audience.trim() {
+        "" => Report::note(
+            "tokens",
+            "auth.jwt_audience is not set: tokens that the identity provider makes for others are believed here too",
+        ),
+        audience => Report::ok("tokens", format!("for the audience {audience}")),
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod directory;
 mod keyring;
+mod proofs;
+mod shards;
+mod snapshot;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +12,12 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
-pub use directory::{Directory, DirectoryAccount, RoutedLine, Snapshot};
-pub(crate) use directory::{build, drop_expired, is_previous, line_key, previous};
+pub use directory::Directory;
+pub(crate) use directory::{build, drop_expired, is_previous, previous};
 pub use keyring::{Keyring, KeyringError};
+pub use proofs::Proofs;
+pub(crate) use snapshot::line_key;
+pub use snapshot::{DirectoryAccount, RoutedLine, Snapshot};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -31,6 +37,8 @@ pub struct Gateway {
     pub batcher: Batcher,
     /// Accounts and routes, in memory.
     pub directory: Directory,
+    /// Who proved what before.
+    pub proofs: Arc<Proofs>,
     /// What opens credentials.
     pub keys: Keyring,
     /// The way out.
@@ -114,6 +122,7 @@ impl Gateway {
             store,
             batcher,
             directory,
+            proofs: Arc::default(),
             keys,
             transport: Transport::new(&config.outgoing.allow)?,
             blobs: open_blobs(&config)?,

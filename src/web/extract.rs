@@ -60,10 +60,6 @@ impl Access {
         Actor::of(&self.principal, self.request_id.clone())
     }
 
-    /// What they may do.
-    pub(super) fn scopes(&self) -> &[Scope] {
-        &self.principal.scopes
-    }
 }
 
 impl FromRequestParts<App> for Access {

@@ -27,6 +27,7 @@ use crate::{
     Provider, Receipts, Rejection, Secret, Sessions, Settings, Tracking, Webhooks,
 };
 use api::Api;
+use bytes::Bytes;
 
 /// WhatsApp Web through WAHA.
 pub static PROVIDER: Provider = Provider {
@@ -101,5 +102,9 @@ impl Webhooks for WahaAccount {
 
     fn keys(&self) -> Vec<KeyId> {
         self.webhook_secrets.iter().map(KeyId::of_secret).collect()
+    }
+
+    fn without_credentials(&self, body: Bytes) -> Bytes {
+        webhook::without_credentials(&body)
     }
 }
