@@ -27,6 +27,7 @@ mod isolation;
 mod lending;
 mod lines;
 mod locked;
+mod measure_tmp;
 mod media;
 mod migrations;
 mod observed;

@@ -16,7 +16,7 @@ use crate::support::{Org, PUBLIC_URL, TestGateway, on_both_engines, recorded_acc
 /// A provider, a recorded webhook of aurora's with a message or call, and the credentials that prove webhooks.
 type Case = (&'static Provider, &'static str, &'static [&'static str]);
 
-const META: Case = (&meta::PROVIDER, "message-text", &["app_secret"]);
+const META: Case = (&meta::PROVIDER, "text", &["app_secret"]);
 
 const CASES: [Case; 4] = [
     META,
