@@ -93,7 +93,9 @@ pub enum Rejection {
     #[error("the verification request is malformed")]
     ChallengeMalformed,
     /// What it says stands where nothing proves it, and the account does not ask for such requests.
-    #[error("the query of a GET is not signed: let the application call by POST, or set the account's `texml_by_get`")]
+    #[error(
+        "the query of a GET is not signed: let the application call by POST, or set the account's `texml_by_get`"
+    )]
     QueryNotSigned,
     /// This provider does not call with this method.
     #[error("the method is not one this provider uses")]

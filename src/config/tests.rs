@@ -170,9 +170,16 @@ fn what_cannot_be_used_is_refused_by_name() {
 #[test]
 fn a_secret_of_tokens_is_as_long_as_its_hash() {
     let load = |secret: &str| load(&[("auth.jwt_secret", secret)], &[]);
-    for (secret, bytes) in [("x".repeat(31), 31), (format!("  {}  ", "x".repeat(31)), 31), ("é".repeat(15), 30)] {
+    for (secret, bytes) in
+        [("x".repeat(31), 31), (format!("  {}  ", "x".repeat(31)), 31), ("é".repeat(15), 30)]
+    {
         let error = load(&secret).unwrap_err();
-        assert!(error.starts_with(&format!("auth.jwt_secret: has {bytes} bytes and must have at least 32")), "{error}");
+        assert!(
+            error.starts_with(&format!(
+                "auth.jwt_secret: has {bytes} bytes and must have at least 32"
+            )),
+            "{error}"
+        );
         assert!(!error.contains(secret.trim()), "{error}");
     }
     for secret in ["", "   ", &"x".repeat(32), &"é".repeat(16)] {
@@ -223,8 +230,10 @@ fn no_error_shows_a_secret() {
 
 #[test]
 fn the_settings_are_shown_as_a_file_has_them_without_secrets() {
-    let overrides =
-        ["auth.jwt_secret=47114711471147114711471147114711".to_owned(), "server.trusted_proxies=10.0.0.0/8".to_owned()];
+    let overrides = [
+        "auth.jwt_secret=47114711471147114711471147114711".to_owned(),
+        "server.trusted_proxies=10.0.0.0/8".to_owned(),
+    ];
     let shown = Config::show(None, &overrides).unwrap();
     let of = |name: &str| shown.iter().find(|(s, _)| s.name == name).unwrap().1.clone();
     assert_eq!(of("auth.jwt_secret"), "[REDACTED]");

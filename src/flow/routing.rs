@@ -67,8 +67,7 @@ impl<'s> Authority<'s> {
             }
             None => {
                 let mut seen = HashSet::from([verified.id]);
-                let holders =
-                    verified.keys.iter().flat_map(|key| snapshot.holders(provider, *key));
+                let holders = verified.keys.iter().flat_map(|key| snapshot.holders(provider, *key));
                 holders.filter(|account| seen.insert(account.id)).collect()
             }
         };

@@ -59,7 +59,6 @@ impl Access {
     pub(super) fn actor(&self) -> Actor {
         Actor::of(&self.principal, self.request_id.clone())
     }
-
 }
 
 impl FromRequestParts<App> for Access {

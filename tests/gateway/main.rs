@@ -27,7 +27,6 @@ mod isolation;
 mod lending;
 mod lines;
 mod locked;
-mod measure_tmp;
 mod media;
 mod migrations;
 mod observed;

@@ -63,7 +63,8 @@ async fn an_address_that_nobody_verified_is_nobodys() {
         .unwrap();
     let until = UNIX_EPOCH.elapsed().unwrap().as_secs() + 3_600;
     let claims = |user: &str, verified: Option<Value>| {
-        let mut claims = json!({ "sub": user, "organization_id": aurora.id.to_string(), "exp": until });
+        let mut claims =
+            json!({ "sub": user, "organization_id": aurora.id.to_string(), "exp": until });
         if let Some(verified) = verified {
             claims["email_verified"] = verified;
         }

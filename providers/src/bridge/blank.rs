@@ -39,7 +39,9 @@ pub(crate) fn in_json(body: &Bytes, members: &[Member]) -> Bytes {
         if body.get(value) != Some(&b':') {
             continue;
         }
-        let Some(member) = named(body.get(start..=end).unwrap_or_default(), members) else { continue };
+        let Some(member) = named(body.get(start..=end).unwrap_or_default(), members) else {
+            continue;
+        };
         let value = skip(body, value + 1, u8::is_ascii_whitespace);
         match body.get(value) {
             Some(b'"') => {
@@ -48,10 +50,14 @@ pub(crate) fn in_json(body: &Bytes, members: &[Member]) -> Bytes {
                 at += 1;
             }
             Some(b'-' | b'0'..=b'9') if member.numbers => {
-                let is_of_number = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+                let is_of_number =
+                    |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
                 at = skip(body, value, is_of_number);
                 let blanked = blanked.get_or_insert_with(|| body.to_vec());
-                blanked[value..at].iter_mut().filter(|byte| byte.is_ascii_digit()).for_each(|byte| *byte = b'1');
+                blanked[value..at]
+                    .iter_mut()
+                    .filter(|byte| byte.is_ascii_digit())
+                    .for_each(|byte| *byte = b'1');
             }
             _ => {}
         }
@@ -151,9 +157,18 @@ mod tests {
 
     #[test]
     fn values_are_blanked_and_all_else_stays() {
-        assert_eq!(json(r#"{"apikey" : "a\"b","x":"apikey"}"#), r#"{"apikey" : "****","x":"apikey"}"#);
-        assert_eq!(json(r#"{"a":[{"\u0061pikey":-12.5e3,"code":401}]}"#), r#"{"a":[{"\u0061pikey":-11.1e1,"code":401}]}"#);
-        assert_eq!(json(r#"{"x":"\"apikey\":\"no\"","Code":"2@x"}"#), r#"{"x":"\"apikey\":\"no\"","Code":"***"}"#);
+        assert_eq!(
+            json(r#"{"apikey" : "a\"b","x":"apikey"}"#),
+            r#"{"apikey" : "****","x":"apikey"}"#
+        );
+        assert_eq!(
+            json(r#"{"a":[{"\u0061pikey":-12.5e3,"code":401}]}"#),
+            r#"{"a":[{"\u0061pikey":-11.1e1,"code":401}]}"#
+        );
+        assert_eq!(
+            json(r#"{"x":"\"apikey\":\"no\"","Code":"2@x"}"#),
+            r#"{"x":"\"apikey\":\"no\"","Code":"***"}"#
+        );
         assert_eq!(json(r#"{"apikey":null}"#), r#"{"apikey":null}"#);
         assert_eq!(json(r#"{"apikey":"never en"#), r#"{"apikey":"********"#);
         assert_eq!(json(r#"{"apikey":"\"#), r#"{"apikey":"*"#);
@@ -161,7 +176,10 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_blanked_wherever_a_value_may_stand() {
-        assert_eq!(other(r#"oops" {"apikey":"SECRET","x":1}"#), r#"oops" {"apikey":"******","x":1}"#);
+        assert_eq!(
+            other(r#"oops" {"apikey":"SECRET","x":1}"#),
+            r#"oops" {"apikey":"******","x":1}"#
+        );
         assert_eq!(other(r#"{\"apikey\": \"SECRET\"} ,"#), r#"{\"apikey\": \"******\"} ,"#);
         assert_eq!(other("apikey=SECRET&code=17&apikeys"), "apikey=******&code=**&apikeys");
         assert_eq!(other(r#"{"apikey":"cut"#), r#"{"apikey":"***"#);

@@ -117,7 +117,8 @@ pub(super) fn without_credentials(body: &Bytes) -> Bytes {
     match outside::locate::<Option<Whole>>(body) {
         Ok(whole) => {
             let event = whole.as_ref().and_then(|whole| whole.event.get()).map(event_name);
-            let is_message = |event: String| event.starts_with("messages.") || event.starts_with("send.message");
+            let is_message =
+                |event: String| event.starts_with("messages.") || event.starts_with("send.message");
             blank::in_json(body, if event.is_some_and(is_message) { &ALWAYS } else { &ELSEWHERE })
         }
         // A member may stand there twice, which is good JSON and ours to doubt, or this is none.
@@ -187,7 +188,8 @@ impl Scope<'_> {
 
     fn item(&mut self, position: &str, data: &RawValue) {
         if let Err(Unreadable(reason)) = read_item(self, data) {
-            let members: &[Member] = if self.event.starts_with("messages.") { &ALWAYS } else { &ELSEWHERE };
+            let members: &[Member] =
+                if self.event.starts_with("messages.") { &ALWAYS } else { &ELSEWHERE };
             let raw = blank::in_json(&Bytes::copy_from_slice(data.get().as_bytes()), members);
             self.batch.keep(position.to_owned(), self.line.clone(), reason, &outside::text(&raw));
         }

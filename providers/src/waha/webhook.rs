@@ -91,7 +91,9 @@ pub(super) fn without_credentials(body: &Bytes) -> Bytes {
         Ok(Some(whole)) if whole.event.get().is_some_and(|event| event.starts_with("message")) => {
             body.clone()
         }
-        Err(_) if outside::locate::<IgnoredAny>(body).is_err() => blank::anywhere(body, &CREDENTIALS),
+        Err(_) if outside::locate::<IgnoredAny>(body).is_err() => {
+            blank::anywhere(body, &CREDENTIALS)
+        }
         Ok(_) | Err(_) => blank::in_json(body, &CREDENTIALS),
     }
 }

@@ -32,7 +32,8 @@ fn kept(provider: &str, body: &str) -> String {
 }
 
 fn evolution(event: &str, data: &Value) -> String {
-    let body = json!({ "event": event, "instance": "aurora-frontdesk", "data": data, "apikey": SECRET });
+    let body =
+        json!({ "event": event, "instance": "aurora-frontdesk", "data": data, "apikey": SECRET });
     body.to_string()
 }
 
@@ -43,7 +44,10 @@ fn no_credential_of_evolution_is_kept() {
         ("messages.upsert", message("hello")),
         ("new.jwt.token", json!({ "token": SECRET })),
         ("NEW_TOKEN", json!({ "instance": "a", "token": SECRET })),
-        ("qrcode.updated", json!({ "qrcode": { "pairingCode": SECRET, "code": SECRET, "base64": SECRET } })),
+        (
+            "qrcode.updated",
+            json!({ "qrcode": { "pairingCode": SECRET, "code": SECRET, "base64": SECRET } }),
+        ),
         ("connection.update", json!({ "state": "connecting", "qr": SECRET })),
         ("of.another.version", json!({ "apikey": SECRET, "pairingCode": SECRET, "token": SECRET })),
         ("messages.upsert", json!({ "apikey": SECRET })),
@@ -52,7 +56,9 @@ fn no_credential_of_evolution_is_kept() {
         assert!(!kept("evolution", &good).contains("S3CRET"), "{good}");
         // However much of it is missing, and whatever stands before it.
         for cut in (1..good.len()).step_by(3) {
-            for bad in [good[..cut].to_owned(), format!("\"{}", &good[..cut]), good[cut..].to_owned()] {
+            for bad in
+                [good[..cut].to_owned(), format!("\"{}", &good[..cut]), good[cut..].to_owned()]
+            {
                 // Where not even its name is whole, nobody can know it.
                 let before = bad.find("S3CRET").map_or("", |at| &bad[..at]);
                 let is_named = ["apikey", "token", "pairingCode", "code", "base64", "qr"]
@@ -62,7 +68,8 @@ fn no_credential_of_evolution_is_kept() {
             }
         }
     }
-    let twice = evolution("x", &json!(null)).replacen('{', &format!("{{\"apikey\":\"{SECRET}\","), 1);
+    let twice =
+        evolution("x", &json!(null)).replacen('{', &format!("{{\"apikey\":\"{SECRET}\","), 1);
     assert!(!kept("evolution", &twice).contains("S3CRET"));
     let escaped = evolution("x", &json!(null)).replace("apikey", "\\u0061pikey");
     assert!(!kept("evolution", &escaped).contains("S3CRET"));
@@ -74,7 +81,10 @@ fn what_is_no_credential_stays() {
                        "message": { "conversation": "my token: 17, code: 18", "base64": "aGk=" }, "code": 401 });
     let shown = kept("evolution", &evolution("messages.upsert", &data));
     assert!(shown.contains("my token: 17, code: 18") && shown.contains("aGk="), "{shown}");
-    let shown = kept("evolution", &evolution("status.instance", &json!({ "status": "closed", "code": 401 })));
+    let shown = kept(
+        "evolution",
+        &evolution("status.instance", &json!({ "status": "closed", "code": 401 })),
+    );
     assert!(shown.contains("401"), "{shown}");
 }
 
@@ -82,8 +92,14 @@ fn what_is_no_credential_stays() {
 fn no_credential_of_waha_is_kept() {
     for (event, payload) in [
         ("state.change", json!({ "qr": SECRET })),
-        ("engine.event", json!({ "event": "events.creds.update", "data": { "noiseKey": { "private": SECRET }, "advSecretKey": SECRET } })),
-        ("session.status", json!({ "status": "SCAN_QR_CODE", "data": { "qr": SECRET, "pairingCode": SECRET } })),
+        (
+            "engine.event",
+            json!({ "event": "events.creds.update", "data": { "noiseKey": { "private": SECRET }, "advSecretKey": SECRET } }),
+        ),
+        (
+            "session.status",
+            json!({ "status": "SCAN_QR_CODE", "data": { "qr": SECRET, "pairingCode": SECRET } }),
+        ),
         ("of.another.version", json!({ "qr": SECRET })),
     ] {
         let body = json!({ "id": "evt_1", "event": event, "session": "aurora-reception", "payload": payload });
@@ -117,7 +133,8 @@ fn what_a_get_of_telnyx_says_is_believed_only_where_the_account_asks_for_it() {
         assert_eq!(unsigned, Rejection::SignatureMissing);
     }
     let secrets = fixture.account.secrets.iter();
-    let secrets = secrets.map(|(name, value)| (name.clone(), Secret::from(value.as_str()))).collect();
+    let secrets =
+        secrets.map(|(name, value)| (name.clone(), Secret::from(value.as_str()))).collect();
     let settings = [("texml_by_get".to_owned(), "yes".to_owned())].into();
     let refused = (telnyx().open)(&Settings::new(settings, secrets)).unwrap_err();
     assert_eq!(refused, Misconfigured::new("texml_by_get", "must be true or false"));
@@ -130,6 +147,11 @@ fn a_type_that_nobody_signed_makes_no_form_of_an_event() {
         let mut changed = fixture.signed();
         let kind = http::HeaderValue::from_static("application/x-www-form-urlencoded");
         changed.headers_mut().insert("content-type", kind);
-        assert_eq!(fixture.receive(changed).unwrap().events, fixture.batch().events, "{}", fixture.name);
+        assert_eq!(
+            fixture.receive(changed).unwrap().events,
+            fixture.batch().events,
+            "{}",
+            fixture.name
+        );
     }
 }
