@@ -105,6 +105,11 @@ pub enum Rejection {
     /// A verification request asks for something else than a subscription, or lacks its challenge.
     #[error("the verification request is malformed")]
     ChallengeMalformed,
+    /// What it says stands where nothing proves it, and the account does not ask for such requests.
+    #[error(
+        "the query of a GET is not signed: let the application call by POST, or set the account's `texml_by_get`"
+    )]
+    QueryNotSigned,
     /// This provider does not call with this method.
     #[error("the method is not one this provider uses")]
     MethodNotUsed,
@@ -206,6 +211,7 @@ impl Rejection {
             Rejection::TimestampOutsideTolerance => "timestamp_outside_tolerance",
             Rejection::TokenMismatch => "token_mismatch",
             Rejection::ChallengeMalformed => "challenge_malformed",
+            Rejection::QueryNotSigned => "query_not_signed",
             Rejection::MethodNotUsed => "method_not_used",
         }
     }

@@ -53,6 +53,7 @@ pub(super) async fn run(config: Config, args: DoctorArgs) -> anyhow::Result<Exit
     Report::ok("settings", "all settings are known and usable");
     check_public_url(&config);
     check_descriptors(&config);
+    check_tokens(&config);
     let keyring = check_keys(&mut report, &config);
     check_database(&mut report, &config, keyring.as_ref(), args).await;
     match report.failures {
@@ -95,6 +96,22 @@ fn check_descriptors(config: &Config) {
             ),
         ),
         _ => Report::ok(what, format!("{limit_text}: enough for {wanted} connections")),
+    }
+}
+
+/// Tokens are believed by their signature. Without an audience that is any token of the identity provider's.
+fn check_tokens(config: &Config) {
+    let auth = &config.auth;
+    let used = [auth.jwt_secret.expose_secret(), &auth.jwks_url];
+    if used.iter().all(|text| text.trim().is_empty()) {
+        return;
+    }
+    match auth.jwt_audience.trim() {
+        "" => Report::note(
+            "tokens",
+            "auth.jwt_audience is not set: tokens that the identity provider makes for others are believed here too",
+        ),
+        audience => Report::ok("tokens", format!("for the audience {audience}")),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::flow::organizations;
 use crate::gateway::Gateway;
 use crate::jobs::Jobs;
 use crate::metrics;
-use crate::web::{App, Server, descriptors};
+use crate::web::{App, Figures, Server, descriptors};
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     logging::start(&config.log.level, &config.log.format)?;
@@ -28,6 +28,11 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     }
     let app = App::new(gateway.clone(), Some(recorder));
     let jobs = Jobs::start(&gateway, &app.keys);
+    let figures = Figures::bind(&app).await.context("metrics.listen: cannot listen there")?;
+    if let Some(address) = figures.as_ref().and_then(Figures::address) {
+        tracing::info!(%address, "metrics");
+    }
+    let figures = figures.map(|figures| tokio::spawn(figures.run()));
     let server = Server::bind(app).await?;
     if let Some(address) = server.address() {
         tracing::info!(%address, "listening");
@@ -37,6 +42,9 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     tracing::info!("stopping: finishing what was accepted");
     jobs.stop().await;
     gateway.stop().await;
+    if let Some(figures) = figures {
+        figures.abort();
+    }
     tracing::info!("stopped");
     Ok(())
 }

@@ -23,6 +23,9 @@ pub use targets::{Place, Target};
 /// The file that is read if it exists and no other is named.
 const FILE: &str = "switchboard.toml";
 
+/// How long the secret of tokens must be: as long as what HS256 makes of it (RFC 7518, 3.2).
+const JWT_SECRET_BYTES: usize = 32;
+
 /// All settings, parsed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -226,6 +229,20 @@ impl Config {
         let jwks_url = self.auth.jwks_url.trim();
         if !jwks_url.is_empty() && web(jwks_url).is_none() {
             return fail("auth.jwks_url", "must be an http(s) URL");
+        }
+        // Whoever has one token can try secrets as fast as they can hash.
+        let secret = self.auth.jwt_secret.expose_secret().trim().len();
+        if (1..JWT_SECRET_BYTES).contains(&secret) {
+            let reason = format!(
+                "has {secret} bytes and must have at least {JWT_SECRET_BYTES}, such as `openssl rand -base64 32` makes; \
+                 give the identity provider the same"
+            );
+            return fail("auth.jwt_secret", &reason);
+        }
+        let listen = self.metrics.listen.trim();
+        if !listen.is_empty() && self.metrics.address().is_none_or(|at| at == self.server.listen) {
+            let reason = "must be an address and port of its own, such as 127.0.0.1:9464";
+            return fail("metrics.listen", reason);
         }
         if !["readable", "json"].contains(&self.log.format.as_str()) {
             return fail("log.format", "must be readable or json");

@@ -118,5 +118,12 @@ section!(
 );
 section!(
     /// `[metrics]`
-    Metrics { token: SecretString }
+    Metrics { token: SecretString, listen: String }
 );
+
+impl Metrics {
+    /// The address of their own, if they have one.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listen.trim().parse().ok()
+    }
+}

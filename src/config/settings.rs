@@ -130,7 +130,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret(
         "auth.jwt_secret",
-        "The secret of HS256 tokens of the CRM's identity provider. If neither this nor a key set is given, tokens are refused.",
+        "The secret of HS256 tokens of the CRM's identity provider, at least 32 bytes. If neither this nor a key set is given, tokens are refused.",
     ),
     setting(
         "auth.jwks_url",
@@ -145,7 +145,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "auth.jwt_audience",
         "\"\"",
-        "The `aud` that tokens must have. If empty, it is not checked.",
+        "The `aud` that tokens must have. If empty, it is not checked, and tokens that the identity provider makes for others are believed here too.",
     ),
     setting(
         "auth.jwt_user_claim",
@@ -271,5 +271,13 @@ pub const SETTINGS: &[Setting] = &[
         "What is logged: error, warn, info, debug, trace, or a filter such as switchboard=debug,info.",
     ),
     setting("log.format", "\"readable\"", "readable or json."),
-    secret("metrics.token", "If set, /metrics wants it as a bearer token."),
+    secret(
+        "metrics.token",
+        "The bearer token with which /metrics may be read. If empty, /metrics is closed on the public address.",
+    ),
+    setting(
+        "metrics.listen",
+        "\"\"",
+        "An address and port of its own for /metrics, such as 127.0.0.1:9464: there it is open to all, unless metrics.token is set.",
+    ),
 ];

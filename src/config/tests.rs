@@ -127,8 +127,8 @@ fn a_secret_is_a_text_whatever_it_looks_like() {
     for secret in ["1234567890123456", "1e5", "true", "[x]", "{x = 1}", "\"quoted\"", "2026-11-01"]
     {
         let plain = secret.trim_matches('"');
-        let config = load(&[("auth.jwt_secret", secret)], &[]).unwrap();
-        assert_eq!(config.auth.jwt_secret.expose_secret(), plain);
+        let config = load(&[("media.s3_secret_key", secret), ("media.s3_access_key", "x")], &[]);
+        assert_eq!(config.unwrap().media.s3_secret_key.expose_secret(), plain);
         let config = load(&[], &[&format!("metrics.token={secret}")]).unwrap();
         assert_eq!(config.metrics.token.expose_secret(), plain);
     }
@@ -185,6 +185,37 @@ fn what_cannot_be_used_is_refused_by_name() {
 }
 
 #[test]
+fn a_secret_of_tokens_is_as_long_as_its_hash() {
+    let load = |secret: &str| load(&[("auth.jwt_secret", secret)], &[]);
+    for (secret, bytes) in
+        [("x".repeat(31), 31), (format!("  {}  ", "x".repeat(31)), 31), ("é".repeat(15), 30)]
+    {
+        let error = load(&secret).unwrap_err();
+        assert!(
+            error.starts_with(&format!(
+                "auth.jwt_secret: has {bytes} bytes and must have at least 32"
+            )),
+            "{error}"
+        );
+        assert!(!error.contains(secret.trim()), "{error}");
+    }
+    for secret in ["", "   ", &"x".repeat(32), &"é".repeat(16)] {
+        load(secret).unwrap();
+    }
+}
+
+#[test]
+fn metrics_have_an_address_of_their_own_or_none() {
+    for wrong in ["9464", "localhost", "127.0.0.1:8080"] {
+        let error = load(&[("metrics.listen", wrong)], &[]).unwrap_err();
+        assert!(error.starts_with("metrics.listen: must be an address"), "{error}");
+    }
+    let address = |text: &str| load(&[("metrics.listen", text)], &[]).unwrap().metrics.address();
+    assert_eq!(address(""), None);
+    assert_eq!(address(" 127.0.0.1:9464 ").unwrap().port(), 9464);
+}
+
+#[test]
 fn no_error_shows_a_secret() {
     let folder =
         std::env::temp_dir().join(format!("switchboard_test_config_{}", std::process::id()));
@@ -216,8 +247,10 @@ fn no_error_shows_a_secret() {
 
 #[test]
 fn the_settings_are_shown_as_a_file_has_them_without_secrets() {
-    let overrides =
-        ["auth.jwt_secret=4711".to_owned(), "server.trusted_proxies=10.0.0.0/8".to_owned()];
+    let overrides = [
+        "auth.jwt_secret=47114711471147114711471147114711".to_owned(),
+        "server.trusted_proxies=10.0.0.0/8".to_owned(),
+    ];
     let shown = Config::show(None, &overrides).unwrap();
     let of = |name: &str| shown.iter().find(|(s, _)| s.name == name).unwrap().1.clone();
     assert_eq!(of("auth.jwt_secret"), "[REDACTED]");

@@ -51,7 +51,7 @@ struct Found {
     forgotten: u64,
 }
 
-/// Creates a key. Its secret is in the answer and nowhere else.
+/// Creates a key, which may do no more than the actor. Its secret is in the answer and nowhere else.
 pub async fn create_key(
     gateway: &Gateway,
     actor: &Actor,
@@ -63,6 +63,7 @@ pub async fn create_key(
     if scopes.is_empty() {
         return Err(FlowError::invalid("scopes", "must name at least one scope"));
     }
+    covers(actor, &scopes)?;
     let now = gateway.clock.now();
     if expires_at.is_some_and(|at| at <= now) {
         return Err(FlowError::invalid("expires_at", "must be in the future"));
@@ -90,7 +91,7 @@ pub async fn create_key(
     Ok(IssuedKey { key, secret })
 }
 
-/// Takes a key back, at once.
+/// Takes a key back, at once. Nobody takes back a key that may do what they may not.
 pub async fn revoke_key(
     gateway: &Gateway,
     memory: &KeyMemory,
@@ -98,6 +99,8 @@ pub async fn revoke_key(
     id: ApiKeyId,
 ) -> Result<(), FlowError> {
     let mut session = gateway.store.write(actor.organization_id).await?;
+    let scopes = api_keys::scopes(&mut session, actor.organization_id, id).await?;
+    covers(actor, &scopes.ok_or(FlowError::NotFound("key"))?)?;
     let now = gateway.clock.now();
     if !api_keys::revoke(&mut session, actor.organization_id, id, now).await? {
         return Err(FlowError::NotFound("key"));
@@ -121,7 +124,7 @@ pub async fn set_member(
     role: Role,
 ) -> Result<UserId, FlowError> {
     let organization = actor.organization_id;
-    covers(actor, role)?;
+    covers(actor, &role.scopes())?;
     let user = new_user(gateway, email, None)?;
     let name = optional_text("name", name, 200)?;
     let known = members::find_user(&mut gateway.store.read_all().await?, &user.email).await?;
@@ -162,10 +165,10 @@ pub async fn remove_member(gateway: &Gateway, actor: &Actor, id: UserId) -> Resu
     Ok(session.commit().await?)
 }
 
-/// Whether the actor has everything that the role may do.
-fn covers(actor: &Actor, role: Role) -> Result<(), FlowError> {
-    match role.scopes().into_iter().find(|scope| !actor.scopes.contains(scope)) {
-        Some(scope) => Err(FlowError::LacksScope(scope)),
+/// Whether the actor has all of these scopes, which they give or take: what a key or a role may do.
+fn covers(actor: &Actor, scopes: &[Scope]) -> Result<(), FlowError> {
+    match scopes.iter().find(|scope| !actor.scopes.contains(scope)) {
+        Some(scope) => Err(FlowError::LacksScope(*scope)),
         None => Ok(()),
     }
 }
@@ -178,7 +181,7 @@ async fn role_now(
 ) -> Result<Option<Role>, FlowError> {
     crate::store::events::Outbox::lock(session, [actor.organization_id]).await?;
     let role = members::role_of(session, actor.organization_id, id).await?;
-    role.map_or(Ok(()), |role| covers(actor, role))?;
+    role.map_or(Ok(()), |role| covers(actor, &role.scopes()))?;
     Ok(role)
 }
 

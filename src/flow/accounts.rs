@@ -16,7 +16,7 @@ use crate::store::accounts::{self as rows, SealedAccount};
 use crate::store::events::Outbox;
 use crate::store::lines::{sessions, templates};
 use crate::store::sending::holds;
-use crate::store::{Session, organizations, routes as route_rows};
+use crate::store::{Session, routes as route_rows};
 
 /// How long the old credentials stay valid after a rotation, if nothing else is said.
 pub const ROTATION_HOURS: i64 = 24;
@@ -225,7 +225,7 @@ pub async fn delete(gateway: &Gateway, actor: &Actor, id: AccountId) -> Result<(
     templates::delete_sync(&mut session, organization, id).await?;
     holds::forget(&mut session, organization, id).await?;
     sessions::delete(&mut session, organization, id).await?;
-    organizations::bump_directory(&mut session).await?;
+    rows::changed(&mut session, organization, id).await?;
     let deed = Deed { action: "account.delete", subject: id.to_string(), detail: json!({}) };
     audit::note(gateway, &mut session, actor, deed).await?;
     session.commit().await?;
@@ -324,7 +324,7 @@ async fn finish(
     account: &Account,
     detail: serde_json::Value,
 ) -> Result<Account, FlowError> {
-    organizations::bump_directory(&mut session).await?;
+    rows::changed(&mut session, account.organization_id, account.id).await?;
     let deed = Deed { action, subject: account.id.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
     // What the account held back may get through now.

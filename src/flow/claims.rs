@@ -47,7 +47,7 @@ fn check_keys(
     if account.provider.key_is_secret || gateway.config.intake.share_public_keys {
         return Ok(());
     }
-    let mut others = snapshot.accounts_of(account.provider);
+    let mut others = account.keys.iter().flat_map(|key| snapshot.holders(account.provider, *key));
     if others.any(|other| is_foreign(account, other)) {
         let reason = "another organization has an account with this public key; the operator may allow that with \
                       intake.share_public_keys";

@@ -1,26 +1,33 @@
 //! Which account proves a webhook to be genuine.
 //!
 //! Until a key fits, nothing that a request says is believed; it only tells which keys to try first. What it may make us
-//! compute is bounded, and no organization can use up the bound for the others.
+//! compute is bounded, and organizations have their shares of it in turns: the first key of each, then the second of each. So
+//! whoever lets their accounts name another's line uses up nothing but their own share; and where there are more who name it than
+//! can be asked, others are asked the next time.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use providers::{Batch, Inbound, KeyId, Line, Provider, Rejection, Unverified};
+use providers::{Batch, Inbound, KeyId, Line, Proof, Provider, Rejection, Unverified};
 
-use crate::gateway::{DirectoryAccount, RoutedLine, Snapshot};
+use super::routing::line_name;
+use crate::gateway::{DirectoryAccount, Proofs, RoutedLine, Snapshot};
 use crate::model::{AccountId, OrganizationId};
 
-/// How many keys of one organization are tried.
-const KEYS_OF_ONE: u32 = 4;
-
-/// How much work one unverified request may make, in bytes that are hashed.
+/// How much work one unverified request may make, in bytes that are hashed: of the accounts that it names, and of the others.
 const WORK: usize = 4 << 20;
 
 /// What a key costs besides the body that is hashed with it, in the same measure.
-const WORK_OF_SECRET: usize = 1 << 10;
+const WORK_OF_SECRET: usize = 16 << 10;
 const WORK_OF_PUBLIC_KEY: usize = 64 << 10;
+
+/// How many keys are tried however large the body is.
+const NAMED_AT_LEAST: usize = 16;
+const OTHERS_AT_LEAST: usize = 8;
+
+/// From which size of a body on a verification is no work for a thread that serves others meanwhile, in bytes.
+pub(super) const LARGE: usize = 256 << 10;
 
 /// Where a webhook was called.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +52,7 @@ pub(super) enum Unproven {
 /// The account that proves the request, and what it says.
 pub(super) fn verify(
     snapshot: &Snapshot,
+    proofs: &Proofs,
     endpoint: Endpoint,
     inbound: &Inbound,
 ) -> Result<(Arc<DirectoryAccount>, Batch), Unproven> {
@@ -55,26 +63,28 @@ pub(super) fn verify(
     let (Inbound::Webhook { at, request, .. } | Inbound::Kept { at, request, .. }) = inbound;
     // Before the body is parsed for whom it names.
     (provider.precheck)(&Unverified::whole(request), *at).map_err(Unproven::Rejected)?;
-    let mut tries = Tries::new(provider, request);
-    let mut rejection = Rejection::SignatureMismatch;
-    let claimed = claimed(snapshot, provider, request);
-    // What names nobody that we know may still be genuine: then it is kept for whoever has the key. What names somebody
-    // must be proven with their key.
-    let nobody = claimed.is_empty().then(|| snapshot.accounts_in_order(provider));
-    for account in claimed.into_iter().chain(nobody.into_iter().flatten()) {
-        if !tries.may(account) {
-            continue;
-        }
-        match receive(account, inbound) {
-            Ok(batch) => return Ok((Arc::clone(account), batch)),
-            // Of all reasons, the one that every account would give.
-            Err(reason) => rejection = reason,
+    let claims = (provider.claims)(request);
+    let named = named(snapshot, provider, &claims);
+    let mut tries = Tries::new(provider, inbound, request);
+    // Nearly always there is one, and it is the one.
+    let mut outcome = tries.through(named.first().copied());
+    if outcome.is_none() {
+        let line = claims.iter().find_map(line_name);
+        let last = line.as_deref().and_then(|line| proofs.last(provider.name, line));
+        let last = last.and_then(|id| snapshot.account(id));
+        outcome = tries.through(last.filter(|account| std::ptr::eq(account.provider, provider)));
+        if outcome.is_none() {
+            outcome = tries.through_all(named, snapshot.accounts_in_order(provider), proofs);
+            if let (Some(Ok((account, _))), Some(line)) = (&outcome, line) {
+                proofs.note(provider.name, line, account.id);
+            }
         }
     }
-    match snapshot.has_locked(provider) {
+    match outcome.unwrap_or(Err(tries.rejection)) {
+        Ok(proven) => Ok(proven),
         // It may be genuine, and must come again once its key can be opened.
-        true if rejection == Rejection::SignatureMismatch => Err(Unproven::Locked),
-        _ => Err(Unproven::Rejected(rejection)),
+        Err(Rejection::SignatureMismatch) if snapshot.has_locked(provider) => Err(Unproven::Locked),
+        Err(rejection) => Err(Unproven::Rejected(rejection)),
     }
 }
 
@@ -99,14 +109,14 @@ fn receive(account: &DirectoryAccount, inbound: &Inbound) -> Result<Batch, Rejec
 }
 
 /// The accounts that the request names, the likeliest first.
-fn claimed<'s>(
+fn named<'s>(
     snapshot: &'s Snapshot,
     provider: &Provider,
-    request: &http::Request<Bytes>,
+    claims: &[Line],
 ) -> Vec<&'s Arc<DirectoryAccount>> {
     let mut found = Vec::new();
-    for line in (provider.claims)(request) {
-        let ids: Vec<AccountId> = match &line {
+    for line in claims {
+        let ids: Vec<AccountId> = match line {
             Line::Handle(handle) => ids_of(snapshot.by_handle(provider, handle)),
             Line::Address(address) => ids_of(snapshot.by_address(provider, address)),
             Line::Account(id) => snapshot.by_identifier(provider, id).to_vec(),
@@ -121,45 +131,136 @@ fn ids_of(lines: &[RoutedLine]) -> Vec<AccountId> {
     lines.iter().map(|line| line.account_id).collect()
 }
 
+/// An account that proves a request, with what it says; or why nobody can.
+type Outcome = Result<(Arc<DirectoryAccount>, Batch), Rejection>;
+
 /// What has been tried for one request.
 struct Tries<'s> {
-    left: usize,
+    inbound: &'s Inbound,
+    provider: &'static Provider,
+    /// What one key costs.
     cost: usize,
+    /// How many more keys may be tried.
+    left: usize,
     /// A subscription check is proven by an account's own token, which is none of its keys.
     by_account: bool,
     keys: HashSet<&'s [KeyId]>,
     accounts: HashSet<AccountId>,
-    organizations: HashMap<OrganizationId, u32>,
+    /// Of all reasons, the last.
+    rejection: Rejection,
 }
 
 impl<'s> Tries<'s> {
-    fn new(provider: &Provider, request: &http::Request<Bytes>) -> Self {
+    fn new(
+        provider: &'static Provider,
+        inbound: &'s Inbound,
+        request: &http::Request<Bytes>,
+    ) -> Self {
         let key = if provider.key_is_secret { WORK_OF_SECRET } else { WORK_OF_PUBLIC_KEY };
+        let cost = request.body().len() + key;
         Self {
-            left: WORK,
-            cost: request.body().len() + key,
+            inbound,
+            provider,
+            cost,
+            left: (WORK / cost).max(NAMED_AT_LEAST),
             by_account: request.method() == http::Method::GET,
             keys: HashSet::new(),
             accounts: HashSet::new(),
-            organizations: HashMap::new(),
+            rejection: Rejection::SignatureMismatch,
         }
     }
 
-    /// Whether an account is to be tried: not one whose keys were, and not more than the bounds allow. The first is
-    /// always tried.
-    fn may(&mut self, account: &'s Arc<DirectoryAccount>) -> bool {
-        let is_new = match self.by_account {
-            true => self.accounts.insert(account.id),
-            false => self.keys.insert(&account.keys),
-        };
-        let of_one = self.organizations.entry(account.organization_id).or_default();
-        if !is_new || *of_one >= KEYS_OF_ONE || self.left == 0 {
-            return false;
+    /// The accounts that are named, and then the others: what names nobody that we know, or somebody who only says so, may
+    /// still be genuine, and is then kept for whoever has the key.
+    fn through_all(
+        &mut self,
+        named: Vec<&'s Arc<DirectoryAccount>>,
+        all: impl Iterator<Item = &'s Arc<DirectoryAccount>>,
+        proofs: &Proofs,
+    ) -> Option<Outcome> {
+        let outcome = self.through(in_turns(named, self.left, proofs));
+        if outcome.is_some() {
+            return outcome;
         }
-        *of_one += 1;
-        self.left = self.left.saturating_sub(self.cost);
-        true
+        self.left = (WORK / self.cost).max(OTHERS_AT_LEAST);
+        let others: Vec<_> = all.filter(|account| !self.is_tried(account)).collect();
+        self.through(in_turns(others, self.left, proofs))
     }
+
+    /// Tries these accounts, until one proves the request, the request is shown to be nobody's, or no more may be tried.
+    fn through(
+        &mut self,
+        accounts: impl IntoIterator<Item = &'s Arc<DirectoryAccount>>,
+    ) -> Option<Outcome> {
+        for account in accounts {
+            if self.left == 0 {
+                return None;
+            }
+            if self.is_tried(account) {
+                continue;
+            }
+            match self.by_account {
+                true => drop(self.accounts.insert(account.id)),
+                false => drop(self.keys.insert(&account.keys)),
+            }
+            self.left -= 1;
+            match receive(account, self.inbound) {
+                Ok(batch) => return Some(Ok((Arc::clone(account), batch))),
+                Err(reason) if self.is_final(reason) => return Some(Err(reason)),
+                Err(reason) => self.rejection = reason,
+            }
+        }
+        None
+    }
+
+    fn is_tried(&self, account: &DirectoryAccount) -> bool {
+        match self.by_account {
+            true => self.accounts.contains(&account.id),
+            false => self.keys.contains(&*account.keys),
+        }
+    }
+
+    /// Whether every other account would give the same reason, or the key did fit. A secret that goes along may have any form.
+    fn is_final(&self, reason: Rejection) -> bool {
+        match reason {
+            Rejection::SignatureMismatch | Rejection::TokenMismatch => false,
+            Rejection::SignatureMalformed => self.provider.proof == Proof::Request,
+            _ => true,
+        }
+    }
+}
+
+/// Accounts in turns: the first of each organization, then the second of each, and so on. Where `room` is less than there
+/// are, another organization comes first each time, with another account.
+fn in_turns<'s>(
+    accounts: Vec<&'s Arc<DirectoryAccount>>,
+    room: usize,
+    proofs: &Proofs,
+) -> impl Iterator<Item = &'s Arc<DirectoryAccount>> {
+    let is_crowded = accounts.len() > room;
+    let mut places: HashMap<OrganizationId, usize> = HashMap::new();
+    let mut shares: Vec<Vec<&Arc<DirectoryAccount>>> = Vec::new();
+    for account in accounts {
+        let place = *places.entry(account.organization_id).or_insert(shares.len());
+        match shares.get_mut(place) {
+            Some(share) => share.push(account),
+            None => shares.push(vec![account]),
+        }
+    }
+    if is_crowded {
+        let turn = proofs.turn();
+        let first = turn.wrapping_mul(room) % shares.len();
+        shares.rotate_left(first);
+        for share in &mut shares {
+            let first = turn % share.len();
+            share.rotate_left(first);
+        }
+    }
+    let turns = shares.iter().map(Vec::len).max().unwrap_or(0);
+    (0..turns).flat_map(move |turn| {
+        let next: Vec<_> = shares.iter().filter_map(|share| share.get(turn).copied()).collect();
+        next
+    })
 }
 
 impl Endpoint {

@@ -1,6 +1,7 @@
 //! A webhook comes in: it is verified, each of its items finds its organization, everything is committed, and then it is
 //! answered.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use providers::{Batch, Event, EventKind, Inbound, KeyId, Line, Provider, Rejecti
 pub use super::prove::Endpoint;
 use super::prove::{self, Unproven};
 use super::routing::{Authority, Destination, call_sides, line_name};
-use crate::gateway::{DirectoryAccount, Gateway};
+use crate::gateway::{DirectoryAccount, Gateway, Snapshot};
 use crate::metrics;
 use crate::model::{
     AccountId, InboxId, Item, KeptRequest, OrganizationId, QuarantineId, QuarantineReason,
@@ -20,7 +21,7 @@ use crate::store::intake::SubmitError;
 use crate::store::messages::{owner_of, provider_ref};
 
 /// Headers without which a request could not be read again.
-const KEPT_HEADERS: [&str; 3] = ["content-type", "i-twilio-idempotency-token", "telnyx-timestamp"];
+const KEPT_HEADERS: [&str; 1] = ["content-type"];
 
 /// A webhook that was written.
 #[derive(Debug)]
@@ -86,16 +87,16 @@ async fn try_receive(
     request: http::Request<Bytes>,
 ) -> Result<Accepted, Refused> {
     let at = gateway.clock.now();
-    let inbound = Inbound::Webhook { at, request };
     let mut snapshot = gateway.directory.snapshot();
-    let mut verified = prove::verify(&snapshot, endpoint, &inbound);
+    let inbound = Inbound::Webhook { at, request };
+    let (mut verified, mut inbound) = verify(gateway, &snapshot, endpoint, inbound).await;
     // The account may have been made, or its key rotated, by another process a moment ago.
     let (store, keys) = (&gateway.store, &gateway.keys);
     if verified.is_err()
         && gateway.directory.look_again(store, keys, gateway.time.ages().certain()).await?
     {
         snapshot = gateway.directory.snapshot();
-        verified = prove::verify(&snapshot, endpoint, &inbound);
+        (verified, inbound) = verify(gateway, &snapshot, endpoint, inbound).await;
     }
     let (account, batch) = verified?;
     let (Inbound::Webhook { request, .. } | Inbound::Kept { request, .. }) = inbound;
@@ -112,6 +113,32 @@ async fn try_receive(
     let receipt = gateway.batcher.submit(submission).await?;
     metrics::items(account.provider.name, receipt);
     Ok(Accepted { reply, receipt })
+}
+
+/// What [`prove::verify`] says, with the request. A large one may have to be hashed with many keys: that is done aside.
+async fn verify(
+    gateway: &Gateway,
+    snapshot: &Arc<Snapshot>,
+    endpoint: Endpoint,
+    inbound: Inbound,
+) -> (Result<(Arc<DirectoryAccount>, Batch), Unproven>, Inbound) {
+    let (Inbound::Webhook { request, .. } | Inbound::Kept { request, .. }) = &inbound;
+    if matches!(endpoint, Endpoint::Account(..)) || request.body().len() < prove::LARGE {
+        return (prove::verify(snapshot, &gateway.proofs, endpoint, &inbound), inbound);
+    }
+    let (snapshot, proofs) = (Arc::clone(snapshot), Arc::clone(&gateway.proofs));
+    let aside = tokio::task::spawn_blocking(move || {
+        (prove::verify(&snapshot, &proofs, endpoint, &inbound), inbound)
+    });
+    match aside.await {
+        Ok(verified) => verified,
+        Err(error) => match error.try_into_panic() {
+            // The request panics as if it had been done here.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// How a request was proven.

@@ -7,7 +7,7 @@ use super::audit::{self, Deed};
 use super::{Actor, FlowError, checked_text, claims, optional_text, replay, send};
 use crate::gateway::{Gateway, Snapshot, line_key};
 use crate::model::{AccountId, OrganizationId, Route, RouteId, RouteState};
-use crate::store::{Session, StoreError, accounts, organizations, routes as rows};
+use crate::store::{Session, StoreError, accounts, routes as rows};
 
 /// What it takes to add a route.
 #[derive(Debug)]
@@ -149,6 +149,7 @@ pub async fn set_state(
 
 /// Commits. Where the route carries its channel from now on, what waited for a way goes on at once.
 async fn finish(gateway: &Gateway, mut session: Session, route: &Route) -> Result<(), FlowError> {
+    accounts::changed(&mut session, route.organization_id, route.account_id).await?;
     let is_active = route.state == RouteState::Active;
     if is_active {
         send::manage::account_changed(gateway, &mut session, route.organization_id).await?;
@@ -165,10 +166,12 @@ async fn finish(gateway: &Gateway, mut session: Session, route: &Route) -> Resul
 pub async fn delete(gateway: &Gateway, actor: &Actor, id: RouteId) -> Result<(), FlowError> {
     let organization = actor.organization_id;
     let mut session = gateway.store.write(organization).await?;
+    let route = rows::get(&mut session, organization, id).await?;
+    let route = route.ok_or(FlowError::NotFound("route"))?;
     if !rows::delete(&mut session, organization, id).await? {
         return Err(FlowError::NotFound("route"));
     }
-    organizations::bump_directory(&mut session).await?;
+    accounts::changed(&mut session, organization, route.account_id).await?;
     let deed = Deed { action: "route.delete", subject: id.to_string(), detail: json!({}) };
     audit::note(gateway, &mut session, actor, deed).await?;
     session.commit().await?;

@@ -60,14 +60,18 @@ impl<'s> Authority<'s> {
         signed_with: Option<KeyId>,
     ) -> Self {
         let provider = verified.provider;
-        let may_speak = |account: &&Arc<DirectoryAccount>| {
-            account.id == verified.id
-                || match signed_with {
-                    Some(key) => account.keys.contains(&key),
-                    None => shares_key(account, verified),
-                }
+        let others: Vec<&Arc<DirectoryAccount>> = match signed_with {
+            Some(key) => {
+                let holders = snapshot.holders(provider, key);
+                holders.filter(|account| account.id != verified.id).collect()
+            }
+            None => {
+                let mut seen = HashSet::from([verified.id]);
+                let holders = verified.keys.iter().flat_map(|key| snapshot.holders(provider, *key));
+                holders.filter(|account| seen.insert(account.id)).collect()
+            }
         };
-        let accounts = snapshot.accounts_of(provider).filter(may_speak).collect();
+        let accounts = std::iter::once(verified).chain(others).collect();
         Self {
             snapshot,
             provider,
@@ -151,10 +155,7 @@ impl<'s> Authority<'s> {
         self.concerned.get_or_init(|| {
             let keys: HashSet<KeyId> =
                 self.all().flat_map(|one| one.keys.iter().copied()).collect();
-            let shares = |account: &&Arc<DirectoryAccount>| {
-                account.keys.iter().any(|key| keys.contains(key))
-            };
-            let others = self.snapshot.accounts_of(self.provider).filter(shares);
+            let others = keys.iter().flat_map(|key| self.snapshot.holders(self.provider, *key));
             let all = self.all().chain(others.map(|account| &**account));
             let mut ids: Vec<_> = all.map(|account| account.organization_id).collect();
             ids.sort_unstable();

@@ -1,25 +1,29 @@
 //! Accounts and routes in memory: what a webhook needs to know before anything is written.
 //!
-//! The whole directory is read at once and replaced at once. It is read anew when its version in the database has
-//! grown: at once in the process that changed it, within a second in all others.
+//! The directory has a version in the database, which grows with every change, and every account has the version in which it or
+//! its routes were changed last. So the accounts that changed are read anew, and no others: at once in the process that changed
+//! them, within a second in all others. The account is the unit, and what has not changed is shared with the state before.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use providers::{Account as OpenAccount, Address, Channel, KeyId, Provider, Secret, Settings};
+use providers::{Secret, Settings};
 
 use super::keyring::Fingerprints;
+use super::snapshot::{DirectoryAccount, Snapshot};
 use super::{Keyring, KeyringError};
 use crate::clock::Timestamp;
-use crate::model::{Account, AccountId, KeyFingerprint, OrganizationId, Route, RouteState};
+use crate::model::{Account, AccountId, OrganizationId, Route};
 use crate::store::accounts::{self, SealedAccount};
 use crate::store::{Session, Store, StoreError, organizations, routes};
-use crate::transport::Behalf;
 
 /// What the names of credentials begin with that were replaced; providers find them under it ([`providers::Field::rotates`]).
 const PREVIOUS: &str = "previous_";
+
+/// How many accounts are read one by one. Where more have changed, all are read at once.
+const ONE_BY_ONE: usize = 100;
 
 /// The directory as it stands.
 #[derive(Debug)]
@@ -36,53 +40,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How long what could not be opened rests before it is tried again: the master key may have come back meanwhile.
 const OPEN_AGAIN: TimeDelta = TimeDelta::seconds(30);
-
-/// One state of the directory.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    version: i64,
-    accounts: HashMap<AccountId, Arc<DirectoryAccount>>,
-    /// Their ids, oldest first.
-    in_order: Vec<AccountId>,
-    by_identifier: HashMap<(&'static str, String), Vec<AccountId>>,
-    by_handle: HashMap<(&'static str, String), Vec<RoutedLine>>,
-    by_address: HashMap<(&'static str, String), Vec<RoutedLine>>,
-    /// When the next rotation ends, or what could not be opened is tried again: then the directory must be read anew, although
-    /// nothing was written.
-    expires_at: Option<Timestamp>,
-    /// Accounts whose credentials cannot be opened.
-    locked: Vec<(AccountId, String)>,
-}
-
-/// An account, ready for use.
-#[derive(Debug)]
-pub struct DirectoryAccount {
-    /// Its id.
-    pub id: AccountId,
-    /// Whose it is.
-    pub organization_id: OrganizationId,
-    /// Its provider.
-    pub provider: &'static Provider,
-    /// The account itself.
-    pub account: Box<dyn OpenAccount>,
-    /// Fingerprints of the keys its webhooks may be signed with.
-    pub keys: Vec<KeyId>,
-    /// Those that may be kept, in the same order; none if they cannot be made.
-    pub fingerprints: Vec<KeyFingerprint>,
-}
-
-/// A line of ours that receives.
-#[derive(Debug, Clone)]
-pub struct RoutedLine {
-    /// Whose it is.
-    pub organization_id: OrganizationId,
-    /// The account that carries it.
-    pub account_id: AccountId,
-    /// What it carries.
-    pub channel: Channel,
-    /// Our number or mailbox.
-    pub address: String,
-}
 
 impl Directory {
     /// Reads the directory.
@@ -119,7 +76,7 @@ impl Directory {
         Ok(!Arc::ptr_eq(&before, &self.snapshot()))
     }
 
-    /// Reads the directory anew, if its version has grown or a rotation has ended.
+    /// Reads anew what has changed since it was read, if the version has grown, and the accounts whose rotation has ended.
     pub async fn refresh(
         &self,
         store: &Store,
@@ -130,141 +87,25 @@ impl Directory {
         let mut session = store.read_all().await?;
         let known = self.snapshot();
         let version = organizations::directory_version(&mut session).await?;
-        if version == known.version && known.expires_at.is_none_or(|at| at > now) {
+        let mut stale = known.due(now);
+        if version == known.version() && stale.is_empty() && !known.must_be_read(now) {
             return Ok(());
         }
-        let fresh = Arc::new(read(&mut session, keys, now).await?);
-        *self.snapshot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = fresh;
+        if version != known.version() {
+            let most = i64::try_from(ONE_BY_ONE).unwrap_or(i64::MAX) + 1;
+            let changed = accounts::changed_since(&mut session, known.version(), most).await?;
+            stale.extend(changed);
+        }
+        let fresh = match stale.len() > ONE_BY_ONE || known.must_be_read(now) {
+            true => read(&mut session, keys, now).await?,
+            false => renew(&mut session, keys, now, &known, version, stale).await?,
+        };
+        *self.snapshot.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
     }
 }
 
-impl DirectoryAccount {
-    /// The fingerprint that may be kept of one of its keys.
-    pub fn fingerprint(&self, key: KeyId) -> Option<KeyFingerprint> {
-        let mut known = self.keys.iter().zip(&self.fingerprints);
-        known.find(|(known, _)| **known == key).map(|(_, fingerprint)| *fingerprint)
-    }
-
-    /// On whose behalf its requests leave.
-    pub fn behalf(&self) -> Behalf {
-        Behalf { organization: self.organization_id.0, homes: self.provider.homes }
-    }
-
-    fn with(mut self, fingerprints: Option<&Fingerprints>) -> Self {
-        let of = |made: &Fingerprints| self.keys.iter().map(|key| made.of(*key)).collect();
-        self.fingerprints = fingerprints.map(of).unwrap_or_default();
-        self
-    }
-}
-
-impl Snapshot {
-    /// Grows with every change of an account or a route, and with every key that is taken back.
-    pub fn version(&self) -> i64 {
-        self.version
-    }
-
-    /// The account of that id.
-    pub fn account(&self, id: AccountId) -> Option<&Arc<DirectoryAccount>> {
-        self.accounts.get(&id)
-    }
-
-    /// Whether there is such an account and its credentials cannot be opened.
-    pub fn is_locked(&self, provider: &Provider, id: AccountId) -> bool {
-        self.locked.iter().any(|(locked, of)| *locked == id && of == provider.name)
-    }
-
-    /// The same of an account of any provider.
-    pub fn cannot_open(&self, id: AccountId) -> bool {
-        self.locked.iter().any(|(locked, _)| *locked == id)
-    }
-
-    /// Whether a provider has accounts whose credentials cannot be opened.
-    pub fn has_locked(&self, provider: &Provider) -> bool {
-        self.locked.iter().any(|(_, of)| of == provider.name)
-    }
-
-    /// How many accounts' credentials cannot be opened.
-    pub fn locked(&self) -> usize {
-        self.locked.len()
-    }
-
-    /// The accounts of a provider, oldest first.
-    pub fn accounts_in_order(
-        &self,
-        provider: &'static Provider,
-    ) -> impl Iterator<Item = &Arc<DirectoryAccount>> {
-        let accounts = self.in_order.iter().filter_map(|id| self.accounts.get(id));
-        accounts.filter(move |account| std::ptr::eq(account.provider, provider))
-    }
-
-    /// The accounts of a provider.
-    pub fn accounts_of<'s>(
-        &'s self,
-        provider: &'s Provider,
-    ) -> impl Iterator<Item = &'s Arc<DirectoryAccount>> {
-        self.accounts.values().filter(|account| std::ptr::eq(account.provider, provider))
-    }
-
-    /// The accounts that the provider calls by that id.
-    pub fn by_identifier(&self, provider: &Provider, identifier: &str) -> &[AccountId] {
-        self.by_identifier.get(&(provider.name, identifier.to_owned())).map_or(&[], Vec::as_slice)
-    }
-
-    /// The lines that the provider calls by that handle.
-    pub fn by_handle(&self, provider: &Provider, handle: &str) -> &[RoutedLine] {
-        self.by_handle.get(&(provider.name, handle.to_owned())).map_or(&[], Vec::as_slice)
-    }
-
-    /// The lines of that number or mailbox, in any spelling.
-    pub fn by_address(&self, provider: &Provider, address: &Address) -> &[RoutedLine] {
-        let key = (provider.name, address.match_key().into_owned());
-        self.by_address.get(&key).map_or(&[], Vec::as_slice)
-    }
-
-    fn must_be_read_at(&mut self, at: Option<Timestamp>) {
-        self.expires_at = self.expires_at.into_iter().chain(at).min();
-    }
-
-    fn add_account(&mut self, account: DirectoryAccount) {
-        for identifier in account.account.identifiers() {
-            self.by_identifier
-                .entry((account.provider.name, identifier))
-                .or_default()
-                .push(account.id);
-        }
-        self.in_order.push(account.id);
-        self.accounts.insert(account.id, Arc::new(account));
-    }
-
-    fn add_route(&mut self, route: Route) {
-        let Some(account) = self.accounts.get(&route.account_id) else {
-            return;
-        };
-        if route.state == RouteState::Retired {
-            return;
-        }
-        let provider = account.provider.name;
-        let line = RoutedLine {
-            organization_id: route.organization_id,
-            account_id: route.account_id,
-            channel: route.channel,
-            address: route.address.clone(),
-        };
-        if let Some(handle) = route.handle {
-            self.by_handle.entry((provider, handle)).or_default().push(line.clone());
-        }
-        let key = line_key(&route.address);
-        self.by_address.entry((provider, key)).or_default().push(line);
-    }
-}
-
-/// What all spellings of a line of ours have in common.
-pub(crate) fn line_key(address: &str) -> String {
-    Address::caller(address)
-        .map_or_else(|| address.to_owned(), |address| address.match_key().into_owned())
-}
-
+/// Reads everything.
 async fn read(
     session: &mut Session,
     keys: &Keyring,
@@ -272,34 +113,85 @@ async fn read(
 ) -> Result<Snapshot, StoreError> {
     // The version first: what changes while the rest is read makes the version grow, and is read next time.
     let version = organizations::directory_version(session).await?;
-    let mut snapshot = Snapshot { version, ..Snapshot::default() };
-    let fingerprints = match keys.fingerprints(session).await {
-        Ok(fingerprints) => fingerprints,
-        Err(KeyringError::Store(error)) => return Err(error),
-        Err(error) => {
-            tracing::error!(%error, "the key that makes fingerprints of keys cannot be opened");
-            snapshot.must_be_read_at(Some(now + OPEN_AGAIN));
-            None
-        }
-    };
-    for sealed in accounts::list_all(session).await? {
-        let expires_at = sealed.account.previous_expires_at.filter(|at| *at > now);
-        snapshot.must_be_read_at(expires_at);
-        let (id, organization) = (sealed.account.id, sealed.account.organization_id);
-        match open(session, keys, &sealed, now).await {
-            Ok(account) => snapshot.add_account(account.with(fingerprints.as_ref())),
-            Err(KeyringError::Store(error)) => return Err(error),
-            Err(error) => {
-                tracing::error!(account = %id, %organization, %error, "an account cannot be opened");
-                snapshot.locked.push((id, sealed.account.provider.clone()));
-                snapshot.must_be_read_at(Some(now + OPEN_AGAIN));
-            }
-        }
-    }
+    let mut snapshot = Snapshot::default();
+    snapshot.set_version(version);
+    let fingerprints = fingerprints(session, keys, now, &mut snapshot).await?;
+    let mut lines: HashMap<AccountId, Vec<Route>> = HashMap::new();
     for route in routes::list_all(session).await? {
-        snapshot.add_route(route);
+        lines.entry(route.account_id).or_default().push(route);
+    }
+    for sealed in accounts::list_all(session).await? {
+        let routes = lines.remove(&sealed.account.id).unwrap_or_default();
+        add(session, keys, now, &mut snapshot, fingerprints.as_ref(), sealed, routes).await?;
     }
     Ok(snapshot)
+}
+
+/// Reads these accounts, and takes all others from the state before.
+async fn renew(
+    session: &mut Session,
+    keys: &Keyring,
+    now: Timestamp,
+    before: &Snapshot,
+    version: i64,
+    stale: Vec<(OrganizationId, AccountId)>,
+) -> Result<Snapshot, StoreError> {
+    let mut snapshot = before.clone();
+    snapshot.set_version(version);
+    if stale.is_empty() {
+        return Ok(snapshot);
+    }
+    let fingerprints = fingerprints(session, keys, now, &mut snapshot).await?;
+    for (organization, id) in stale {
+        snapshot.take(id);
+        let Some(sealed) = accounts::get(session, organization, id).await? else { continue };
+        let routes = routes::list_of_account(session, organization, id).await?;
+        add(session, keys, now, &mut snapshot, fingerprints.as_ref(), sealed, routes).await?;
+    }
+    Ok(snapshot)
+}
+
+async fn fingerprints(
+    session: &mut Session,
+    keys: &Keyring,
+    now: Timestamp,
+    snapshot: &mut Snapshot,
+) -> Result<Option<Fingerprints>, StoreError> {
+    match keys.fingerprints(session).await {
+        Ok(fingerprints) => Ok(fingerprints),
+        Err(KeyringError::Store(error)) => Err(error),
+        Err(error) => {
+            tracing::error!(%error, "the key that makes fingerprints of keys cannot be opened");
+            snapshot.read_whole_again(now + OPEN_AGAIN);
+            Ok(None)
+        }
+    }
+}
+
+/// Opens an account and puts it there.
+async fn add(
+    session: &mut Session,
+    keys: &Keyring,
+    now: Timestamp,
+    snapshot: &mut Snapshot,
+    fingerprints: Option<&Fingerprints>,
+    sealed: SealedAccount,
+    routes: Vec<Route>,
+) -> Result<(), StoreError> {
+    let (id, organization) = (sealed.account.id, sealed.account.organization_id);
+    if let Some(at) = sealed.account.previous_expires_at.filter(|at| *at > now) {
+        snapshot.read_again(organization, id, at);
+    }
+    match open(session, keys, &sealed, now).await {
+        Ok(account) => snapshot.put(account.with(fingerprints), routes),
+        Err(KeyringError::Store(error)) => return Err(error),
+        Err(error) => {
+            tracing::error!(account = %id, %organization, %error, "an account cannot be opened");
+            snapshot.lock(id, sealed.account.provider);
+            snapshot.read_again(organization, id, now + OPEN_AGAIN);
+        }
+    }
+    Ok(())
 }
 
 async fn open(

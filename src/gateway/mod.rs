@@ -3,7 +3,10 @@
 mod directory;
 mod keyring;
 mod looks;
+mod proofs;
 mod room;
+mod shards;
+mod snapshot;
 mod timekeeper;
 mod trial;
 
@@ -13,11 +16,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use directory::{Directory, DirectoryAccount, RoutedLine, Snapshot};
-pub(crate) use directory::{build, drop_expired, is_previous, line_key, previous};
+pub use directory::Directory;
+pub(crate) use directory::{build, drop_expired, is_previous, previous};
 pub use keyring::{Keyring, KeyringError};
 use looks::Looks;
+pub use proofs::Proofs;
 pub use room::{Held, NoRoom, Room, network};
+pub(crate) use snapshot::line_key;
+pub use snapshot::{DirectoryAccount, RoutedLine, Snapshot};
 pub use timekeeper::{Age, Ages, Look, Standing, Timekeeper};
 pub use trial::{Trial, Tried};
 
@@ -39,6 +45,8 @@ pub struct Gateway {
     pub batcher: Batcher,
     /// Accounts and routes, in memory.
     pub directory: Directory,
+    /// Who proved what before.
+    pub proofs: Arc<Proofs>,
     /// What opens credentials.
     pub keys: Keyring,
     /// The way out.
@@ -131,6 +139,7 @@ impl Gateway {
             store,
             batcher,
             directory,
+            proofs: Arc::default(),
             keys,
             transport: Transport::new(&config.outgoing.allow)?,
             blobs: open_blobs(&config)?,

@@ -84,6 +84,30 @@ pub async fn update(session: &mut Session, sealed: &SealedAccount) -> Result<(),
     Ok(())
 }
 
+/// Tells all processes that an account or its routes changed. Nobody else changes the directory until the session ends.
+pub async fn changed(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: AccountId,
+) -> Result<(), StoreError> {
+    super::organizations::bump_directory(session).await?;
+    let sql = "update accounts set changed_in = (select version from directory)
+               where organization_id = $1 and id = $2";
+    on!(session, |c| sqlx::query(sql).bind(organization).bind(id).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// The accounts that changed after that version of the directory, deleted ones too, `limit` at most.
+pub async fn changed_since(
+    session: &mut Session,
+    version: i64,
+    limit: i64,
+) -> Result<Vec<(OrganizationId, AccountId)>, StoreError> {
+    let sql = "select organization_id, id from accounts where changed_in > $1 limit $2
+               /* every organization: the directory */";
+    Ok(on!(session, |c| sqlx::query_as(sql).bind(version).bind(limit).fetch_all(c).await)?)
+}
+
 /// Deletes an account: its credentials are gone, its row stays for the history that names it.
 pub async fn delete(
     session: &mut Session,

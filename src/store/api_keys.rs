@@ -83,6 +83,19 @@ pub async fn list(
     Ok(rows.into_iter().map(ApiKey::from).collect())
 }
 
+/// What a key may do; `None` if there is no such key.
+pub async fn scopes(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: ApiKeyId,
+) -> Result<Option<Vec<Scope>>, StoreError> {
+    let sql = "select scopes from api_keys where organization_id = $1 and id = $2";
+    let found: Option<String> = on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(id).fetch_optional(c).await
+    })?;
+    Ok(found.as_deref().map(scopes_of))
+}
+
 /// Takes a key back. `false` if there is no such key, or it was taken back before.
 pub async fn revoke(
     session: &mut Session,

@@ -122,6 +122,20 @@ pub async fn list(
     rows.into_iter().map(Route::try_from).collect()
 }
 
+/// All routes of an account, oldest first.
+pub async fn list_of_account(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<Vec<Route>, StoreError> {
+    let sql = "select organization_id, id, account_id, channel, address, handle, state, created_at, updated_at
+               from routes where organization_id = $1 and account_id = $2 order by id";
+    let rows: Vec<Row> = on!(session, |c| {
+        sqlx::query_as(sql).bind(organization).bind(account).fetch_all(c).await
+    })?;
+    rows.into_iter().map(Route::try_from).collect()
+}
+
 /// All routes of all organizations, for the directory.
 pub async fn list_all(session: &mut Session) -> Result<Vec<Route>, StoreError> {
     let sql = "select organization_id, id, account_id, channel, address, handle, state, created_at, updated_at

@@ -82,6 +82,8 @@ pub(super) enum TokenError {
     Addressee,
     #[error("the token's signature does not match")]
     Signature,
+    #[error("the token's e-mail address is not verified")]
+    Unverified,
     #[error("the token lacks the claim `{0}`")]
     Claim(String),
 }
@@ -137,6 +139,15 @@ impl Tokens {
         // It is looked up in the database and may end in the audit log.
         let plain = |user: &&str| user.len() <= 254 && !user.chars().any(char::is_control);
         let user = text(&self.user_claim).filter(plain);
+        // An address that its holder has not proven may be anybody's. Some providers write it as a text.
+        let unverified = match claims.get("email_verified") {
+            None | Some(Value::Null | Value::Bool(true)) => false,
+            Some(Value::String(word)) => !word.eq_ignore_ascii_case("true"),
+            Some(_) => true,
+        };
+        if unverified && user.is_some_and(|user| user.contains('@')) {
+            return Err(TokenError::Unverified);
+        }
         Ok(Claims {
             user: user.ok_or_else(|| missing(&self.user_claim))?.to_owned(),
             organization: organization.ok_or_else(|| missing(&self.organization_claim))?,

@@ -60,11 +60,6 @@ impl Access {
     pub(super) fn actor(&self) -> Actor {
         Actor::of(&self.principal, self.request_id.clone())
     }
-
-    /// What they may do.
-    pub(super) fn scopes(&self) -> &[Scope] {
-        &self.principal.scopes
-    }
 }
 
 impl FromRequestParts<App> for Access {

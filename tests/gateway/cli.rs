@@ -34,7 +34,8 @@ async fn the_command_line_says_what_is_wrong_and_how_to_mend_it() {
         let name = setting.name.split('.').nth(1).unwrap();
         assert!(explained.contains(&format!("  {name} = ")) && explained.contains(setting.about));
     }
-    let shown = must(&database, &["config", "--set", "auth.jwt_secret=1234567890123456"]);
+    let shown =
+        must(&database, &["config", "--set", "auth.jwt_secret=12345678901234561234567890123456"]);
     assert!(shown.contains("\njwt_secret = [REDACTED]\n"), "{shown}");
     assert!(shown.contains("\ntoken = (not set)\n") && shown.contains("\n[intake]\n"), "{shown}");
     std::fs::write(database.folder.join("master.key"), "not a key").unwrap();

@@ -108,7 +108,8 @@ async fn shows(database: &Database, arguments: &[&str], part: &str) -> String {
 
 async fn the_queue_is_shown_and_decided_about(kind: Kind) {
     let database = Database::create(kind).await;
-    let program = Program::serve(&database, &["outgoing.allow=127.0.0.1"]).await;
+    let settings = ["outgoing.allow=127.0.0.1", "metrics.token=for-metrics"];
+    let program = Program::serve(&database, &settings).await;
     let desk = Desk::open(&database, &program).await;
     let org = desk.organization.clone();
     let arrived = ["delivered", "read"];
@@ -151,7 +152,8 @@ async fn the_queue_is_shown_and_decided_about(kind: Kind) {
     let nobody = "0197d0a0-0000-7000-8000-000000000000";
     assert!(!run(&database, &["queue", "--org", nobody]).status.success());
 
-    let metrics = reqwest::get(format!("{}/metrics", program.base)).await.unwrap();
+    let metrics = reqwest::Client::new().get(format!("{}/metrics", program.base));
+    let metrics = metrics.bearer_auth("for-metrics").send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     for line in [
         "switchboard_send_attempts_total{provider=\"meta\",outcome=\"sent\"} 3",

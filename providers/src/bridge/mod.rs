@@ -3,6 +3,7 @@
 
 use crate::{Address, Cause, Failure, FailureClass, Reach};
 
+pub(crate) mod blank;
 pub(crate) mod fit;
 pub(crate) mod jids;
 pub(crate) mod pairing;

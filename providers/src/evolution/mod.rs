@@ -119,6 +119,6 @@ impl Webhooks for EvolutionAccount {
     }
 
     fn without_credentials(&self, body: Bytes) -> Bytes {
-        webhook::without_key(&body)
+        webhook::without_credentials(&body)
     }
 }

@@ -4,8 +4,9 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::webhook::{Scope, Unreadable};
+use super::webhook::{ELSEWHERE, Scope, Unreadable};
 use super::wire::long;
+use crate::bridge::blank;
 use crate::outside;
 use crate::{EventKind, Notice, Severity};
 
@@ -67,7 +68,14 @@ pub(super) fn read_end(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unr
     Ok(())
 }
 
-fn push(scope: &mut Scope<'_>, severity: Severity, title: String, value: Value, data: &RawValue) {
+fn push(
+    scope: &mut Scope<'_>,
+    severity: Severity,
+    title: String,
+    mut value: Value,
+    data: &RawValue,
+) {
+    blank::in_value(&mut value, &ELSEWHERE);
     let key = format!("{}:{}", scope.event, scope.digest(data));
     let topic = scope.event.to_owned();
     let (number, template, preference) = (None, None, None);

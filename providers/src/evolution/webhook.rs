@@ -4,12 +4,13 @@
 use bytes::Bytes;
 use http::Request;
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::wire::Envelope;
 use super::{calls, edits, messages, notices, proof, statuses};
+use crate::bridge::blank::{self, Member};
 use crate::bridge::jids;
 use crate::lenient::Maybe;
 use crate::outside::{self, Json};
@@ -50,20 +51,19 @@ fn read(body: &Bytes, at: Timestamp, proven_by: Option<KeyId>) -> Batch {
     let envelope: Envelope<'_> = match json.read() {
         Ok(envelope) => envelope,
         Err(error) => {
-            return Batch::unreadable(Reply::OK, proven_by, at, error, &without_key(body));
+            return Batch::unreadable(Reply::OK, proven_by, at, error, &without_credentials(body));
         }
     };
     let mut batch = Batch::empty(Reply::OK, proven_by, at);
     let line = envelope.instance.0.clone().map_or(Line::Unnamed, Line::Handle);
-    // `messages.upsert` and `MESSAGES_UPSERT` are the same event.
-    let event = envelope.event.get().unwrap_or_default().to_lowercase().replace(['_', '-'], ".");
+    let event = event_name(envelope.event.get().unwrap_or_default());
     let reason = match (&line, event.as_str()) {
         (Line::Unnamed, _) => Some("the event names no `instance`"),
         (_, "") => Some("the webhook names no `event`"),
         _ => None,
     };
     if let Some(reason) = reason {
-        batch.keep(String::new(), line, reason, &outside::text(&without_key(body)));
+        batch.keep(String::new(), line, reason, &outside::text(&without_credentials(body)));
         return batch;
     }
     let data = envelope.data.unwrap_or(outside::nothing());
@@ -84,38 +84,52 @@ fn read(body: &Bytes, at: Timestamp, proven_by: Option<KeyId>) -> Batch {
                 scope.item(&format!("data/{index}"), item);
             }
         }
-        Some(Err(error)) => batch.keep("data".to_owned(), line, error, data.get()),
+        Some(Err(error)) => {
+            let raw = blank::anywhere(&Bytes::copy_from_slice(data.get().as_bytes()), &ELSEWHERE);
+            batch.keep("data".to_owned(), line, error, &outside::text(&raw));
+        }
         None => scope.item("data", data),
     }
     batch
 }
 
-/// The body with the instance's token blanked, which stands in every webhook and must not be kept or shown. All else stays
-/// as it came.
-pub(super) fn without_key(body: &Bytes) -> Bytes {
+/// What bridges put into every webhook, or into any: the instance's token, and a code to type.
+const ALWAYS: [Member; 2] = [Member::any("apikey"), Member::any("pairingCode")];
+
+/// The same where it is no message, or nobody can say what it is: also a QR code as text and picture, and a new token.
+pub(super) const ELSEWHERE: [Member; 6] = [
+    ALWAYS[0],
+    ALWAYS[1],
+    Member::any("token"),
+    Member::text("code"),
+    Member::text("base64"),
+    Member::text("qr"),
+];
+
+/// The body with the credentials blanked that stand in it, which must not be kept or shown: the instance's token, new tokens,
+/// and what links a device. All else stays as it came.
+pub(super) fn without_credentials(body: &Bytes) -> Bytes {
     #[derive(Deserialize)]
-    struct Keyed<'a> {
-        #[serde(borrow, default)]
-        apikey: Option<&'a RawValue>,
+    struct Whole {
+        #[serde(default)]
+        event: Maybe,
     }
-    match outside::locate::<Keyed<'_>>(body) {
-        Ok(Keyed { apikey: Some(key) }) if key.get().starts_with('"') => {
-            let key = key.get();
-            let start = key.as_ptr().addr() - body.as_ptr().addr() + 1;
-            let mut blanked = body.to_vec();
-            blanked[start..start + key.len() - 2].fill(b'*');
-            blanked.into()
+    match outside::locate::<Option<Whole>>(body) {
+        Ok(whole) => {
+            let event = whole.as_ref().and_then(|whole| whole.event.get()).map(event_name);
+            let is_message =
+                |event: String| event.starts_with("messages.") || event.starts_with("send.message");
+            blank::in_json(body, if event.is_some_and(is_message) { &ALWAYS } else { &ELSEWHERE })
         }
-        Ok(Keyed { apikey: None }) => body.clone(),
-        // It stands there in no form or more than once, or this is no object.
-        Ok(_) | Err(_) => match outside::read::<Value>(body) {
-            Ok(Value::Object(mut members)) => {
-                members.remove("apikey");
-                Value::Object(members).to_string().into()
-            }
-            _ => body.clone(),
-        },
+        // A member may stand there twice, which is good JSON and ours to doubt, or this is none.
+        Err(_) if outside::locate::<IgnoredAny>(body).is_ok() => blank::in_json(body, &ELSEWHERE),
+        Err(_) => blank::anywhere(body, &ELSEWHERE),
     }
+}
+
+/// `messages.upsert` and `MESSAGES_UPSERT` are the same event.
+fn event_name(text: &str) -> String {
+    text.to_lowercase().replace(['_', '-'], ".")
 }
 
 fn read_item(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
@@ -174,7 +188,10 @@ impl Scope<'_> {
 
     fn item(&mut self, position: &str, data: &RawValue) {
         if let Err(Unreadable(reason)) = read_item(self, data) {
-            self.batch.keep(position.to_owned(), self.line.clone(), reason, data.get());
+            let members: &[Member] =
+                if self.event.starts_with("messages.") { &ALWAYS } else { &ELSEWHERE };
+            let raw = blank::in_json(&Bytes::copy_from_slice(data.get().as_bytes()), members);
+            self.batch.keep(position.to_owned(), self.line.clone(), reason, &outside::text(&raw));
         }
     }
 }

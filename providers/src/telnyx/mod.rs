@@ -83,6 +83,14 @@ const FIELDS: &[Field] = &[
         about: "An API key; without one, messages are received but not sent.",
     },
     Field {
+        name: "texml_by_get",
+        secret: false,
+        required: false,
+        rotates: false,
+        rotates_with: None,
+        about: "Whether TeXML applications may call by GET, true or false; false if it is not given. Telnyx does not sign what a GET says.",
+    },
+    Field {
         name: "base_url",
         secret: false,
         required: false,
@@ -107,6 +115,8 @@ struct TelnyxAccount {
     public_keys: Vec<PublicKey>,
     connection_ids: Vec<String>,
     messaging_profile_ids: Vec<String>,
+    /// Whether requests are believed whose query nothing proves.
+    by_get: bool,
     client: Option<Client>,
 }
 
@@ -122,6 +132,11 @@ fn open(settings: &Settings) -> Result<Box<dyn Account>, Misconfigured> {
         public_keys,
         connection_ids: settings.list("connection_ids"),
         messaging_profile_ids: settings.list("messaging_profile_ids"),
+        by_get: match settings.text("texml_by_get") {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => return Err(Misconfigured::new("texml_by_get", "must be true or false")),
+        },
         client: Client::open(settings)?,
     }))
 }
@@ -157,7 +172,7 @@ impl Account for TelnyxAccount {
 
 impl Webhooks for TelnyxAccount {
     fn receive(&self, inbound: &Inbound) -> Result<Batch, Rejection> {
-        webhook::receive(&self.public_keys, inbound)
+        webhook::receive(&self.public_keys, self.by_get, inbound)
     }
 
     fn keys(&self) -> Vec<KeyId> {

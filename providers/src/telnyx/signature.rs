@@ -3,7 +3,7 @@
 //!
 //! TeXML requests carry the same two headers over the raw form body. A TeXML fetch by GET has no body, and Telnyx
 //! does not sign its query: such a request is proven to come from Telnyx, what it says is not. There is nothing on
-//! the wire to check it against, so applications should be set to POST.
+//! the wire to check it against, so it is refused unless the account asks for it (`texml_by_get`).
 
 use std::fmt;
 

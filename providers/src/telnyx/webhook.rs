@@ -16,7 +16,12 @@ use crate::lenient::rfc3339;
 use crate::outside::{self, Json};
 use crate::{Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp};
 
-pub(super) fn receive(keys: &[PublicKey], inbound: &Inbound) -> Result<Batch, Rejection> {
+/// `by_get` is whether a GET is believed, whose query is not signed.
+pub(super) fn receive(
+    keys: &[PublicKey],
+    by_get: bool,
+    inbound: &Inbound,
+) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
     if !super::PROVIDER.methods.contains(request.method()) {
         return Err(Rejection::MethodNotUsed);
@@ -25,6 +30,9 @@ pub(super) fn receive(keys: &[PublicKey], inbound: &Inbound) -> Result<Batch, Re
         Inbound::Webhook { .. } => Some(signature::verify(keys, at, request)?),
         Inbound::Kept { .. } => None,
     };
+    if signed_with.is_some() && request.method() == Method::GET && !by_get {
+        return Err(Rejection::QueryNotSigned);
+    }
     Ok(match form(request) {
         Some(fields) => texml::read(fields, at, signed_with),
         None => read(request.body(), at, signed_with),
@@ -41,10 +49,14 @@ pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
     routing.unwrap_or_default().claims()
 }
 
-/// The fields of a TeXML request: the query of a GET, the body of a POST. `None` for JSON.
+/// The fields of a TeXML request: the query of a GET, the body of a POST. `None` for JSON, which shows in the body: its type is
+/// not signed.
 fn form(request: &Request<Bytes>) -> Option<&[u8]> {
     if request.method() == Method::GET {
         return Some(request.uri().query().unwrap_or_default().as_bytes());
+    }
+    if request.body().trim_ascii_start().starts_with(b"{") {
+        return None;
     }
     let kind = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     let kind = kind.split(';').next().unwrap_or_default().trim();

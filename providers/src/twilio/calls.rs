@@ -99,7 +99,8 @@ fn progress(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
     } else if let Some(recording) = facts::recording_id(form) {
         format!("{id}:{word}:{recording}")
     } else if form.any(&["Digits", "SpeechResult"]).is_some() {
-        // The same keys may be pressed in one menu after the other: these are news each time.
+        // The same keys may be pressed in one menu after the other: these are news each time. In one menu, they cannot be told
+        // from a redelivery.
         format!("{id}:{word}:{}", scope.distinction())
     } else if let Some(who) = form.get("AnsweredBy") {
         format!("{id}:{word}:{who}")

@@ -170,7 +170,7 @@ pub(super) fn precheck(request: &Unverified<'_>, _at: Timestamp) -> Result<(), R
 fn covers(kind: Body, uri: &Uri, body: Option<&Bytes>) -> Result<(), Rejection> {
     match (kind, body) {
         (Body::None, _) | (Body::Form, None) => Ok(()),
-        (Body::Form, Some(body)) => check_size(body),
+        (Body::Form, Some(body)) => check_form(body),
         (Body::Hashed, body) => check_hash(uri, body),
     }
 }
@@ -228,12 +228,21 @@ impl Algorithm {
 }
 
 /// A form must be sorted before anything of it is proven, so one with more parameters than any of Twilio's is not looked
-/// at.
-fn check_size(form: &[u8]) -> Result<(), Rejection> {
-    match form.split(|&byte| byte == b'&').nth(FORM_PARAMETERS) {
-        None => Ok(()),
-        Some(_) => Err(Rejection::SignatureMalformed),
+/// at. What is signed is names and values with nothing between, so a form in which a `=` is missing, or stands where a name
+/// would have characters that no name of Twilio's has, may be another one's text: it is refused. Which names there are is not
+/// known: Twilio adds some at any time, and parameters of calls come under names of their own.
+fn check_form(form: &[u8]) -> Result<(), Rejection> {
+    if form.is_empty() {
+        return Ok(());
     }
+    let is_of_a_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
+    let is_good = |field: &[u8]| {
+        let name = field.iter().position(|&byte| byte == b'=').map(|end| decode(&field[..end]));
+        name.is_some_and(|name| !name.is_empty() && name.iter().all(is_of_a_name))
+    };
+    let mut fields = form.split(|&byte| byte == b'&');
+    let good = fields.by_ref().take(FORM_PARAMETERS).all(is_good);
+    if good && fields.next().is_none() { Ok(()) } else { Err(Rejection::SignatureMalformed) }
 }
 
 /// A body that is no form is proven by its hash in the URL, which is signed. Without the hash nothing proves it.
@@ -303,6 +312,28 @@ fn signed_parameters(body: Body, bytes: &[u8]) -> Vec<u8> {
     fields.sort_unstable();
     fields.dedup();
     fields.into_iter().flat_map(|(name, value)| [name, value]).flatten().collect()
+}
+
+/// Stands for what is signed of a request: whoever plays one back can change what is not signed, and how the rest is
+/// written, and this stays the same.
+pub(super) fn digest(request: &http::Request<Bytes>) -> String {
+    let query = request.uri().query().unwrap_or_default().as_bytes();
+    let mut query: Vec<_> = url::form_urlencoded::parse(query).collect();
+    query.sort_unstable();
+    let mut digest = Sha256::new();
+    for (name, value) in query {
+        for text in [name, value] {
+            digest.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+            digest.update(text.as_bytes());
+        }
+    }
+    digest.update(b"\n");
+    match Body::of(request) {
+        Body::None => {}
+        Body::Form => digest.update(signed_parameters(Body::Form, request.body())),
+        Body::Hashed => digest.update(Sha256::digest(request.body())),
+    }
+    hex::encode(&digest.finalize()[..8])
 }
 
 /// Undoes the encoding of a form to the very bytes. A decoder that replaces what is no UTF-8 would take different

@@ -2,22 +2,17 @@
 //! <https://www.twilio.com/docs/usage/webhooks/getting-started-twilio-webhooks>
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::signature::{self, Body, Keys};
 use super::{address, calls, messages};
 use crate::form::Form;
 use crate::outside;
-use crate::signature::single_header;
 use crate::status_url::message_in;
 use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Timestamp};
 
 /// The instructions Twilio asks for, empty: do nothing more. Anything in plain text would be sent to the person as
 /// an answer, so that this is what every webhook is answered with, needed or not.
 const NO_INSTRUCTIONS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>";
-
-/// The same each time Twilio repeats a request.
-const IDEMPOTENCY_HEADER: &str = "i-twilio-idempotency-token";
 
 pub(super) fn receive(keys: &Keys, inbound: &Inbound) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
@@ -112,18 +107,10 @@ impl Scope<'_> {
         message_in(self.request.uri().query()?)
     }
 
-    /// What tells this request from others for news that have no id of their own: Twilio's token, or else a digest
-    /// of all it says.
+    /// What tells this request from others for news that have no id of their own: a digest of all that is signed of it.
+    /// Twilio's idempotency token is not, so it tells nothing.
     pub(super) fn distinction(&self) -> String {
-        let token = single_header(self.request.headers(), IDEMPOTENCY_HEADER);
-        if let Some(token) = token.filter(|token| (1..=64).contains(&token.len())) {
-            return token.to_owned();
-        }
-        let mut digest = Sha256::new();
-        digest.update(query(self.request));
-        digest.update(b"\n");
-        digest.update(self.request.body());
-        hex::encode(&digest.finalize()[..8])
+        signature::digest(self.request)
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     Tracking, Webhooks,
 };
 use api::Api;
+use bytes::Bytes;
 
 /// WhatsApp Web through WAHA.
 pub static PROVIDER: Provider = Provider {
@@ -109,5 +110,9 @@ impl Webhooks for WahaAccount {
 
     fn keys(&self) -> Vec<KeyId> {
         self.webhook_secrets.iter().map(KeyId::of_secret).collect()
+    }
+
+    fn without_credentials(&self, body: Bytes) -> Bytes {
+        webhook::without_credentials(&body)
     }
 }

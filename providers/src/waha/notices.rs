@@ -4,8 +4,9 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::webhook::{Scope, Unreadable};
+use super::webhook::{CREDENTIALS, Scope, Unreadable};
 use super::wire::SessionStatus;
+use crate::bridge::blank;
 use crate::outside;
 use crate::{EventKind, Notice, Severity};
 
@@ -78,7 +79,8 @@ pub(super) fn read_state(scope: &mut Scope<'_>, payload: &RawValue) -> Result<()
     Ok(())
 }
 
-fn push(scope: &mut Scope<'_>, severity: Severity, title: String, data: Value) {
+fn push(scope: &mut Scope<'_>, severity: Severity, title: String, mut data: Value) {
+    blank::in_value(&mut data, &CREDENTIALS);
     let key = format!("{}:{}", scope.event, scope.id);
     let topic = scope.event.to_owned();
     let (number, template, preference) = (None, None, None);

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 use super::wire::{Envelope, Me, time};
 use super::{calls, ids, messages, notices, statuses};
+use crate::bridge::blank::{self, Member};
 use crate::lenient::Maybe;
 use crate::outside::{self, Json};
 use crate::signature::{hmac_sha512, same, single_header};
@@ -24,6 +26,17 @@ const SIGNATURE_HEADER: &str = "x-webhook-hmac";
 const ALGORITHM_HEADER: &str = "x-webhook-hmac-algorithm";
 const TIMESTAMP_HEADER: &str = "x-webhook-timestamp";
 const ALGORITHM: &str = "sha512";
+
+/// What links a device or is a device's own secret, where it is no message: a QR code, a code to type, and what engines tell of
+/// their keys.
+pub(super) const CREDENTIALS: [Member; 6] = [
+    Member::text("qr"),
+    Member::any("pairingCode"),
+    Member::any("private"),
+    Member::any("privKey"),
+    Member::any("advSecretKey"),
+    Member::any("apikey"),
+];
 
 /// The longest name of a session that is looked for.
 const SESSION_BYTES: usize = 100;
@@ -80,6 +93,24 @@ fn verify(secrets: &[Secret], request: &Request<Bytes>) -> Result<KeyId, Rejecti
         .ok_or(Rejection::SignatureMismatch)
 }
 
+/// The body with the credentials blanked that stand in it, which must not be kept or shown. All else stays as it came.
+pub(super) fn without_credentials(body: &Bytes) -> Bytes {
+    #[derive(Deserialize)]
+    struct Whole {
+        #[serde(default)]
+        event: Maybe,
+    }
+    match outside::locate::<Option<Whole>>(body) {
+        Ok(Some(whole)) if whole.event.get().is_some_and(|event| event.starts_with("message")) => {
+            body.clone()
+        }
+        Err(_) if outside::locate::<IgnoredAny>(body).is_err() => {
+            blank::anywhere(body, &CREDENTIALS)
+        }
+        Ok(_) | Err(_) => blank::in_json(body, &CREDENTIALS),
+    }
+}
+
 /// Signs a request as WAHA does. An empty secret signs nothing, as a WAHA without one does.
 pub(super) fn sign(secret: &Secret, at: Timestamp, mut request: Request<Bytes>) -> Request<Bytes> {
     if secret.expose_secret().is_empty() {
@@ -105,7 +136,10 @@ fn read(body: &Bytes, at: Timestamp, signed_with: Option<KeyId>) -> Batch {
     let json = Json::of(body);
     let envelope: Envelope<'_> = match json.read() {
         Ok(envelope) => envelope,
-        Err(error) => return Batch::unreadable(Reply::OK, signed_with, at, error, body),
+        Err(error) => {
+            let raw = without_credentials(body);
+            return Batch::unreadable(Reply::OK, signed_with, at, error, &raw);
+        }
     };
     let mut batch = Batch::empty(Reply::OK, signed_with, at);
     let line = envelope.session.0.clone().map_or(Line::Unnamed, Line::Handle);
@@ -119,7 +153,7 @@ fn read(body: &Bytes, at: Timestamp, signed_with: Option<KeyId>) -> Batch {
         batch: &mut batch,
     };
     if let Err(Unreadable(reason)) = read_event(&mut scope, &envelope) {
-        batch.keep(String::new(), line, reason, json.text());
+        batch.keep(String::new(), line, reason, &outside::text(&without_credentials(body)));
     }
     batch
 }

@@ -6,6 +6,7 @@
 mod bridges;
 mod cases;
 mod codes;
+mod credentials;
 mod evolution;
 mod evolution_asking;
 mod evolution_sending;

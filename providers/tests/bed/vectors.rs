@@ -14,6 +14,9 @@ struct Vector {
     name: String,
     /// Replaces the first fixture account's secrets.
     secrets: BTreeMap<String, String>,
+    /// Added to its settings.
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
     #[serde(default = "post")]
     method: String,
     #[serde(default = "url")]
@@ -45,7 +48,8 @@ fn known_signatures_are_judged_as_the_vendor_does() {
         assert!(vectors.iter().any(|vector| vector.genuine));
         assert!(vectors.iter().any(|vector| !vector.genuine));
         for vector in vectors {
-            let first = accounts(provider).remove(0);
+            let mut first = accounts(provider).remove(0);
+            first.settings.extend(vector.settings);
             let mut secrets = first.secrets.clone();
             secrets.extend(vector.secrets);
             let account = AccountFixture { secrets, ..first }.open(provider);

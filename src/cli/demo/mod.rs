@@ -17,6 +17,7 @@ use super::{SettingArgs, logging, serve};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gateway::{Gateway, open_store};
+use crate::ids;
 use crate::jobs::Jobs;
 use crate::metrics;
 use crate::sandbox::{Sandbox, SandboxOptions};
@@ -94,6 +95,8 @@ fn settings_of(settings: &SettingArgs, folder: &Folder) -> anyhow::Result<(Confi
     settings.database_url =
         Some(format!("sqlite:{}", folder.path.join("switchboard.db").display()));
     settings.set.insert(0, "log.level=error".to_owned());
+    let secret = ids::random().context("the operating system gave no random bytes")?;
+    settings.set.insert(0, format!("metrics.token={secret}"));
     settings.set.push("sending.enabled=true".to_owned());
     settings.set.push("outgoing.allow=127.0.0.1".to_owned());
     let wanted = settings.load()?.server.listen;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::client::Api;
@@ -54,9 +55,11 @@ pub(super) async fn accounts(organizations: &[(&str, &Api)]) -> anyhow::Result<(
 pub(super) async fn deliveries(
     http: &reqwest::Client,
     base: &str,
+    token: &SecretString,
     delivered: &BTreeMap<&str, Delivered>,
 ) -> anyhow::Result<()> {
-    let metrics = http.get(format!("{base}/metrics")).send().await?.text().await?;
+    let metrics = http.get(format!("{base}/metrics")).bearer_auth(token.expose_secret());
+    let metrics = metrics.send().await?.error_for_status()?.text().await?;
     let count = |provider: &str, result: &str| {
         let wanted = [format!("provider=\"{provider}\""), format!("result=\"{result}\"")];
         let line = metrics.lines().find(|line| {

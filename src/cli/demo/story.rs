@@ -72,7 +72,7 @@ pub(super) async fn tell(
     for provider in PROVIDERS {
         delivered.insert(provider.name, deliver_all(&http, base, provider, &own).await?);
     }
-    show::deliveries(&http, base, &delivered).await?;
+    show::deliveries(&http, base, &gateway.config.metrics.token, &delivered).await?;
     show::quarantine(gateway, &[("Aurora Dental", &aurora), ("Borealis Motors", &borealis)])
         .await?;
     say!("\nThe leads' timelines, messages and calls in one order:");

@@ -91,8 +91,21 @@ pub(super) fn verdict(
     }
 }
 
+/// Whether a text is `type/subtype` with nothing in it that a header could not hold: the rule for what is handed in, and for what
+/// comes.
+pub(super) fn is_media_type(text: &str) -> bool {
+    let token = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    text.len() <= 200
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        && essence.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
+}
+
 /// The type of what came: what the server says, unless that says nothing; in the provider's words where both mean the
-/// same, since those may hold more.
+/// same, since those may hold more. What is no media type says nothing.
 pub(super) fn media_type(
     answered: Option<&str>,
     expected: &Attachment,
@@ -101,12 +114,17 @@ pub(super) fn media_type(
     const ANY: &str = "application/octet-stream";
     let essence =
         |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let told = expected.mime_type.as_deref().or(announced.mime_type.as_deref());
-    let answered =
-        answered.filter(|text| ![ANY, "binary/octet-stream", ""].contains(&&*essence(text)));
+    let usable = |text: &Option<String>| {
+        text.as_deref().map(str::trim).filter(|text| is_media_type(text)).map(ToOwned::to_owned)
+    };
+    let told = usable(&expected.mime_type).or_else(|| usable(&announced.mime_type));
+    let answered = answered.map(str::trim).filter(|text| {
+        is_media_type(text) && ![ANY, "binary/octet-stream"].contains(&&*essence(text))
+    });
     match (answered, told) {
-        (Some(answered), Some(told)) if essence(answered) == essence(told) => told.to_owned(),
-        (Some(found), _) | (None, Some(found)) => found.to_owned(),
+        (Some(answered), Some(told)) if essence(answered) == essence(&told) => told,
+        (Some(found), _) => found.to_owned(),
+        (None, Some(found)) => found,
         (None, None) => ANY.to_owned(),
     }
 }

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use http::Request;
 use providers::{Homes, ProviderRequest};
 
-use super::upload::{begin_for, is_media_type};
+use super::judge::is_media_type;
+use super::upload::begin_for;
 use crate::flow::FlowError;
 use crate::gateway::Gateway;
 use crate::model::{MediaFile, OrganizationId};

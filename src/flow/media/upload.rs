@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::blob_key;
+use super::judge::is_media_type;
 use crate::flow::{Actor, FlowError, optional_text};
 use crate::gateway::Gateway;
 use crate::model::{FetchedFile, MediaFile, MediaId, MediaState, OrganizationId};
@@ -108,16 +109,4 @@ impl Upload {
             last_error: None,
         })
     }
-}
-
-/// Whether a text is `type/subtype` with nothing in it that a header could not hold.
-pub(crate) fn is_media_type(text: &str) -> bool {
-    let token = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-    };
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    text.len() <= 200
-        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-        && essence.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
 }
