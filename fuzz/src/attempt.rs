@@ -77,7 +77,9 @@ fn is_sound(batch: &Batch) {
         assert!(event.at <= at() + providers::CLOCK_SKEW, "it happens later than it came");
         assert!(!event.key.0.is_empty());
         let text = serde_json::to_string(event).expect("an event can be kept");
-        assert!(!text.contains('\0') && !text.contains("\\u0000"), "no database keeps it: {text}");
+        // A stroke stands there twice, a NUL after a single one.
+        let text = text.replace("\\\\", "");
+        assert!(!text.contains("\\u0000"), "no database keeps it: {text}");
     }
     for item in &batch.unparsed {
         assert!(!item.raw.contains('\0'), "no database keeps it");
@@ -111,7 +113,9 @@ fn keeps_no_credential(subject: &Subject, choices: &mut Choices<'_>, request: &R
     // An escape in a name means something only in good JSON.
     assert!(is_escaped || !shown.contains(CREDENTIAL), "it is kept: {shown}");
     let inbound = request.clone().map(|_| Bytes::from(body));
-    if let (false, Ok(batch)) = (is_escaped, webhooks.receive(&Inbound::Kept { at: at(), request: inbound })) {
+    if let (false, Ok(batch)) =
+        (is_escaped, webhooks.receive(&Inbound::Kept { at: at(), request: inbound }))
+    {
         assert!(!format!("{batch:?}").contains(CREDENTIAL), "it is shown: {batch:?}");
     }
 }
@@ -159,8 +163,25 @@ fn printable(byte: u8) -> char {
 /// A recording with one to eight changes: of bytes, of values, of what stands in texts, and with parts of another one.
 fn changed(choices: &mut Choices<'_>, body: &Bytes, subject: &Subject) -> Vec<u8> {
     const WORDS: [&[u8]; 20] = [
-        b"null", b"\"\"", b"[]", b"{}", b"-1", b"1e999", b"9223372036854775808", b"true", b"\\ud83d", b"\\u0000",
-        b"\"\\u0000\"", b"%00", b"%ff", b"+", b"@s.whatsapp.net", b"@g.us", b"\xff\xfe", b"\xc3", b"[[[[[[[[",
+        b"null",
+        b"\"\"",
+        b"[]",
+        b"{}",
+        b"-1",
+        b"1e999",
+        b"9223372036854775808",
+        b"true",
+        b"\\ud83d",
+        b"\\u0000",
+        b"\"\\u0000\"",
+        b"%00",
+        b"%ff",
+        b"+",
+        b"@s.whatsapp.net",
+        b"@g.us",
+        b"\xff\xfe",
+        b"\xc3",
+        b"[[[[[[[[",
         b"99999999999999999999999999",
     ];
     let mut body = body.to_vec();
@@ -180,7 +201,11 @@ fn changed(choices: &mut Choices<'_>, body: &Bytes, subject: &Subject) -> Vec<u8
                 let piece = &other[from..(from + length * 4).min(other.len())];
                 body.splice(at..at, piece.iter().copied());
             }
-            7 => replace_value(&mut body, at, format!("{}", i64::from(choices.byte()) - 128).as_bytes()),
+            7 => replace_value(
+                &mut body,
+                at,
+                format!("{}", i64::from(choices.byte()) - 128).as_bytes(),
+            ),
             _ => drop(body.splice(at..at, std::iter::repeat_n(b'[', length))),
         }
     }

@@ -202,7 +202,11 @@ async fn nothing_answered_is_missing_or_doubled(database: Database, cluster: Opt
     );
     tally.check(&format!("kill soak, sent with keys, {kind:?}{engine}"), kills + crashes);
     assert_eq!((missing, doubled), (0, 0));
-    assert!(told.webhooks.len() > 5 * (kills + crashes), "only {} were answered", told.webhooks.len());
+    assert!(
+        told.webhooks.len() > 5 * (kills + crashes),
+        "only {} were answered",
+        told.webhooks.len()
+    );
     assert!(told.again > 0, "nobody noticed the kills");
     events_are_whole(&site.database).await;
 }

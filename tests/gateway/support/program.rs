@@ -16,7 +16,8 @@ pub struct Program {
 /// one that `HOSTILE_PROGRAM` names.
 pub fn command(database: &Database) -> Command {
     let given = std::env::var_os("HOSTILE_PROGRAM");
-    let mut command = Command::new(given.unwrap_or_else(|| env!("CARGO_BIN_EXE_switchboard").into()));
+    let mut command =
+        Command::new(given.unwrap_or_else(|| env!("CARGO_BIN_EXE_switchboard").into()));
     command.env_remove("DATABASE_URL").current_dir(&database.folder);
     command.arg("--data-dir").arg(&database.folder).arg("--database-url").arg(&database.url);
     command

@@ -98,9 +98,17 @@ fn changed_fields(dice: &mut Dice, form: &[u8]) -> Vec<u8> {
             fields[at].splice(letter..=letter, escape);
         }
         (10, _) => fields[at] = field.iter().map(u8::to_ascii_lowercase).collect(),
-        (11, _) => fields[at].extend_from_slice(dice.choose(&[&b"%00"[..], b"%", b"%e", b"%ff", b"+", b"="])),
+        (11, _) => fields[at].extend_from_slice(dice.choose(&[
+            &b"%00"[..],
+            b"%",
+            b"%e",
+            b"%ff",
+            b"+",
+            b"=",
+        ])),
         (12, _) => {
-            let added: [&[u8]; 6] = [b"From=%2B1", b"a=", b"a", b"", b"bodySHA256=", b"CallStatus=completed"];
+            let added: [&[u8]; 6] =
+                [b"From=%2B1", b"a=", b"a", b"", b"bodySHA256=", b"CallStatus=completed"];
             fields.insert(at, dice.choose(&added).to_vec());
         }
         _ => fields.retain(|field| !field.is_empty()),
@@ -136,7 +144,10 @@ fn encoding(dice: &mut Dice, _: &Origin, _: &[Origin], request: &mut Request<Byt
     let (bytes, charset): (Vec<u8>, _) = match dice.below(4) {
         0 => (text.encode_utf16().flat_map(u16::to_le_bytes).collect(), "utf-16le"),
         1 => ([&b"\xef\xbb\xbf"[..], text.as_bytes()].concat(), "utf-8"),
-        2 => (text.chars().map(|one| u8::try_from(u32::from(one)).unwrap_or(b'?')).collect(), "iso-8859-1"),
+        2 => (
+            text.chars().map(|one| u8::try_from(u32::from(one)).unwrap_or(b'?')).collect(),
+            "iso-8859-1",
+        ),
         _ => (text.replace('+', "+-").into_bytes(), "utf-7"),
     };
     *request.body_mut() = bytes.into();
@@ -162,8 +173,8 @@ fn query(dice: &mut Dice, _: &Origin, _: &[Origin], request: &mut Request<Bytes>
 fn path(dice: &mut Dice, _: &Origin, _: &[Origin], request: &mut Request<Bytes>) {
     let choice = dice.below(7);
     set_url(request, |url| {
-        let path = url.find("/hooks").unwrap_or(url.len());
         let end = before_query(url).len();
+        let path = url[..end].find("/hooks").unwrap_or(end);
         let (host, path, query) = (&url[..path], &url[path..end], &url[end..]);
         let path = match choice {
             0 => format!("{path}/"),
@@ -217,7 +228,8 @@ fn content_type(dice: &mut Dice, _: &Origin, _: &[Origin], request: &mut Request
         0 => drop(headers.remove("content-type")),
         1 => drop(headers.insert("content-type", HeaderValue::from_static("application/json"))),
         2 => {
-            let form = HeaderValue::from_static("Application/X-WWW-Form-URLencoded ; charset=utf-7");
+            let form =
+                HeaderValue::from_static("Application/X-WWW-Form-URLencoded ; charset=utf-7");
             headers.insert("content-type", form);
         }
         3 => drop(headers.append("content-type", HeaderValue::from_static("text/plain"))),

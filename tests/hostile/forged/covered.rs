@@ -17,17 +17,19 @@ pub type Covered = Vec<Vec<u8>>;
 
 /// What the proof of a request that came at `at` covers; `None` where it can prove nothing.
 pub fn covered(provider: &str, request: &Request<Bytes>, at: Timestamp) -> Option<Covered> {
-    let mut covered = match provider {
+    match provider {
         "meta" => meta(request),
         "twilio" => twilio(request),
         "telnyx" => telnyx(request, at),
         "waha" => waha(request),
         "evolution" => evolution(request, at),
         other => panic!("{other}: say here what its proof covers"),
-    }?;
-    // No provider signs it, and none of them says the same in another method.
-    covered.push(request.method().as_str().into());
-    Some(covered)
+    }
+}
+
+/// The method of a request that has a body. No provider signs it; what was posted must not be believed as anything else.
+fn posted(request: &Request<Bytes>) -> Option<Vec<u8>> {
+    (request.method() == Method::POST).then(|| b"POST".to_vec())
 }
 
 /// The one header of that name.
@@ -51,21 +53,26 @@ fn meta(request: &Request<Bytes>) -> Option<Covered> {
         };
         return Some(vec![last("hub.verify_token")?, last("hub.mode")?]);
     }
-    Some(vec![single(request, "x-hub-signature-256")?, body(request)])
+    Some(vec![single(request, "x-hub-signature-256")?, posted(request)?, body(request)])
 }
 
 /// HMAC of the body.
 fn waha(request: &Request<Bytes>) -> Option<Covered> {
     let mut algorithms = request.headers().get_all("x-webhook-hmac-algorithm").iter();
     let known = algorithms.all(|value| value == "sha512");
-    known.then_some(vec![single(request, "x-webhook-hmac")?, body(request)])
+    known.then_some(vec![single(request, "x-webhook-hmac")?, posted(request)?, body(request)])
 }
 
-/// A signature of timestamp and body. Of a `GET` nothing but that it is one of theirs is proven, and it has no body.
+/// A signature of timestamp and body. Of a `GET` nothing but that it is one of theirs is proven, and it has no body: a `POST`
+/// without one says nothing, and cannot be told from it.
 fn telnyx(request: &Request<Bytes>, at: Timestamp) -> Option<Covered> {
     let timestamp = single(request, "telnyx-timestamp")?;
     let told: i64 = std::str::from_utf8(&timestamp).ok()?.parse().ok()?;
     let timely = told.abs_diff(at.timestamp()) <= 300;
+    let says_nothing = request.method() == Method::GET && request.body().is_empty();
+    if !says_nothing {
+        posted(request)?;
+    }
     timely.then_some(vec![single(request, "telnyx-signature-ed25519")?, timestamp, body(request)])
 }
 
@@ -79,7 +86,7 @@ fn evolution(request: &Request<Bytes>, at: Timestamp) -> Option<Covered> {
             return None;
         }
     }
-    Some(vec![given])
+    Some(vec![given, posted(request)?])
 }
 
 /// HMAC of the URL and the sorted fields of a form, names and values with nothing between, or of the URL that has the hash of
@@ -89,13 +96,23 @@ fn twilio(request: &Request<Bytes>) -> Option<Covered> {
     let kind = String::from_utf8_lossy(&kind).to_ascii_lowercase();
     let is_form = kind.split(';').next()?.trim() == "application/x-www-form-urlencoded";
     let (pairs, url) = url(request)?;
-    let hashes: Vec<&[u8]> = pairs.iter().filter(|(name, _)| name == "bodySHA256").map(|(_, value)| value.as_bytes()).collect();
+    let hashes: Vec<&[u8]> = pairs
+        .iter()
+        .filter(|(name, _)| name == "bodySHA256")
+        .map(|(_, value)| value.as_bytes())
+        .collect();
     let (word, said) = match (request.method() == Method::GET, is_form) {
-        (true, _) => ("query", hashes.is_empty().then(Vec::new)?),
-        (false, true) => ("form", fields(request.body())?),
+        // What has a hash in its URL is no GET and no form.
+        (true, _) | (_, true) if !hashes.is_empty() => return None,
+        (true, _) => ("url", Vec::new()),
+        // It says nothing, and cannot be told from a GET.
+        (false, true) if request.body().is_empty() => ("url", posted(request).map(|_| Vec::new())?),
+        (false, true) => ("form", posted(request).and(fields(request.body()))?),
         (false, false) => {
+            posted(request)?;
             let hash = hex::encode(Sha256::digest(request.body()));
-            ("hash", (hashes.len() == 1 && hashes[0].eq_ignore_ascii_case(hash.as_bytes())).then(Vec::new)?)
+            let fits = hashes.len() == 1 && hashes[0].eq_ignore_ascii_case(hash.as_bytes());
+            ("hash", fits.then(Vec::new)?)
         }
     };
     let proof = single(request, "x-twilio-signature")?;
@@ -115,7 +132,10 @@ fn settings(request: &Request<Bytes>) -> Option<Vec<u8>> {
     }
     let all = |name: &str| -> Vec<String> {
         let parts = text.split(',').map(|part| part.split_once('=').unwrap_or((part, "")));
-        parts.filter(|(given, _)| given.trim() == name).map(|(_, value)| value.trim().to_owned()).collect()
+        parts
+            .filter(|(given, _)| given.trim() == name)
+            .map(|(_, value)| value.trim().to_owned())
+            .collect()
     };
     let (keys, algorithms) = (all("key"), all("algorithm"));
     let algorithm = match algorithms.as_slice() {
@@ -130,7 +150,11 @@ fn settings(request: &Request<Bytes>) -> Option<Vec<u8>> {
 
 /// The query as pairs, and all of the URL but its port, in the one form that all ways to write it have in common.
 fn url(request: &Request<Bytes>) -> Option<(Vec<(String, String)>, Vec<u8>)> {
-    let url = Url::parse(&request.uri().to_string()).ok()?;
+    let uri = request.uri();
+    let authority = uri.authority()?;
+    let user = authority.as_str().rsplit_once('@').map_or("", |(user, _)| user);
+    let (host, path) = (authority.host(), uri.path_and_query()?);
+    let url = Url::parse(&format!("{}://{user}@{host}{path}", uri.scheme_str()?)).ok()?;
     let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     let scheme = match (request.method() == Method::GET, url.scheme()) {
         (true, "ws") => "http",

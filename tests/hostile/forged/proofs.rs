@@ -49,14 +49,21 @@ fn text(dice: &mut Dice, origin: &Origin, _: &[Origin], request: &mut Request<By
     let changed = match dice.below(20) {
         0 | 1 => before.to_owned(),
         2 => after.to_owned(),
-        3 | 4 => format!("{before}{}{}", dice.choose(&["0", "a", "Z", "="]), after.get(1..).unwrap_or_default()),
+        3 | 4 => format!(
+            "{before}{}{}",
+            dice.choose(&["0", "a", "Z", "="]),
+            after.get(1..).unwrap_or_default()
+        ),
         5 => format!("{text}{}", dice.choose(&["0", "=", "==", "A", "00", ","])),
         6 => text.to_ascii_uppercase(),
         7 => text.to_ascii_lowercase(),
         8 => String::new(),
         9 => format!("{text},{text}"),
         10 => format!("{} {text}", dice.choose(&["Bearer", "Basic", "v1", "sha256"])),
-        11 => text.replace("sha256=", dice.choose(&["sha1=", "sha512=", "SHA256=", "", "sha256=sha256="])),
+        11 => text.replace(
+            "sha256=",
+            dice.choose(&["sha1=", "sha512=", "SHA256=", "", "sha256=sha256="]),
+        ),
         12 => text.replace("sha512", dice.choose(&["sha256", "none", "SHA512", ""])),
         13 => text.replace('+', "-").replace('/', "_"),
         14 => text.trim_end_matches('=').to_owned(),
@@ -98,7 +105,8 @@ fn header(dice: &mut Dice, origin: &Origin, _: &[Origin], request: &mut Request<
         }
         _ => {
             // A key that the account does not have, or has and did not sign with.
-            let settings = HeaderValue::from_static("key=webhooks_sharedkey_other,algorithm=HMAC_SHA256");
+            let settings =
+                HeaderValue::from_static("key=webhooks_sharedkey_other,algorithm=HMAC_SHA256");
             headers.insert(name, settings);
         }
     }
@@ -129,7 +137,12 @@ fn another_key(dice: &mut Dice, origin: &Origin, _: &[Origin], request: &mut Req
     let key = dice.choose(&keys);
     if origin.provider.name == "evolution" && dice.once_in(2) {
         let claims = token_claims(beginning());
-        let head = dice.choose(&["{\"alg\":\"HS256\"}", "{\"alg\":\"none\"}", "{\"alg\":\"HS512\"}", "{}"]);
+        let head = dice.choose(&[
+            "{\"alg\":\"HS256\"}",
+            "{\"alg\":\"none\"}",
+            "{\"alg\":\"HS512\"}",
+            "{}",
+        ]);
         let made = token(head, &claims, key);
         let unsigned = made.rsplit_once('.').unwrap().0.to_owned() + ".";
         let made = if dice.once_in(3) { unsigned } else { made };
