@@ -277,6 +277,24 @@ fn forge(
 }
 
 on_both_engines! {
+    what_is_kept_is_read_again_as_what_was_proven(gateway) {
+        own_urls(&gateway).await;
+        let twilio = &providers::twilio::PROVIDER;
+        let shared = |_: &_| format!("{PUBLIC_URL}/hooks/twilio");
+        let origins = Origins::of(twilio, beginning(), shared);
+        let is_hashed = |origin: &&Origin| origin.genuine.uri().query().unwrap_or_default().contains("bodySHA256=");
+        let mut request = origins.all.iter().find(is_hashed).unwrap().genuine.clone();
+        // With two types it is no form, and is proven by its hash. With the first alone it would be one.
+        let json = request.headers_mut().remove("content-type").unwrap();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers_mut().append("content-type", form);
+        request.headers_mut().append("content-type", json);
+        gateway.deliver(request).await.expect(200);
+        let kept = gateway.database.text("select headers from webhook_inbox").await;
+        let types = kept.lines().filter(|line| line.starts_with("content-type: ")).count();
+        assert_eq!(types, 2, "{kept}");
+    }
+
     forged_requests_leave_nothing_in_the_gateway(gateway) {
         let mut dice = Dice::of("sent");
         let urls = own_urls(&gateway).await;
