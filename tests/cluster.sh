@@ -1,4 +1,4 @@
-# Throw-away PostgreSQL clusters on loopback, for ./tests/run and ./benches/run. To be sourced.
+# Throw-away PostgreSQL clusters on loopback, for ./tests/run, ./tests/hostile/run and ./benches/run. To be sourced.
 #
 # Server binaries that are found are used (PG_BIN names their folder); if there are none, Debian's are installed, which
 # takes root or sudo. PostgreSQL refuses to run as root: then it runs as the user that its package made.
@@ -60,6 +60,29 @@ start_cluster() {
         start >>"$folder.log" 2>&1 || { cat "$folder.log" "$folder/log" >&2; return 1; }
     rm -f "$folder.log"
     echo "$port"
+}
+
+# Starts what the tests need, and exports where it is. The first cluster is for databases by the hundred; the second is stopped
+# and started by tests: `$TEST_POSTGRES_CTL stop`, `crash` or `start`.
+start_test_clusters() {
+    local port second
+    port=$(start_cluster main fsync=off shared_buffers=64MB) || fail "PostgreSQL does not start"
+    second=$(start_cluster restarted) || fail "PostgreSQL does not start"
+    export TEST_POSTGRES="postgres://postgres@127.0.0.1:$port"
+    export TEST_POSTGRES_RESTARTED="postgres://postgres@127.0.0.1:$second"
+    cat >"$work/ctl" <<CTL
+#!/bin/sh
+run() { if [ "\$(id -u)" = 0 ]; then runuser -u postgres -- "\$@"; else "\$@"; fi; }
+case "\$1" in
+    stop) run "$pg_bin/pg_ctl" -D "$work/restarted" -m fast -w stop ;;
+    crash) run "$pg_bin/pg_ctl" -D "$work/restarted" -m immediate -w stop ;;
+    start) run "$pg_bin/pg_ctl" -D "$work/restarted" -w -l "$work/restarted/log" -o "-p $second -c listen_addresses=127.0.0.1 -c unix_socket_directories=$work -c max_connections=500" start ;;
+    *) false ;;
+esac >/dev/null 2>&1
+CTL
+    chmod 755 "$work/ctl"
+    export TEST_POSTGRES_CTL="$work/ctl"
+    unset DATABASE_URL
 }
 
 stop_clusters() {

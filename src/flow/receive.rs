@@ -303,7 +303,9 @@ fn keep(
         if owners.all(|other| other == first) { first } else { OrganizationId::PLATFORM };
     let mut headers = String::new();
     for name in KEPT_HEADERS {
-        if let Some(value) = request.headers().get(name).and_then(|value| value.to_str().ok()) {
+        // All of them: whether there is one or two tells how a request is read, also when it is read again.
+        for value in request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok())
+        {
             headers.push_str(name);
             headers.push_str(": ");
             headers.push_str(value);

@@ -4,7 +4,15 @@ use crate::house::{none, sources};
 
 const FILE_LINES: usize = 400;
 const FUNCTION_LINES: usize = 70;
-const EVERYTHING: [&str; 5] = ["src", "providers/src", "providers/tests", "tests", "benches"];
+const EVERYTHING: [&str; 7] = [
+    "src",
+    "providers/src",
+    "providers/tests",
+    "tests",
+    "benches",
+    "fuzz/src",
+    "fuzz/fuzz_targets",
+];
 
 #[test]
 fn every_file_says_what_it_is() {

@@ -363,3 +363,9 @@ fn hex_digit(byte: u8) -> Option<u8> {
     let digit = char::from(byte).to_digit(16)?;
     u8::try_from(digit).ok()
 }
+
+/// Whether a request bears the signature of another kind of request. Neither method nor type is signed, and of one whose body has
+/// its hash in the URL the signed text is the URL alone: the same as of a `GET` and of a form that says nothing.
+pub(super) fn is_played_back(request: &http::Request<Bytes>) -> bool {
+    Body::of(request) != Body::Hashed && body_hashes(request.uri()).next().is_some()
+}

@@ -20,6 +20,9 @@ pub(super) fn receive(keys: &Keys, inbound: &Inbound) -> Result<Batch, Rejection
         return Err(Rejection::MethodNotUsed);
     }
     let signed_with = match inbound {
+        Inbound::Webhook { .. } if signature::is_played_back(request) => {
+            return Err(Rejection::SignatureMalformed);
+        }
         Inbound::Webhook { .. } => Some(signature::verify(keys, request)?),
         Inbound::Kept { .. } => None,
     };

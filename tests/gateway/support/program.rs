@@ -12,9 +12,12 @@ pub struct Program {
     pub base: String,
 }
 
-/// The program with the test's database and nothing of our own environment.
+/// The program with the test's database and nothing of our own environment. It is the one that was built with the tests, or the
+/// one that `HOSTILE_PROGRAM` names.
 pub fn command(database: &Database) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    let given = std::env::var_os("HOSTILE_PROGRAM");
+    let mut command =
+        Command::new(given.unwrap_or_else(|| env!("CARGO_BIN_EXE_switchboard").into()));
     command.env_remove("DATABASE_URL").current_dir(&database.folder);
     command.arg("--data-dir").arg(&database.folder).arg("--database-url").arg(&database.url);
     command

@@ -31,7 +31,7 @@ impl Restarted {
         Self { database, control, _turn: turn }
     }
 
-    /// `stop` or `start`.
+    /// `stop`, `crash` (without a word to those who are connected) or `start`.
     pub async fn control(&self, what: &'static str) {
         let control = self.control.clone();
         let done = tokio::task::spawn_blocking(move || {

@@ -209,7 +209,7 @@ async fn serve(database: &Database, port: u16, settings: &[String]) -> Program {
 }
 
 /// A template to one of a hundred million people, as the API takes it.
-fn template(person: usize) -> Value {
+pub fn template(person: usize) -> Value {
     json!({ "channel": "whatsapp", "to": format!("+55119{:08}", 80_000_000 + person),
             "content": { "kind": "template", "name": "hello_world", "language": "en_US" } })
 }
