@@ -95,9 +95,11 @@ impl Server {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
+                // First the connection: what has been accepted and can have a place is served, stop or no stop.
                 Ok((stream, peer)) => tokio::select! {
-                    () = &mut stop => break,
+                    biased;
                     () = connections.take_in(&house, stream, peer) => {}
+                    () = &mut stop => break,
                 },
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");

@@ -81,6 +81,7 @@ const OURS: [(&str, &[&str]); 12] = [
             "last_result",
             "created_at",
             "last_attempt_at",
+            "noticed_at",
         ],
     ),
 ];
