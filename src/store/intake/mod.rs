@@ -5,6 +5,7 @@
 //! commit. While it commits, the next batch gathers: no timer, and no added delay when nothing else is going on. The
 //! queue is bounded in number; whoever finds it full is told to come back.
 
+mod aside;
 mod calls;
 mod changes;
 mod commit;
@@ -22,6 +23,7 @@ mod strangers;
 mod wishes;
 mod writer;
 
+pub(crate) use aside::WAITERS;
 pub(super) use outgoing::Joining;
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};
 

@@ -9,6 +9,7 @@ use lru::LruCache;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::aside::Aside;
 use super::commit;
 use super::identities::Memory;
 use crate::clock::Clock;
@@ -94,6 +95,7 @@ impl Batcher {
             ids,
             memory: Memory::new(memory),
             depth: Arc::clone(&depth),
+            aside: Aside::default(),
             batch: options.batch,
             observe: Box::new(observe),
         });
@@ -160,7 +162,8 @@ pub(super) struct Shared {
     pub(super) ids: Ids,
     pub(super) memory: Memory,
     pub(super) depth: Arc<AtomicUsize>,
-    batch: usize,
+    pub(super) aside: Aside,
+    pub(super) batch: usize,
     observe: Box<dyn Fn(Committed) + Send + Sync>,
 }
 
@@ -175,9 +178,10 @@ async fn run(
         let started = Instant::now();
         let submissions = batch.len();
         let ok = commit::write(&shared, std::mem::take(&mut batch), &mut finishing).await;
-        (shared.observe)(Committed { submissions, took: started.elapsed(), ok });
+        shared.note(submissions, started, ok);
     }
     while finishing.join_next().await.is_some() {}
+    shared.aside.finish().await;
 }
 
 /// Returns when the batcher is told to close.
@@ -186,6 +190,11 @@ async fn told_to_close(closed: &mut watch::Receiver<bool>) {
 }
 
 impl Shared {
+    /// Tells of a transaction that began then.
+    pub(super) fn note(&self, submissions: usize, started: Instant, ok: bool) {
+        (self.observe)(Committed { submissions, took: started.elapsed(), ok });
+    }
+
     /// Everything that waits, within the bounds of one transaction; waits for the first. `false` when the queue is
     /// closed and empty.
     async fn take(
