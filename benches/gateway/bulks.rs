@@ -30,7 +30,9 @@ const PER_SECOND: u32 = 300;
 const OWN_PER_SECOND: u32 = 40;
 
 pub async fn measure() {
-    println!("\n## Webhooks of other tenants while {BULKS} bulks of 1,000 of {SENDING} organizations run\n");
+    println!(
+        "\n## Webhooks of other tenants while {BULKS} bulks of 1,000 of {SENDING} organizations run\n"
+    );
     println!(
         "| engine | undisturbed p50 / p99 ms | with bulks p50 / p99 ms | ratio of p99 (least to most) | not 200 | of the tenants that send, p50 / p99 ms | messages accepted a second | 429 |\n\
          | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
@@ -61,7 +63,9 @@ async fn on(engine: &str, folder: &std::path::Path, url: &str) {
             quiet.push(alone(&bench, &running, round).await);
         }
     }
-    let p = |of: &[Result], figure: fn(&Result) -> f64| median(&of.iter().map(figure).collect::<Vec<_>>());
+    let p = |of: &[Result], figure: fn(&Result) -> f64| {
+        median(&of.iter().map(figure).collect::<Vec<_>>())
+    };
     let mut ratios: Vec<f64> =
         quiet.iter().zip(&loud).map(|(quiet, loud)| loud.p99_ms / quiet.p99_ms).collect();
     ratios.sort_by(f64::total_cmp);

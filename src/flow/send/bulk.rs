@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::accept::{self, Acceptance, Draft, IdempotencyKey};
 use super::desk::{Desk, Wanted};
+use super::halts::{busy, nobody_knows, not_now, out_of_time};
 use super::running::{self, Running};
 use crate::flow::{Actor, FlowError};
 use crate::gateway::Gateway;
@@ -41,9 +42,6 @@ const LEASE: TimeDelta = TimeDelta::seconds(5);
 
 /// How often a piece is tried that stands in another transaction's way.
 const TRIES: usize = 4;
-
-/// After how many seconds to ask again where another request is at work.
-const COME_BACK: u32 = 5;
 
 /// What became of one message of a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -125,31 +123,6 @@ pub async fn accept(
     bulk.run().await
 }
 
-fn busy() -> FlowError {
-    let detail = "other requests with many messages of this organization are being carried out, one after the other: ask \
-                  again later";
-    FlowError::Busy { code: "bulk_in_progress", detail: detail.to_owned(), after: COME_BACK }
-}
-
-fn out_of_time() -> FlowError {
-    let detail = "the request ran out of time before this was accepted: send it again; with an Idempotency-Key the same \
-                  request goes on where it stopped";
-    FlowError::Later { code: "unavailable", detail: detail.to_owned() }
-}
-
-fn not_now() -> FlowError {
-    let detail = "not accepted: the gateway could not go on with the request; send it again";
-    FlowError::Later { code: "unavailable", detail: detail.to_owned() }
-}
-
-fn nobody_knows(id: MessageId) -> FlowError {
-    let detail = format!(
-        "the database went away while this was written: it was accepted if GET /api/v1/messages/{id} finds it, once the \
-         database is back"
-    );
-    FlowError::Later { code: "outcome_unknown", detail }
-}
-
 impl Bulk<'_> {
     /// The answer, if there was one; otherwise takes up what was decided before.
     async fn resume(&mut self) -> Result<Option<Acceptance>, FlowError> {
@@ -160,8 +133,7 @@ impl Bulk<'_> {
             Standing::Answered(before) => return Ok(Some(accept::replayed(before))),
             Standing::UnderWay(progress) => {
                 self.not_held(&progress)?;
-                let pieces =
-                    idempotency::pieces(&mut session, self.organization, &key.key).await?;
+                let pieces = idempotency::pieces(&mut session, self.organization, &key.key).await?;
                 for piece in pieces {
                     let told: Vec<Told> = serde_json::from_value(piece)
                         .map_err(|error| StoreError::Damaged(error.to_string()))?;
@@ -317,14 +289,16 @@ impl Bulk<'_> {
         let mut new: Vec<NewOutbound> = Vec::with_capacity(refused.len());
         let mut told = Vec::with_capacity(refused.len());
         for refused in refused {
-            told.push(match refused.map_or_else(|| admitted.next().ok_or(None), |r| Err(Some(r))) {
-                Ok(Ok(message)) => {
-                    new.push(message);
-                    Told::Accepted(new[new.len() - 1].id)
-                }
-                Ok(Err(error)) => Told::Refused((self.telling.refusal)(&error)),
-                Err(refusal) => Told::Refused(refusal.unwrap_or(Value::Null)),
-            });
+            told.push(
+                match refused.map_or_else(|| admitted.next().ok_or(None), |r| Err(Some(r))) {
+                    Ok(Ok(message)) => {
+                        new.push(message);
+                        Told::Accepted(new[new.len() - 1].id)
+                    }
+                    Ok(Err(error)) => Told::Refused((self.telling.refusal)(&error)),
+                    Err(refusal) => Told::Refused(refusal.unwrap_or(Value::Null)),
+                },
+            );
         }
         let now = self.desk.now;
         outbound::insert(session, &mut outbox, organization, &new, now).await?;

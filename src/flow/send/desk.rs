@@ -153,7 +153,8 @@ impl<'a> Desk<'a> {
         mut wanted: Vec<Wanted>,
     ) -> Result<Vec<Result<NewOutbound, FlowError>>, FlowError> {
         self.now = self.gateway.clock.now();
-        let mut found: Vec<&mut Found> = wanted.iter_mut().map(|wanted| &mut wanted.found).collect();
+        let mut found: Vec<&mut Found> =
+            wanted.iter_mut().map(|wanted| &mut wanted.found).collect();
         recipient::look_again(session, self.organization, &mut found).await?;
         let fits = self.judge(session, &wanted.iter().collect::<Vec<_>>()).await?;
         let found: Vec<&Found> = wanted
@@ -294,7 +295,6 @@ impl<'a> Desk<'a> {
             FlowError::invalid(field, "has not been sent yet, so it has no id at the provider")
         })
     }
-
 }
 
 /// A failure that passes is the request's own: it is to be made again. Whatever else is wrong is one message's.

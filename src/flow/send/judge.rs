@@ -18,6 +18,9 @@ use crate::store::sending::suppressions::{self, Suppression};
 /// Which contents of an account are marketing, by what decides that: whether they were said to be, and the template.
 type Marketing = HashMap<(AccountId, bool, Option<(String, Option<String>)>), bool>;
 
+/// What windows are asked for together: the channel, our line, and how many hours one is open.
+type Window<'w> = (Channel, &'w str, u32);
+
 /// How a message is fit to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fit {
@@ -134,7 +137,7 @@ impl Desk<'_> {
         wanted: &[&Wanted],
     ) -> Result<Vec<bool>, FlowError> {
         let mut open = vec![true; wanted.len()];
-        let mut asked: HashMap<(Channel, &str, u32), Vec<(usize, IdentityId)>> = HashMap::new();
+        let mut asked: HashMap<Window<'_>, Vec<(usize, IdentityId)>> = HashMap::new();
         for (place, wanted) in wanted.iter().enumerate() {
             let Wanted { channel, carrier: Carrier { from, account }, .. } = wanted;
             if self.due_at(wanted) > self.now || wanted.content.opens_window() {

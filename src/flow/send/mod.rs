@@ -11,6 +11,7 @@ mod desk;
 mod dispatch;
 mod exchanges;
 mod files;
+mod halts;
 pub mod holds;
 mod judge;
 pub mod lane;

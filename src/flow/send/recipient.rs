@@ -100,14 +100,15 @@ pub(super) async fn find_all(
         });
     }
     let last = last_uses(session, organization, asked, &suited).await?;
-    let found = known.into_iter().zip(suited).zip(asked).map(|((known, suited), (channel, _))| {
-        match known? {
-            Ok(known) => chosen(*channel, known, suited, &last),
-            Err(address) => {
-                Ok(Found { channel: *channel, address, identity: None, contact: None })
-            }
-        }
-    });
+    let found =
+        known.into_iter().zip(suited).zip(asked).map(
+            |((known, suited), (channel, _))| match known? {
+                Ok(known) => chosen(*channel, known, suited, &last),
+                Err(address) => {
+                    Ok(Found { channel: *channel, address, identity: None, contact: None })
+                }
+            },
+        );
     Ok(found.collect())
 }
 
@@ -213,9 +214,8 @@ async fn last_uses(
 ) -> Result<HashMap<(Channel, IdentityId), Uuid>, FlowError> {
     let mut last = HashMap::new();
     for channel in Channel::ALL {
-        let choices = asked.iter().zip(suited).filter(|((of, _), suited)| {
-            *of == channel && suited.len() > 1
-        });
+        let choices =
+            asked.iter().zip(suited).filter(|((of, _), suited)| *of == channel && suited.len() > 1);
         let ids: Vec<IdentityId> =
             choices.flat_map(|(_, suited)| suited.iter().map(|(one, _)| one.id)).collect();
         if !ids.is_empty() {
@@ -337,7 +337,8 @@ pub(super) async fn make_known(
         let own = found.address.value();
         let first = spellings.entry((kind, key)).or_insert_with(|| own.to_owned());
         // WhatsApp knows a line by one spelling: the first one here, as the next to ask would find it.
-        let spelling = if found.channel == Channel::Whatsapp { first.clone() } else { own.to_owned() };
+        let spelling =
+            if found.channel == Channel::Whatsapp { first.clone() } else { own.to_owned() };
         known.push(*identities.entry((kind, spelling)).or_insert_with(|| {
             let id = IdentityId(gateway.ids.next());
             new_identities.push((contact, id, &found.address));

@@ -177,7 +177,10 @@ async fn run(shared: Arc<Shared>, organization: OrganizationId) {
         shared.aside.put_back(organization, left);
         if since.elapsed() >= TRIES_FOR {
             let waiters = Arc::clone(&shared.aside.waiters);
-            waiter = tokio::time::timeout(pause, waiters.acquire_owned()).await.ok().and_then(Result::ok);
+            waiter = tokio::time::timeout(pause, waiters.acquire_owned())
+                .await
+                .ok()
+                .and_then(Result::ok);
         } else {
             tokio::time::sleep(pause).await;
         }

@@ -12,7 +12,9 @@ use super::light::{self, Written};
 use super::queue::{Shared, Waiting};
 use super::writer::{self, Hands};
 use crate::ids::Ids;
-use crate::model::{OrganizationId, QuarantineId, QuarantineReason, QuarantinedItem, Receipt, Submission};
+use crate::model::{
+    OrganizationId, QuarantineId, QuarantineReason, QuarantinedItem, Receipt, Submission,
+};
 use crate::store::StoreError;
 use crate::store::events::{Outbox, Patience};
 

@@ -119,8 +119,7 @@ pub async fn advance(
     progress: &Progress,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let piece =
-        "insert into idempotency_pieces (organization_id, key, first, results, created_at)
+    let piece = "insert into idempotency_pieces (organization_id, key, first, results, created_at)
                  values ($1, $2, $3, $4, $5)";
     let come = "insert into idempotency_progress
                 (organization_id, key, fingerprint, done, holder, held_until, created_at)

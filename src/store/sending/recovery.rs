@@ -163,7 +163,8 @@ pub async fn delete_served(
                                        and o.message_id = a.message_id) order by a.message_id limit $3)";
     let answers = "delete from idempotency_keys where organization_id = $1 and created_at < $2";
     let pieces = "delete from idempotency_pieces where organization_id = $1 and created_at < $2";
-    let progress = "delete from idempotency_progress where organization_id = $1 and created_at < $2";
+    let progress =
+        "delete from idempotency_progress where organization_id = $1 and created_at < $2";
     let pairs = "delete from lane_pairs where organization_id = $1 and refilled_at < $2";
     let suppressions = "delete from suppressions where organization_id = $1 and until < $2";
     let old = crate::ids::first_at(before);
