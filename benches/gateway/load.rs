@@ -155,7 +155,7 @@ impl Order {
         (self.per_second > 0).then(|| {
             let place = count * self.connections as u64 + connection;
             let since = Duration::from_secs_f64(place as f64 / f64::from(self.per_second));
-            start - self.warm_up + since
+            (start + since).checked_sub(self.warm_up).unwrap_or(start)
         })
     }
 }

@@ -36,8 +36,8 @@ async fn a_head_that_is_held_delays_nobody_elses_webhooks() {
         .meta(&[meta::change(BOREALIS, &[text("wamid.b0", "5511987654321")], &[])])
         .await
         .expect(200);
-    let head = head_of(&gateway, &aurora).await;
-    let held = [
+    let theirs = head_of(&gateway, &aurora).await;
+    let changes = [
         vec![meta::change(AURORA, &[text("wamid.a1", "5511987654321")], &[])],
         vec![meta::change(AURORA, &[text("wamid.a2", "5521976543210")], &[])],
         vec![meta::change(AURORA, &[], &[meta::status("wamid.a1", "read", 1_793_534_401)])],
@@ -47,7 +47,7 @@ async fn a_head_that_is_held_delays_nobody_elses_webhooks() {
             meta::change(BOREALIS, &[text("wamid.b9", "5511987654321")], &[]),
         ],
     ];
-    let held = join_all(held.iter().map(|changes| gateway.meta(changes)));
+    let held = join_all(changes.iter().map(|changes| gateway.meta(changes)));
     let mut held = Box::pin(held);
     tokio::select! {
         biased;
@@ -85,7 +85,7 @@ async fn a_head_that_is_held_delays_nobody_elses_webhooks() {
     }
     assert_eq!(gateway.communications(&borealis).await.len(), 16);
     assert_eq!(gateway.communications(&aurora).await.len(), 1);
-    drop(head);
+    drop(theirs);
     let answers =
         timeout(SOON, &mut held).await.expect("aurora's webhooks come when the head is free");
     for answer in answers {
