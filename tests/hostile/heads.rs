@@ -20,6 +20,33 @@ pub async fn head_of(gateway: &TestGateway, org: &Org) -> Session {
     session
 }
 
+/// Webhooks for borealis of every kind, one after the other: 15 new messages.
+async fn on_every_way(gateway: &TestGateway) {
+    let text = |id: &str, from: &str| meta::text(id, from, id);
+    for n in 1..=20 {
+        let changes = match n % 4 {
+            0 => meta::change(
+                BOREALIS,
+                &[],
+                &[meta::status(&format!("wamid.s{n}"), "sent", 1_793_534_400)],
+            ),
+            // Somebody new.
+            1 => meta::change(
+                BOREALIS,
+                &[text(&format!("wamid.b{n}0"), &format!("55219765432{n:02}"))],
+                &[],
+            ),
+            _ => meta::change(BOREALIS, &[text(&format!("wamid.b{n}0"), "5511987654321")], &[]),
+        };
+        gateway.meta(&[changes]).await.expect(200);
+    }
+    // Delivered again: nothing changes.
+    gateway
+        .meta(&[meta::change(BOREALIS, &[text("wamid.b10", "5511987654321")], &[])])
+        .await
+        .expect(200);
+}
+
 /// Somebody's transaction has aurora's head: borealis' webhooks are answered all the same, on every way, and aurora's are once
 /// the head is free; each is stored once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,30 +81,7 @@ async fn a_head_that_is_held_delays_nobody_elses_webhooks() {
         _ = &mut held => panic!("somebody else has aurora's head"),
         () = tokio::time::sleep(Duration::from_millis(300)) => {}
     }
-    let others = async {
-        for n in 1..=20 {
-            let changes = match n % 4 {
-                0 => meta::change(
-                    BOREALIS,
-                    &[],
-                    &[meta::status(&format!("wamid.s{n}"), "sent", 1_793_534_400)],
-                ),
-                // Somebody new.
-                1 => meta::change(
-                    BOREALIS,
-                    &[text(&format!("wamid.b{n}0"), &format!("55219765432{n:02}"))],
-                    &[],
-                ),
-                _ => meta::change(BOREALIS, &[text(&format!("wamid.b{n}0"), "5511987654321")], &[]),
-            };
-            gateway.meta(&[changes]).await.expect(200);
-        }
-        // Delivered again: nothing changes.
-        gateway
-            .meta(&[meta::change(BOREALIS, &[text("wamid.b10", "5511987654321")], &[])])
-            .await
-            .expect(200);
-    };
+    let others = on_every_way(&gateway);
     tokio::select! {
         biased;
         _ = &mut held => panic!("somebody else has aurora's head"),
