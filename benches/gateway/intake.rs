@@ -106,7 +106,7 @@ async fn measure(
         let what = What::Webhooks { path, secret, numbers, people, seed };
         // The people are made known before it counts.
         let warm_up = if round == 0 { Duration::ZERO } else { WARM_UP };
-        Order { port, connections, warm_up, measured: MEASURED, what }
+        Order { port, connections, warm_up, measured: MEASURED, per_second: 0, what }
     };
     let base = floor.map(|floor| async move |round| floor.measure(connections, round).await);
     let turns = turns::take(base, &running, order).await;

@@ -21,6 +21,8 @@ pub struct Order {
     pub connections: usize,
     pub warm_up: Duration,
     pub measured: Duration,
+    /// Requests a second over all connections, each measured from when it was due; 0: each connection's next one follows its last.
+    pub per_second: u32,
     pub what: What,
 }
 
@@ -125,8 +127,12 @@ async fn connection(
     let mut count = 0_u64;
     loop {
         order.what.write(&mut request, number, count);
+        let due = order.due(number, count, start);
+        if let Some(due) = due {
+            tokio::time::sleep_until(due.into()).await;
+        }
+        let sent = due.unwrap_or_else(Instant::now);
         count += 1;
-        let sent = Instant::now();
         if sent >= end {
             return (latencies, refused);
         }
@@ -140,6 +146,17 @@ async fn connection(
                 false => refused += 1,
             }
         }
+    }
+}
+
+impl Order {
+    /// When a connection's next request is due, where there is a rate: connections take turns.
+    fn due(&self, connection: u64, count: u64, start: Instant) -> Option<Instant> {
+        (self.per_second > 0).then(|| {
+            let place = count * self.connections as u64 + connection;
+            let since = Duration::from_secs_f64(place as f64 / f64::from(self.per_second));
+            (start + since).checked_sub(self.warm_up).unwrap_or(start)
+        })
     }
 }
 

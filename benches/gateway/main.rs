@@ -15,6 +15,7 @@
     reason = "figures for people"
 )]
 
+mod bulks;
 mod floor;
 mod intake;
 mod load;
@@ -60,6 +61,9 @@ async fn measure(parts: &[String]) {
     }
     if wanted("sending") {
         sending::measure().await;
+    }
+    if wanted("bulks") {
+        bulks::measure().await;
     }
     if wanted("timeline") {
         timeline::on_postgres().await;

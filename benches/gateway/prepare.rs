@@ -113,6 +113,8 @@ async fn organization(gateway: &Gateway, index: usize, number: &str) -> Organiza
         credentials: [
             ("app_secret".to_owned(), secret(SECRET)),
             ("verify_token".to_owned(), secret("token")),
+            // So that it can send: nothing is, in what is measured with these.
+            ("access_token".to_owned(), secret("bench-access-token")),
         ]
         .into(),
     };

@@ -132,7 +132,7 @@ async fn compare(bench: &Bench, leads: &[(usize, Uuid)], engine: Engine) {
         let bare = async |_| bare(bench, leads, engine, connections).await;
         let order = |_| {
             let what = What::Gets { requests: requests.clone() };
-            Order { port, connections, warm_up: WARM_UP, measured: MEASURED, what }
+            Order { port, connections, warm_up: WARM_UP, measured: MEASURED, per_second: 0, what }
         };
         let turns = turns::take(Some(bare), &running, order).await;
         let (share, least, most) = turns.share().unwrap();

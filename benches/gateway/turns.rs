@@ -128,7 +128,7 @@ pub fn costs(turns: &[Turn]) -> (f64, f64) {
     (sum(|turn| turn.own_cpu) / thousands, sum(|turn| turn.database_cpu) / thousands)
 }
 
-fn median(figures: &[f64]) -> f64 {
+pub fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()

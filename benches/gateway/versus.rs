@@ -239,6 +239,7 @@ impl Side {
     fn order(&self, what: What) -> Order {
         Order {
             port: self.port,
+            per_second: 0,
             connections: CONNECTIONS,
             warm_up: WARM_UP,
             measured: MEASURED,

@@ -113,6 +113,30 @@ impl Config {
         Ok(())
     }
 
+    fn check_sending(&self) -> Result<(), ConfigError> {
+        let fail = |name: &str, reason: &str| Err(ConfigError(format!("{name}: {reason}")));
+        let sending = &self.sending;
+        if !(1..=720).contains(&sending.max_age_hours) {
+            return fail("sending.max_age_hours", "must be 1 to 720 hours");
+        }
+        if !(1_000..=120_000).contains(&sending.request_timeout_ms) {
+            return fail("sending.request_timeout_ms", "must be 1000 to 120000");
+        }
+        if sending.conversation_wait_ms > 86_400_000 {
+            return fail("sending.conversation_wait_ms", "must be at most 86400000 (a day)");
+        }
+        if !(0..=5).contains(&sending.resends) {
+            return fail("sending.resends", "must be 0 to 5");
+        }
+        if !(3_000..=600_000).contains(&sending.worker_timeout_ms) {
+            return fail("sending.worker_timeout_ms", "must be 3000 to 600000");
+        }
+        if sending.bulk_wait_ms > 60_000 {
+            return fail("sending.bulk_wait_ms", "must be at most 60000");
+        }
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let fail = |name: &str, reason: &str| Err(ConfigError(format!("{name}: {reason}")));
         let url = self.database.url.expose_secret().trim();
@@ -149,22 +173,7 @@ impl Config {
                 "must hold at least one webhook of server.webhook_body_bytes",
             );
         }
-        let sending = &self.sending;
-        if !(1..=720).contains(&sending.max_age_hours) {
-            return fail("sending.max_age_hours", "must be 1 to 720 hours");
-        }
-        if !(1_000..=120_000).contains(&sending.request_timeout_ms) {
-            return fail("sending.request_timeout_ms", "must be 1000 to 120000");
-        }
-        if sending.conversation_wait_ms > 86_400_000 {
-            return fail("sending.conversation_wait_ms", "must be at most 86400000 (a day)");
-        }
-        if !(0..=5).contains(&sending.resends) {
-            return fail("sending.resends", "must be 0 to 5");
-        }
-        if !(3_000..=600_000).contains(&sending.worker_timeout_ms) {
-            return fail("sending.worker_timeout_ms", "must be 3000 to 600000");
-        }
+        self.check_sending()?;
         let retention = &self.retention;
         let days = [
             ("retention.inbox_days", retention.inbox_days),

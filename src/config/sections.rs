@@ -76,6 +76,7 @@ section!(
         conversation_wait_ms: u64,
         resends: i64,
         worker_timeout_ms: u64,
+        bulk_wait_ms: u64,
         enabled: bool,
     }
 );

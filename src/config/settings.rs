@@ -209,6 +209,11 @@ pub const SETTINGS: &[Setting] = &[
         "After how long without a sign of life a sending process counts as dead, and its messages are taken over, in milliseconds, 3000 to 600000.",
     ),
     setting(
+        "sending.bulk_wait_ms",
+        "10000",
+        "How long a request with many messages waits while another one of its organization is carried out, before it is told to come back (429), in milliseconds, at most 60000.",
+    ),
+    setting(
         "outgoing.allow",
         "[]",
         "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. An entry that ends in @ and the id of an organization holds for that one only, one without for all: waha:3000@019a3f1c-7e5b-7c3a-9a55-0d5e6f708192. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",

@@ -69,6 +69,24 @@ pub enum FlowError {
         /// Why, and what to do instead.
         detail: String,
     },
+    /// Others of the same organization are at it already: it may be asked for again.
+    #[error("{detail}")]
+    Busy {
+        /// Which.
+        code: &'static str,
+        /// What is at work, and what to do.
+        detail: String,
+        /// When to ask again, in seconds.
+        after: u32,
+    },
+    /// It could not be done now, and may be asked for again.
+    #[error("{detail}")]
+    Later {
+        /// Which.
+        code: &'static str,
+        /// How far it came, and what to do.
+        detail: String,
+    },
     /// Whoever asks would hand out, or take away, more than they have.
     #[error("this needs the scope `{}`", .0.word())]
     LacksScope(Scope),

@@ -1,5 +1,6 @@
 //! Everything a flow may touch, in one place.
 
+mod bulks;
 mod directory;
 mod keyring;
 mod looks;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use bulks::Bulks;
 pub use directory::Directory;
 pub(crate) use directory::{build, drop_expired, is_previous, previous};
 pub use keyring::{Keyring, KeyringError};
@@ -72,6 +74,8 @@ pub struct Gateway {
         std::sync::Mutex<std::collections::HashSet<(crate::model::OrganizationId, String)>>,
     /// Whether the database can be written.
     pub trial: Trial,
+    /// Requests that bring many messages.
+    pub bulks: Bulks,
     /// Wakes those who send: something may be due.
     pub due: Arc<tokio::sync::Notify>,
     /// Wakes those who wait for events: changes whenever this process has written some.
@@ -136,6 +140,7 @@ impl Gateway {
             due: Arc::default(),
             trial: Trial::default(),
             running: std::sync::Mutex::default(),
+            bulks: Bulks::default(),
             store,
             batcher,
             directory,
@@ -247,8 +252,10 @@ pub fn store_options(config: &Config) -> StoreOptions {
                 .map_or(4, |count| u32::try_from(2 * count.get()).unwrap_or(16).clamp(4, 16)),
             count => count,
         },
-        // Each writer, the batches it has yet to finish, and whoever reads across organizations.
-        intake_connections: u32::try_from(config.intake.writers).unwrap_or(1) * 2 + 3,
+        // Each writer, the batches it has yet to finish, those who wait for a head, and whoever reads across organizations.
+        intake_connections: u32::try_from(config.intake.writers).unwrap_or(1) * 2
+            + 3
+            + crate::store::intake::WAITERS,
         statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
         sqlite_full_sync: config.database.sqlite_synchronous == "full",
     }

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::model::{Contact, ContactId, Identity, IdentityId, OrganizationId};
 
 type ContactFound = (ContactId, Option<String>, Option<ContactId>, Timestamp, Timestamp);
-type IdentityFound = (Uuid, IdentityId, String, String, Option<String>, Option<String>);
+type IdentityFound = (ContactId, IdentityId, String, String, Option<String>, Option<String>);
 
 /// A contact with its identities.
 pub async fn get(
@@ -42,6 +42,29 @@ pub async fn standing(
     Ok(on!(session, |c| {
         sqlx::query_scalar(sql).bind(organization).bind(id).fetch_optional(c).await
     })?)
+}
+
+/// The same of many; those that do not exist are missing.
+pub async fn all_standing(
+    session: &mut Session,
+    organization: OrganizationId,
+    ids: &[ContactId],
+) -> Result<HashMap<ContactId, ContactId>, StoreError> {
+    let found: Vec<(ContactId, ContactId)> = Rows::new()
+        .column("o", Column::Uuid(vec![organization.0; ids.len()]))
+        .column("i", Column::Uuid(ids.iter().map(|id| id.0).collect()))
+        .query(
+            session,
+            "select s.asked, s.id from (
+                 with recursive kept as (
+                     select k.i as asked, k.o as o, c.id, c.merged_into
+                     from k join contacts c on c.organization_id = k.o and c.id = k.i
+                     union select kept.asked, kept.o, c.id, c.merged_into
+                     from kept join contacts c on c.organization_id = kept.o and c.id = kept.merged_into)
+                 select asked, id from kept where merged_into is null) s",
+        )
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Contacts, newest first, before `before`; those that were merged into another are left out.
@@ -75,6 +98,83 @@ pub async fn find_by_address(
         let query = sqlx::query_scalar(sql).bind(organization).bind(address.kind());
         query.bind(key.as_ref()).bind(address.value()).fetch_optional(c).await
     })?)
+}
+
+/// Somebody's address, found by another spelling of it or by its own.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// The identity that it is.
+    pub identity: IdentityId,
+    /// Whose it is.
+    pub contact: ContactId,
+    /// How it is spelt.
+    pub value: String,
+}
+
+/// Who has these addresses, or other spellings of them: one list an address, in their order, the very spelling first.
+pub async fn holders(
+    session: &mut Session,
+    organization: OrganizationId,
+    addresses: &[&Address],
+) -> Result<Vec<Vec<Holder>>, StoreError> {
+    let keys: Vec<_> = addresses.iter().map(|address| address.match_key()).collect();
+    let found: Vec<(i64, IdentityId, ContactId, String)> = Rows::new()
+        .column("n", Column::Int((0_i64..).take(addresses.len()).collect()))
+        .column("o", Column::Uuid(vec![organization.0; addresses.len()]))
+        .column("kd", Column::Text(addresses.iter().map(|address| address.kind()).collect()))
+        .column("mk", Column::Text(keys.iter().map(AsRef::as_ref).collect()))
+        .query(
+            session,
+            "select k.n, i.id, i.contact_id, i.value from k join contact_identities i
+             on i.organization_id = k.o and i.kind = k.kd and i.match_key = k.mk",
+        )
+        .await?;
+    let mut holders: Vec<Vec<Holder>> = vec![Vec::new(); addresses.len()];
+    for (n, identity, contact, value) in found {
+        if let Some(of_one) = usize::try_from(n).ok().and_then(|n| holders.get_mut(n)) {
+            of_one.push(Holder { identity, contact, value });
+        }
+    }
+    for (of_one, address) in holders.iter_mut().zip(addresses) {
+        of_one.sort_by_key(|holder| (holder.value != address.value(), holder.identity));
+    }
+    Ok(holders)
+}
+
+/// New contacts without names and identities.
+pub async fn create_all(
+    session: &mut Session,
+    organization: OrganizationId,
+    ids: &[ContactId],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    Rows::new()
+        .column("organization_id", Column::Uuid(vec![organization.0; ids.len()]))
+        .column("id", Column::Uuid(ids.iter().map(|id| id.0).collect()))
+        .column("created_at", Column::Time(vec![now; ids.len()]))
+        .column("updated_at", Column::Time(vec![now; ids.len()]))
+        .insert(session, "contacts", "")
+        .await
+}
+
+/// Gives contacts addresses that nobody has.
+pub async fn add_identities(
+    session: &mut Session,
+    organization: OrganizationId,
+    new: &[(ContactId, IdentityId, &Address)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let keys: Vec<_> = new.iter().map(|(_, _, address)| address.match_key()).collect();
+    Rows::new()
+        .column("organization_id", Column::Uuid(vec![organization.0; new.len()]))
+        .column("id", Column::Uuid(new.iter().map(|(_, id, _)| id.0).collect()))
+        .column("contact_id", Column::Uuid(new.iter().map(|(contact, ..)| contact.0).collect()))
+        .column("kind", Column::Text(new.iter().map(|(.., address)| address.kind()).collect()))
+        .column("value", Column::Text(new.iter().map(|(.., address)| address.value()).collect()))
+        .column("match_key", Column::Text(keys.iter().map(AsRef::as_ref).collect()))
+        .column("created_at", Column::Time(vec![now; new.len()]))
+        .insert(session, "contact_identities", "")
+        .await
 }
 
 /// A new contact without identities.
@@ -136,26 +236,39 @@ async fn with_identities(
     organization: OrganizationId,
     found: Vec<ContactFound>,
 ) -> Result<Vec<Contact>, StoreError> {
+    let ids: Vec<ContactId> = found.iter().map(|(id, ..)| *id).collect();
+    let mut by_contact = identities_of(session, organization, &ids).await?;
+    let contact = |(id, name, merged_into, created_at, updated_at): ContactFound| {
+        let identities = by_contact.remove(&id).unwrap_or_default();
+        Contact { id, name, merged_into, identities, created_at, updated_at }
+    };
+    Ok(found.into_iter().map(contact).collect())
+}
+
+/// The identities of contacts, each one's in the order of their ids; whoever has none is missing.
+pub async fn identities_of(
+    session: &mut Session,
+    organization: OrganizationId,
+    contacts: &[ContactId],
+) -> Result<HashMap<ContactId, Vec<Identity>>, StoreError> {
     let identities: Vec<IdentityFound> = Rows::new()
-        .column("o", Column::Uuid(vec![organization.0; found.len()]))
-        .column("i", Column::Uuid(found.iter().map(|(id, ..)| id.0).collect()))
+        .column("o", Column::Uuid(vec![organization.0; contacts.len()]))
+        .column("i", Column::Uuid(contacts.iter().map(|id| id.0).collect()))
         .query(
             session,
             "select i.contact_id, i.id, i.kind, i.value, i.name, i.username
              from k join contact_identities i on i.organization_id = k.o and i.contact_id = k.i",
         )
         .await?;
-    let mut by_contact: HashMap<Uuid, Vec<Identity>> = HashMap::new();
+    let mut by_contact: HashMap<ContactId, Vec<Identity>> = HashMap::new();
     for (contact, id, kind, value, name, username) in identities {
         let identity = Identity { id, kind, value, name, username };
         by_contact.entry(contact).or_default().push(identity);
     }
-    let contact = |(id, name, merged_into, created_at, updated_at): ContactFound| {
-        let mut identities = by_contact.remove(&id.0).unwrap_or_default();
+    for identities in by_contact.values_mut() {
         identities.sort_by_key(|identity| identity.id);
-        Contact { id, name, merged_into, identities, created_at, updated_at }
-    };
-    Ok(found.into_iter().map(contact).collect())
+    }
+    Ok(by_contact)
 }
 
 /// The address of an identity.

@@ -1,6 +1,6 @@
 //! `event_heads`, `events`: the outbox of each organization, in one order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 use sqlx::types::Json;
@@ -60,6 +60,15 @@ struct Row {
     data: Option<Value>,
 }
 
+/// What a transaction does where another one has a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It waits.
+    Wait,
+    /// It does without, and comes again. SQLite has one writer, who has all heads.
+    Skip,
+}
+
 /// The order in which heads are locked, by everybody, so that no two transactions wait for each other.
 pub(super) fn lock_order(organizations: impl IntoIterator<Item = OrganizationId>) -> Vec<Uuid> {
     let mut ids: Vec<Uuid> = organizations.into_iter().map(|id| id.0).collect();
@@ -77,16 +86,55 @@ impl Outbox {
     ) -> Result<Self, StoreError> {
         let ids = lock_order(organizations);
         let expected = ids.len();
+        let outbox = Self::take(session, ids, Patience::Wait).await?;
+        match outbox.heads.len() == expected {
+            true => Ok(outbox),
+            false => Err(StoreError::Damaged("an organization has no event head".to_owned())),
+        }
+    }
+
+    /// The same, as patiently as it is said; `None` if another transaction has one of the heads, or one does not exist.
+    pub(super) async fn lock_with(
+        session: &mut Session,
+        organizations: impl IntoIterator<Item = OrganizationId>,
+        patience: Patience,
+    ) -> Result<Option<Self>, StoreError> {
+        match patience {
+            Patience::Wait => Self::lock(session, organizations).await.map(Some),
+            Patience::Skip => {
+                let ids = lock_order(organizations);
+                let expected = ids.len();
+                let outbox = Self::take(session, ids, patience).await?;
+                Ok((outbox.heads.len() == expected).then_some(outbox))
+            }
+        }
+    }
+
+    /// Which of these organizations have their heads to themselves just now.
+    pub(super) async fn free(
+        session: &mut Session,
+        organizations: impl IntoIterator<Item = OrganizationId>,
+    ) -> Result<HashSet<OrganizationId>, StoreError> {
+        let outbox = Self::take(session, lock_order(organizations), Patience::Skip).await?;
+        Ok(outbox.heads.into_keys().collect())
+    }
+
+    async fn take(
+        session: &mut Session,
+        ids: Vec<Uuid>,
+        patience: Patience,
+    ) -> Result<Self, StoreError> {
         let sql = dialect!(session,
             sqlite: "select h.organization_id, h.seq from k join event_heads h on h.organization_id = k.organization_id",
-            postgres: "select h.organization_id, h.seq from k join event_heads h on h.organization_id = k.organization_id
-                       order by h.organization_id for update of h",
+            postgres: match patience {
+                Patience::Wait => "select h.organization_id, h.seq from k join event_heads h
+                    on h.organization_id = k.organization_id order by h.organization_id for update of h",
+                Patience::Skip => "select h.organization_id, h.seq from k join event_heads h
+                    on h.organization_id = k.organization_id order by h.organization_id for update of h skip locked",
+            },
         );
         let keys = Rows::new().column("organization_id", Column::Uuid(ids));
         let found: Vec<(OrganizationId, i64)> = keys.query(session, sql).await?;
-        if found.len() != expected {
-            return Err(StoreError::Damaged("an organization has no event head".to_owned()));
-        }
         let head = |(id, seq)| (id, Head { seq, moved: false });
         Ok(Self { heads: found.into_iter().map(head).collect(), rows: Vec::new() })
     }

@@ -1,7 +1,10 @@
 //! `leads`: the CRM's view of a contact.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
+use super::bulk::{Column, Rows};
 use super::session::on;
 use super::{Session, StoreError};
 use crate::clock::Timestamp;
@@ -53,6 +56,23 @@ pub async fn insert(
         query.bind(lead.created_at).bind(lead.updated_at).execute(c).await.map(drop)
     })?;
     Ok(())
+}
+
+/// Whose leads these are; those that do not exist are missing.
+pub async fn contacts_of(
+    session: &mut Session,
+    organization: OrganizationId,
+    ids: &[LeadId],
+) -> Result<HashMap<LeadId, ContactId>, StoreError> {
+    let found: Vec<(LeadId, ContactId)> = Rows::new()
+        .column("o", Column::Uuid(vec![organization.0; ids.len()]))
+        .column("i", Column::Uuid(ids.iter().map(|id| id.0).collect()))
+        .query(
+            session,
+            "select l.id, l.contact_id from k join leads l on l.organization_id = k.o and l.id = k.i",
+        )
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Writes a known lead anew.

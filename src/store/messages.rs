@@ -101,6 +101,18 @@ pub async fn list(
     timeline::page_of(session, organization, found, limit).await
 }
 
+/// Whether there is a message of this id.
+pub async fn exists(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: MessageId,
+) -> Result<bool, StoreError> {
+    let sql = "select exists (select 1 from messages where organization_id = $1 and id = $2)";
+    Ok(on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(id).fetch_one(c).await
+    })?)
+}
+
 /// One message with its history.
 pub async fn get(
     session: &mut Session,

@@ -233,6 +233,12 @@ impl Problem {
             FlowError::Invalid { field, reason } => Self::invalid(field.as_str(), reason.as_str()),
             FlowError::Conflict(detail) => Self::conflict(detail.as_str()),
             FlowError::Refused { code, detail } => Self::refused(code, detail.as_str()),
+            FlowError::Busy { code, detail, after } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail.as_str()).retry_after(*after)
+            }
+            FlowError::Later { code, detail } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail.as_str()).retry_after(2)
+            }
             FlowError::LacksScope(scope) => Self::lacks_scope(*scope),
             FlowError::ProviderRefused { code, detail } => {
                 Self::provider_refused(code.as_deref(), detail.as_str())

@@ -15,6 +15,7 @@ mod forged;
 mod forms;
 mod full_disk;
 mod fuzzed;
+mod heads;
 mod kills;
 mod squatters;
 

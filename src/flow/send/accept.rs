@@ -1,23 +1,22 @@
-//! Accepting messages: they are checked against what the account that would carry them can do, and put into the queue, one
-//! transaction for all of a request, together with the answer to its `Idempotency-Key`.
+//! Accepting a message: it is checked against what the account that would carry it can do, and put into the queue, in one
+//! transaction together with the answer to its `Idempotency-Key`.
+
+use std::slice;
 
 use providers::{Channel, OutboundContent, Template};
 use serde_json::Value;
 
 use super::desk::Desk;
 use super::recipient::Recipient;
-use super::running::Running;
+use super::running::{self, Running};
 use crate::clock::Timestamp;
 use crate::flow::{Actor, FlowError};
 use crate::gateway::Gateway;
 use crate::model::{Lane, MessageId, NewOutbound, OrganizationId, Purpose};
 use crate::store::Session;
 use crate::store::events::Outbox;
-use crate::store::sending::idempotency::{self, Answered};
+use crate::store::sending::idempotency::{self, Answered, Standing};
 use crate::store::sending::{lanes, outbound};
-
-/// How many messages one request may bring.
-pub const MOST: usize = 1_000;
 
 /// A message that somebody wants sent.
 #[derive(Debug, Clone)]
@@ -58,22 +57,16 @@ pub enum Acceptance {
     Replayed(u16, Value),
 }
 
-/// What became of each of its messages.
-pub type Results = Vec<Result<MessageId, FlowError>>;
-
-/// Accepts messages. `bulk` ones wait behind those that are accepted one by one. `answer` makes the answer, which is kept
-/// with the key.
+/// Accepts one message. `answer` makes the answer, which is kept with the key.
 ///
 /// # Errors
-/// A single message that is refused is an error, and so is a request that could not be carried out as a whole; of several
-/// messages each has its own result.
+/// It is refused, or could not be accepted now; nothing was written then.
 pub async fn accept(
     gateway: &Gateway,
     actor: &Actor,
-    drafts: &[Draft],
-    bulk: bool,
+    draft: &Draft,
     key: Option<&IdempotencyKey>,
-    answer: impl FnOnce(&Results) -> (u16, Value),
+    answer: impl FnOnce(MessageId) -> (u16, Value),
 ) -> Result<Acceptance, FlowError> {
     let organization = actor.organization_id;
     let _running = match key {
@@ -81,75 +74,78 @@ pub async fn accept(
         None => None,
     };
     let mut session = gateway.store.write(organization).await?;
-    if let Some(key) = key
-        && let Some(before) = answered_before(&mut session, organization, key).await?
-    {
-        // Only committed has it let go of the key: the next request with it must not find it held.
-        session.commit().await?;
-        return Ok(before);
-    }
-    let outbox = Outbox::lock(&mut session, [organization]).await?;
-    let mut desk = Desk::new(gateway, organization, session, outbox, bulk);
-    let now = desk.now;
-    let mut results: Results = Vec::with_capacity(drafts.len());
-    let mut new = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        match desk.admit(draft).await {
-            Ok(message) => {
-                results.push(Ok(message.id));
-                new.push(message);
+    if let Some(key) = key {
+        if !idempotency::hold(&mut session, organization, &key.key).await? {
+            return Err(running::in_progress());
+        }
+        match standing(&mut session, organization, key).await? {
+            Standing::Unused => {}
+            Standing::Answered(before) => {
+                // Only committed has it let go of the key: the next request with it must not find it held.
+                session.commit().await?;
+                return Ok(replayed(before));
             }
-            // It passes: the request is to be made again, whole.
-            Err(error @ (FlowError::Store(_) | FlowError::Keyring(_) | FlowError::Locked(_))) => {
-                return Err(error);
-            }
-            Err(error) if !bulk => return Err(error),
-            Err(error) => results.push(Err(error)),
+            // The same fingerprint, and yet a request of another kind: it cannot be.
+            Standing::UnderWay(_) => return Err(running::in_progress()),
         }
     }
-    let (mut session, mut outbox) = desk.close();
-    outbound::insert(&mut session, &mut outbox, organization, &new, now).await?;
-    let (status, body) = answer(&results);
-    if let Some(IdempotencyKey { key, fingerprint }) = key {
-        let answered = Answered {
-            fingerprint: fingerprint.clone(),
-            status: i64::from(status),
-            answer: body.clone(),
-        };
-        idempotency::keep(&mut session, organization, key, &answered, now).await?;
+    let mut outbox = Outbox::lock(&mut session, [organization]).await?;
+    let mut desk = Desk::new(gateway, organization, false);
+    let mut wanted = Vec::with_capacity(1);
+    for prepared in desk.prepare(&mut session, slice::from_ref(draft)).await? {
+        wanted.push(prepared?);
     }
-    outbox.flush(&mut session, now).await?;
-    wake_lanes(&mut session, organization, &new).await?;
+    let mut new = Vec::with_capacity(1);
+    for admitted in desk.admit(&mut session, &mut outbox, wanted).await? {
+        new.push(admitted?);
+    }
+    let now = desk.now;
+    outbound::insert(&mut session, &mut outbox, organization, &new, now).await?;
+    let id = new.first().map(|new| new.id).ok_or(FlowError::NotFound("message"))?;
+    let (status, body) = answer(id);
+    if let Some(key) = key {
+        keep(&mut session, organization, key, (status, &body), now).await?;
+    }
+    write_events(&mut session, outbox, organization, &new, now).await?;
     session.commit().await?;
-    gateway.wake_readers();
-    gateway.due.notify_one();
+    announce(gateway);
     Ok(Acceptance::New(status, body))
 }
 
-async fn answered_before(
+/// What is known of a key. Its request must be this one.
+pub(super) async fn standing(
     session: &mut Session,
     organization: OrganizationId,
     key: &IdempotencyKey,
-) -> Result<Option<Acceptance>, FlowError> {
-    if !idempotency::hold(session, organization, &key.key).await? {
-        return Err(super::running::in_progress());
-    }
-    let Some(found) = idempotency::find(session, organization, &key.key).await? else {
-        return Ok(None);
+) -> Result<Standing, FlowError> {
+    let found = idempotency::find(session, organization, &key.key).await?;
+    let fingerprint = match &found {
+        Standing::Unused => return Ok(found),
+        Standing::UnderWay(progress) => &progress.fingerprint,
+        Standing::Answered(answered) => &answered.fingerprint,
     };
-    if found.fingerprint != key.fingerprint {
+    if *fingerprint != key.fingerprint {
         let detail = "this Idempotency-Key was used for another request";
         return Err(FlowError::refused("idempotency_key_reused", detail));
     }
-    let status = u16::try_from(found.status).unwrap_or(202);
-    Ok(Some(Acceptance::Replayed(status, found.answer)))
+    Ok(found)
 }
 
-async fn wake_lanes(
+/// The answer that was given.
+pub(super) fn replayed(before: Answered) -> Acceptance {
+    Acceptance::Replayed(u16::try_from(before.status).unwrap_or(202), before.answer)
+}
+
+/// Writes the events, and the time at which the lanes of these messages have something to do: the last that is written, so that
+/// whoever sends waits for it no longer than he must.
+pub(super) async fn write_events(
     session: &mut Session,
+    outbox: Outbox,
     organization: OrganizationId,
     new: &[NewOutbound],
+    now: Timestamp,
 ) -> Result<(), FlowError> {
+    outbox.flush(session, now).await?;
     for channel in Channel::ALL {
         let due = new.iter().filter(|message| message.channel == channel).map(|m| m.due_at).min();
         if let Some(due) = due {
@@ -157,4 +153,26 @@ async fn wake_lanes(
         }
     }
     Ok(())
+}
+
+/// Keeps an answer with its key.
+pub(super) async fn keep(
+    session: &mut Session,
+    organization: OrganizationId,
+    key: &IdempotencyKey,
+    (status, body): (u16, &Value),
+    now: Timestamp,
+) -> Result<(), FlowError> {
+    let answered = Answered {
+        fingerprint: key.fingerprint.clone(),
+        status: i64::from(status),
+        answer: body.clone(),
+    };
+    Ok(idempotency::keep(session, organization, &key.key, &answered, now).await?)
+}
+
+/// Messages were committed: those who wait for events, and those who send, look.
+pub(super) fn announce(gateway: &Gateway) {
+    gateway.wake_readers();
+    gateway.due.notify_one();
 }

@@ -9,135 +9,202 @@ use serde_json::{Map, Value, json};
 
 use super::accept::Draft;
 use super::files;
-use super::marketing::is_marketing;
+use super::judge::{Fit, window_closed};
 use super::recipient::{self, Found};
 use super::way::{self, Way};
 use crate::clock::Timestamp;
 use crate::flow::{FlowError, optional_text};
 use crate::gateway::{DirectoryAccount, Gateway};
-use crate::model::{Lane, MessageId, NewOutbound, OrganizationId, Purpose, SuppressionScope};
+use crate::model::{IdentityId, Lane, MessageId, NewOutbound, OrganizationId, Purpose};
 use crate::store::events::Outbox;
 use crate::store::sending::outbound::Queued;
-use crate::store::sending::recipients;
-use crate::store::sending::suppressions::{self, Suppression};
-use crate::store::{Session, messages};
+use crate::store::{Session, StoreError, messages};
 
 /// How far ahead a message may be scheduled.
 const AHEAD: TimeDelta = TimeDelta::days(90);
 
 /// The line and the account that carry a channel's messages.
 #[derive(Clone)]
-struct Carrier {
-    from: Sender,
-    account: Arc<DirectoryAccount>,
+pub(super) struct Carrier {
+    pub(super) from: Sender,
+    pub(super) account: Arc<DirectoryAccount>,
 }
 
-/// What shall be sent to somebody who was found. The target of a reaction is the message's id with us.
-struct Wanted<'w> {
-    id: MessageId,
-    channel: Channel,
-    found: &'w Found,
-    content: &'w OutboundContent,
-    fallback: Option<&'w Template>,
-    purpose: Option<Purpose>,
-    reply_to: Option<&'w MessageRef>,
-    due_at: Timestamp,
-}
-
-/// What was found fit to be sent.
-struct Fit {
+/// A message that can be sent as far as it and the account that carries it go, to somebody who was found. Whether it may be
+/// sent to them now is judged apart.
+pub(super) struct Wanted {
+    pub(super) channel: Channel,
+    pub(super) carrier: Carrier,
+    pub(super) found: Found,
     /// What it says, with the provider's ids and all that is known of files.
-    content: OutboundContent,
-    /// Whether the fallback must go in its place.
-    window_is_closed: bool,
+    pub(super) content: OutboundContent,
+    pub(super) fallback: Option<Template>,
+    pub(super) purpose: Option<Purpose>,
+    reply_to: Option<MessageRef>,
+    client_reference: Option<String>,
+    pub(super) send_at: Option<Timestamp>,
 }
 
-/// One request at work.
+/// One request at work: messages are prepared, then judged, then admitted. The first two need no lock, and what is judged
+/// then is judged again when it is admitted.
 pub(super) struct Desk<'a> {
     gateway: &'a Gateway,
-    organization: OrganizationId,
-    session: Session,
-    outbox: Outbox,
-    /// The one time of everything that is admitted: of the messages' ids, and what is shown with them.
+    pub(super) organization: OrganizationId,
+    /// The one time of everything that is admitted at once: of the messages' ids, and what is shown with them.
     pub(super) now: Timestamp,
     bulk: bool,
     ways: HashMap<Channel, Way>,
 }
 
 impl<'a> Desk<'a> {
-    /// Opens; the session's head is locked.
-    pub(super) fn new(
-        gateway: &'a Gateway,
-        organization: OrganizationId,
-        session: Session,
-        outbox: Outbox,
-        bulk: bool,
-    ) -> Self {
+    /// Opens.
+    pub(super) fn new(gateway: &'a Gateway, organization: OrganizationId, bulk: bool) -> Self {
         let now = gateway.clock.now();
-        Self { gateway, organization, session, outbox, now, bulk, ways: HashMap::new() }
+        Self { gateway, organization, now, bulk, ways: HashMap::new() }
     }
 
-    /// Hands the transaction back.
-    pub(super) fn close(self) -> (Session, Outbox) {
-        (self.session, self.outbox)
+    /// Checks all of messages that need not be looked at again, and finds their recipients. Each has its own result.
+    pub(super) async fn prepare(
+        &mut self,
+        session: &mut Session,
+        drafts: &[Draft],
+    ) -> Result<Vec<Result<Wanted, FlowError>>, FlowError> {
+        self.now = self.gateway.clock.now();
+        self.ways.clear();
+        let asked: Vec<_> = drafts.iter().map(|draft| (draft.channel, &draft.recipient)).collect();
+        let found = recipient::find_all(session, self.organization, &asked).await?;
+        let mut prepared = Vec::with_capacity(drafts.len());
+        for (draft, found) in drafts.iter().zip(found) {
+            prepared.push(own(self.prepare_one(session, draft, found).await)?);
+        }
+        Ok(prepared)
     }
 
-    /// Checks a message and makes its recipient known. Nothing of it is written when it is refused.
-    pub(super) async fn admit(&mut self, draft: &Draft) -> Result<NewOutbound, FlowError> {
+    /// Looks at the accounts that would carry messages: it fails if one of them cannot be opened now.
+    pub(super) async fn look_at_accounts(
+        &mut self,
+        session: &mut Session,
+        drafts: &[Draft],
+    ) -> Result<(), FlowError> {
+        for channel in Channel::ALL {
+            if drafts.iter().any(|draft| draft.channel == channel) {
+                // Whether there is a way at all is each message's own affair.
+                let _ = own(self.carrier(session, channel).await)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn prepare_one(
+        &mut self,
+        session: &mut Session,
+        draft: &Draft,
+        found: Result<Found, FlowError>,
+    ) -> Result<Wanted, FlowError> {
         let client_reference =
             optional_text("client_reference", draft.client_reference.as_deref(), 200)?;
-        let id = MessageId(self.gateway.ids.at(self.now));
-        let due_at = self.due_at(draft.send_at)?;
-        let carrier = self.carrier(draft.channel).await?;
-        let found =
-            recipient::find(&mut self.session, self.organization, draft.channel, &draft.recipient)
-                .await?;
+        if draft.send_at.is_some_and(|at| at > self.now + AHEAD) {
+            return Err(FlowError::invalid("send_at", "lies more than 90 days ahead"));
+        }
+        let carrier = self.carrier(session, draft.channel).await?;
+        let found = found?;
         let reply_to = match draft.reply_to {
-            Some(id) => Some(self.carried("reply_to", id, &carrier).await?),
+            Some(id) => Some(self.carried(session, "reply_to", id, &carrier).await?),
             None => None,
         };
         let wanted = Wanted {
-            id,
             channel: draft.channel,
-            found: &found,
-            content: &draft.content,
-            fallback: draft.fallback.as_ref(),
+            carrier,
+            found,
+            content: draft.content.clone(),
+            fallback: draft.fallback.clone(),
             purpose: draft.purpose,
-            reply_to: reply_to.as_ref(),
-            due_at,
+            reply_to,
+            client_reference,
+            send_at: draft.send_at,
         };
-        let Fit { mut content, window_is_closed } = self.fit(&carrier, &wanted).await?;
-        let mut fallback = draft.fallback.clone();
-        if window_is_closed {
+        self.complete(session, wanted).await
+    }
+
+    /// Completes what it says, and checks it against what the account can send.
+    async fn complete(
+        &self,
+        session: &mut Session,
+        mut wanted: Wanted,
+    ) -> Result<Wanted, FlowError> {
+        wanted.content = self.resolve_target(session, wanted.content, &wanted.carrier).await?;
+        let account = &wanted.carrier.account;
+        files::complete(self.gateway, session, account, &mut wanted.content).await?;
+        let id = MessageId(self.gateway.ids.at(self.now));
+        check(id, &wanted, &wanted.content, wanted.reply_to.as_ref())?;
+        if let Some(template) = &wanted.fallback {
+            let template = OutboundContent::Template(template.clone());
+            check(id, &wanted, &template, None)
+                .map_err(|error| under("fallback_template", error))?;
+        }
+        Ok(wanted)
+    }
+
+    /// Admits messages that were prepared, and makes their recipients known; each has its own result. Nothing is written of
+    /// one that is refused. The head must be locked.
+    pub(super) async fn admit(
+        &mut self,
+        session: &mut Session,
+        outbox: &mut Outbox,
+        mut wanted: Vec<Wanted>,
+    ) -> Result<Vec<Result<NewOutbound, FlowError>>, FlowError> {
+        self.now = self.gateway.clock.now();
+        let mut found: Vec<&mut Found> =
+            wanted.iter_mut().map(|wanted| &mut wanted.found).collect();
+        recipient::look_again(session, self.organization, &mut found).await?;
+        let fits = self.judge(session, &wanted.iter().collect::<Vec<_>>()).await?;
+        let found: Vec<&Found> = wanted
+            .iter()
+            .zip(&fits)
+            .filter_map(|(wanted, fit)| fit.is_ok().then_some(&wanted.found))
+            .collect();
+        let (gateway, organization) = (self.gateway, self.organization);
+        let made = recipient::make_known(gateway, session, outbox, organization, &found, self.now);
+        let mut identities = made.await?.into_iter();
+        let admitted = wanted.into_iter().zip(fits).map(|(wanted, fit)| {
+            let fit = fit?;
+            let nobody = || StoreError::Damaged("a recipient has no identity".to_owned());
+            let identity = identities.next().ok_or_else(nobody)?;
+            self.message(wanted, fit, identity)
+        });
+        Ok(admitted.collect())
+    }
+
+    fn message(
+        &self,
+        wanted: Wanted,
+        fit: Fit,
+        identity: IdentityId,
+    ) -> Result<NewOutbound, FlowError> {
+        let due_at = self.due_at(&wanted);
+        let Wanted { channel, carrier, mut content, mut fallback, purpose, reply_to, .. } = wanted;
+        if fit.window_is_closed {
             content = OutboundContent::Template(fallback.take().ok_or_else(window_closed)?);
         }
-        let identity = recipient::make_known(
-            self.gateway,
-            &mut self.session,
-            &mut self.outbox,
-            self.organization,
-            &found,
-            self.now,
-        )
-        .await?;
-        let metadata = metadata(&content, client_reference, draft.send_at, reply_to.as_ref());
+        let sending = &self.gateway.config.sending;
+        let provider = carrier.account.provider.name;
+        let (reference, send_at) = (wanted.client_reference, wanted.send_at);
         Ok(NewOutbound {
-            id,
-            channel: draft.channel,
+            id: MessageId(self.gateway.ids.at(self.now)),
+            channel,
             identity,
             account_id: carrier.account.id,
-            provider: carrier.account.provider.name,
-            our_address: carrier.from.address.clone(),
+            provider,
+            our_address: carrier.from.address,
             bulk: self.bulk,
             due_at,
-            expires_at: due_at + TimeDelta::hours(self.gateway.config.sending.max_age_hours),
-            most_resends: self.gateway.config.sending.resends,
+            expires_at: due_at + TimeDelta::hours(sending.max_age_hours),
+            most_resends: sending.resends,
+            metadata: metadata(&content, reference, send_at, reply_to.as_ref()),
             content,
             fallback,
-            purpose: draft.purpose,
-            reply_to: reply_to
-                .map(|reference| (carrier.account.provider.name.to_owned(), reference)),
-            metadata,
+            purpose,
+            reply_to: reply_to.map(|reference| (provider.to_owned(), reference)),
         })
     }
 
@@ -145,76 +212,43 @@ impl<'a> Desk<'a> {
     /// its fallback goes in its place when it is sent.
     pub(super) async fn admit_edit(
         &mut self,
+        session: &mut Session,
         queued: &Queued,
         content: &OutboundContent,
     ) -> Result<OutboundContent, FlowError> {
-        let carrier = self.carrier(queued.lane.channel).await?;
-        let found =
-            recipient::of_identity(&mut self.session, self.organization, queued.identity).await?;
+        let carrier = self.carrier(session, queued.lane.channel).await?;
+        let found = recipient::of_identity(session, queued.lane, queued.identity).await?;
         let provider = carrier.account.provider.name;
         let reply_to = queued.reply_to.as_ref().filter(|(carried_by, _)| carried_by == provider);
         let wanted = Wanted {
-            id: queued.id,
             channel: queued.lane.channel,
-            found: &found,
-            content,
-            fallback: queued.fallback.as_ref(),
+            carrier,
+            found,
+            content: content.clone(),
+            fallback: queued.fallback.clone(),
             purpose: queued.purpose,
-            reply_to: reply_to.map(|(_, reference)| reference),
-            due_at: queued.due_at,
+            reply_to: reply_to.map(|(_, reference)| reference.clone()),
+            client_reference: None,
+            send_at: Some(queued.due_at),
         };
-        Ok(self.fit(&carrier, &wanted).await?.content)
-    }
-
-    /// Whether it can be sent: to whom, by that account, and now, if it is due.
-    async fn fit(&mut self, carrier: &Carrier, wanted: &Wanted<'_>) -> Result<Fit, FlowError> {
-        let no_marketing = self.suppressed(wanted.channel, wanted.found).await?;
-        let mut content = self.resolve_target(wanted.content, carrier).await?;
-        let account = &carrier.account;
-        files::complete(self.gateway, &mut self.session, account, &mut content).await?;
-        check(wanted, carrier, &content, wanted.reply_to)?;
-        if let Some(template) = wanted.fallback {
-            let template = OutboundContent::Template(template.clone());
-            check(wanted, carrier, &template, None)
-                .map_err(|error| under("fallback_template", error))?;
+        let wanted = self.complete(session, wanted).await?;
+        for fit in self.judge(session, &[&wanted]).await? {
+            fit?;
         }
-        let window_is_closed = wanted.due_at <= self.now
-            && !content.opens_window()
-            && !self.window_is_open(wanted.channel, carrier, wanted.found).await?;
-        let sent = match (window_is_closed, wanted.fallback) {
-            (false, _) => content.clone(),
-            (true, Some(template)) => OutboundContent::Template(template.clone()),
-            (true, None) => return Err(window_closed()),
-        };
-        if let Some(no_marketing) = no_marketing {
-            let (organization, account) = (self.organization, carrier.account.id);
-            let session = &mut self.session;
-            if is_marketing(session, organization, account, wanted.purpose, &sent).await? {
-                return Err(suppressed_is(wanted.channel, &no_marketing));
-            }
-        }
-        Ok(Fit { content, window_is_closed })
-    }
-
-    fn due_at(&self, send_at: Option<Timestamp>) -> Result<Timestamp, FlowError> {
-        match send_at {
-            Some(at) if at > self.now + AHEAD => {
-                Err(FlowError::invalid("send_at", "lies more than 90 days ahead"))
-            }
-            Some(at) => Ok(Timestamp::from_timestamp_micros(at.timestamp_micros())
-                .unwrap_or(self.now)
-                .max(self.now)),
-            None => Ok(self.now),
-        }
+        Ok(wanted.content)
     }
 
     /// The line and the account that carry a channel.
-    async fn carrier(&mut self, channel: Channel) -> Result<Carrier, FlowError> {
+    async fn carrier(
+        &mut self,
+        session: &mut Session,
+        channel: Channel,
+    ) -> Result<Carrier, FlowError> {
         let way = match self.ways.get(&channel) {
             Some(way) => way.clone(),
             None => {
                 let lane = Lane { organization_id: self.organization, channel };
-                let way = way::find(self.gateway, &mut self.session, lane).await?;
+                let way = way::find(self.gateway, session, lane).await?;
                 self.ways.insert(channel, way.clone());
                 way
             }
@@ -226,48 +260,30 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Refuses whoever is not to be written to at all; otherwise returns what keeps them from getting marketing.
-    async fn suppressed(
-        &mut self,
-        channel: Channel,
-        found: &Found,
-    ) -> Result<Option<Suppression>, FlowError> {
-        let (organization, address, now) = (self.organization, &found.address, self.now);
-        let suppressions =
-            suppressions::find(&mut self.session, organization, channel, address, now).await?;
-        let (all, marketing): (Vec<Suppression>, Vec<Suppression>) = suppressions
-            .into_iter()
-            .partition(|suppression| suppression.scope != SuppressionScope::Marketing.word());
-        match all.first() {
-            Some(suppression) => Err(suppressed_is(channel, suppression)),
-            None => Ok(marketing.into_iter().next()),
-        }
-    }
-
     /// A reaction names the message by its id with us; the provider wants its own.
     async fn resolve_target(
-        &mut self,
-        content: &OutboundContent,
+        &self,
+        session: &mut Session,
+        content: OutboundContent,
         carrier: &Carrier,
     ) -> Result<OutboundContent, FlowError> {
-        let OutboundContent::Reaction { target, emoji } = content else {
-            return Ok(content.clone());
-        };
+        let OutboundContent::Reaction { target, emoji } = content else { return Ok(content) };
         let field = "content.message_id";
         let id =
             target.0.parse().map_err(|_| FlowError::invalid(field, "must be a message's id"))?;
-        let target = self.carried(field, id, carrier).await?;
-        Ok(OutboundContent::Reaction { target, emoji: emoji.clone() })
+        let target = self.carried(session, field, id, carrier).await?;
+        Ok(OutboundContent::Reaction { target, emoji })
     }
 
     /// The provider's id of a message that this account's provider carried.
     async fn carried(
-        &mut self,
+        &self,
+        session: &mut Session,
         field: &str,
         id: MessageId,
         carrier: &Carrier,
     ) -> Result<MessageRef, FlowError> {
-        let found = messages::get(&mut self.session, self.organization, id).await?;
+        let found = messages::get(session, self.organization, id).await?;
         let Some(found) = found else {
             return Err(FlowError::invalid(field, "there is no such message"));
         };
@@ -280,64 +296,36 @@ impl<'a> Desk<'a> {
             FlowError::invalid(field, "has not been sent yet, so it has no id at the provider")
         })
     }
-
-    /// Whether anything but a template may be sent to them now.
-    async fn window_is_open(
-        &mut self,
-        channel: Channel,
-        carrier: &Carrier,
-        found: &Found,
-    ) -> Result<bool, FlowError> {
-        let hours = carrier.account.account.messages().and_then(|m| m.window_hours(channel));
-        let Some(hours) = hours else { return Ok(true) };
-        let Some(identity) = found.identity else { return Ok(false) };
-        let lane = Lane { organization_id: self.organization, channel };
-        let since = self.now - TimeDelta::hours(i64::from(hours));
-        let our_address = &carrier.from.address;
-        let wrote =
-            recipients::who_wrote(&mut self.session, lane, our_address, &[identity], since).await?;
-        Ok(!wrote.is_empty())
-    }
 }
 
-/// Says what is kept from the recipient, why, and how that ends.
-fn suppressed_is(channel: Channel, suppression: &Suppression) -> FlowError {
-    let what = match suppression.scope.as_str() {
-        "marketing" => "is not to get marketing",
-        _ => "is not to be written to",
-    };
-    let until = suppression.until.map(|until| format!(" until {}", until.to_rfc3339()));
-    let (channel, scope, reason) = (channel.word(), &suppression.scope, &suppression.reason);
-    let detail = format!(
-        "the recipient {what} on {channel}{} (scope {scope}, reason {reason}); DELETE /api/v1/suppressions lifts it{}",
-        until.unwrap_or_default(),
-        match suppression.reason.as_str() {
-            "opted_out" => ", and so do they by asking for it again",
-            "undeliverable" if scope != "marketing" => ", and so does any message of theirs",
-            _ => "",
-        },
-    );
-    FlowError::refused("recipient_suppressed", detail)
+/// A failure that passes is the request's own: it is to be made again. Whatever else is wrong is one message's.
+pub(super) fn own<T>(result: Result<T, FlowError>) -> Result<Result<T, FlowError>, FlowError> {
+    match result {
+        Err(error @ (FlowError::Store(_) | FlowError::Keyring(_) | FlowError::Locked(_))) => {
+            Err(error)
+        }
+        result => Ok(result),
+    }
 }
 
 /// Whether the account can send it, saying this.
 fn check(
-    wanted: &Wanted<'_>,
-    carrier: &Carrier,
+    id: MessageId,
+    wanted: &Wanted,
     content: &OutboundContent,
     reply_to: Option<&MessageRef>,
 ) -> Result<(), FlowError> {
+    let Wanted { channel, carrier, found, .. } = wanted;
     let Some(messages) = carrier.account.account.messages() else {
         let detail = format!(
             "the {} account that carries {} cannot send: it lacks the credentials for it",
             carrier.account.provider.title,
-            wanted.channel.word(),
+            channel.word(),
         );
         return Err(FlowError::refused("account_cannot_send", detail));
     };
-    let (id, from) = (wanted.id.to_string(), carrier.from.clone());
-    let to = wanted.found.address.clone();
-    let message = OutboundMessage::new(id, wanted.channel, from, to, content.clone());
+    let (id, from, to) = (id.to_string(), carrier.from.clone(), found.address.clone());
+    let message = OutboundMessage::new(id, *channel, from, to, content.clone());
     let message = OutboundMessage { reply_to: reply_to.cloned(), ..message };
     messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))
 }
@@ -346,12 +334,6 @@ fn no_way(channel: Channel) -> FlowError {
     let detail =
         format!("no active route carries {}: make one with POST /api/v1/routes", channel.word());
     FlowError::refused("no_active_route", detail)
-}
-
-fn window_closed() -> FlowError {
-    let detail = "the customer-service window is closed: the recipient has not written in the last 24 hours. Send a \
-                  template, or name one as fallback_template";
-    FlowError::refused("window_closed", detail)
 }
 
 fn under(prefix: &str, error: FlowError) -> FlowError {

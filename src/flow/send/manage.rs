@@ -54,16 +54,17 @@ pub async fn decide(
 ) -> Result<QueueState, FlowError> {
     let organization = actor.organization_id;
     let mut session = gateway.store.write(organization).await?;
-    let outbox = Outbox::lock(&mut session, [organization]).await?;
+    let mut outbox = Outbox::lock(&mut session, [organization]).await?;
     let queued = outbound::get(&mut session, organization, id).await?;
     let queued = queued.ok_or(FlowError::NotFound("message in the queue"))?;
     let fate = fate(queued.state, decision)?;
-    let mut desk = Desk::new(gateway, organization, session, outbox, false);
     let content = match decision {
-        Decision::Edit(content) => desk.admit_edit(&queued, content).await?,
+        Decision::Edit(content) => {
+            let mut desk = Desk::new(gateway, organization, false);
+            desk.admit_edit(&mut session, &queued, content).await?
+        }
         _ => queued.content.clone(),
     };
-    let (mut session, mut outbox) = desk.close();
     apply(gateway, &mut session, &mut outbox, &queued, fate, &content).await?;
     let what = match decision {
         Decision::Cancel => "message.cancel",

@@ -12,31 +12,38 @@
 //! - It is idempotent: whoever is not told how it ended may run it again.
 //!
 //! People who are not remembered are made known before, in a transaction of their own.
+//!
+//! A head that another transaction has is not waited for: nothing is written then, and the caller sorts out whose head it is.
 
 use std::collections::HashSet;
 
 use providers::EventKind;
 use uuid::Uuid;
 
-use super::identities::{Identities, Memory};
+use super::identities::Identities;
 use super::messages::{self, Row, Stored};
 use super::people::{self, Person};
-use super::writer::{Work, Writer, people_of};
-use super::{changes, quarantine, strangers};
+use super::strangers::{self, Met};
+use super::writer::{Hands, Work, Writer, people_of};
+use super::{changes, quarantine};
 use crate::clock::Timestamp;
-use crate::ids::Ids;
 use crate::model::{OrganizationId, Receipt, Submission};
 use crate::store::bulk::{Column, bind_all};
-use crate::store::events::{Outbox, lock_order};
+use crate::store::events::{Outbox, Patience, lock_order};
 use crate::store::session::Connection;
 use crate::store::{Engine, Store, StoreError, lender};
 
-/// Parameters: 1 organizations, in order; 2 now; 3 to 17 the messages' columns; 18 to 27 the inbox's
-/// columns.
-const STATEMENT: &str = "
+/// The statement, which locks heads as it is told. Parameters: 1 organizations, in order; 2 now; 3 to 17 the messages' columns;
+/// 18 to 27 the inbox's columns. It writes all or, if a head is missing, nothing.
+macro_rules! statement {
+    ($lock:literal) => {
+        concat!(
+            "
     with heads as materialized (
         select organization_id, waiting from event_heads where organization_id = any($1::uuid[])
-        order by organization_id for update
+        order by organization_id ",
+            $lock,
+            "
     ), written as (
         insert into messages (organization_id, id, account_id, identity_id, provider_ref, provider_message_id, provider,
             channel, direction, our_address, kind, content, status, metadata, occurred_at, created_at)
@@ -66,7 +73,16 @@ const STATEMENT: &str = "
         where (select count(*) from heads) = cardinality($1)
         on conflict do nothing
     )
-    select (select count(*) from heads), exists (select 1 from heads where waiting), array(select id from written)";
+    select (select count(*) from heads), array(select organization_id from heads where waiting), array(select id from written)"
+        )
+    };
+}
+
+/// It waits for heads that others have.
+const WAITING: &str = statement!("for update");
+
+/// It passes over them.
+const SKIPPING: &str = statement!("for update skip locked");
 
 /// Whether a submission may go this way: messages without files, new ones only, nothing that must wait.
 pub(super) fn suits(store: &Store, submission: &Submission) -> bool {
@@ -93,33 +109,46 @@ pub(super) struct Written {
     stored: Stored,
     /// All messages, new and known.
     keys: Vec<(OrganizationId, Uuid)>,
-    /// Changes wait for messages of these organizations, perhaps for these.
-    waited_for: bool,
+    /// For messages of these organizations changes wait, perhaps for these; or messages of theirs were known already.
+    concerned: HashSet<OrganizationId>,
 }
 
-/// Writes all submissions, or none. [`join`] does the rest, and may fail on its own.
+impl Written {
+    /// The organizations for which [`join`] has something to do.
+    pub(super) fn concerned(&self) -> &HashSet<OrganizationId> {
+        &self.concerned
+    }
+}
+
+/// Writes all submissions, or none. [`join`] does the rest, and may fail on its own. `None` if another transaction has the head
+/// of one of the organizations, and is not to be waited for.
 pub(super) async fn write(
-    store: &Store,
-    ids: &Ids,
-    memory: &Memory,
-    now: Timestamp,
+    hands: Hands<'_>,
     batch: &[&Submission],
-) -> Result<Written, StoreError> {
+    patience: Patience,
+) -> Result<Option<Written>, StoreError> {
+    let Hands { store, ids, memory, now } = hands;
     let works = Work::of(batch);
     let mut identities = Identities::new(memory);
     let people = people_of(&works);
     let unknown: Vec<&Person<'_>> =
         people.iter().filter(|person| !identities.remembers(person)).collect();
-    if !unknown.is_empty()
-        && !strangers::make_known(store, ids, now, &mut identities, &unknown).await?
-    {
-        let organizations = unknown.iter().map(|person| person.organization_id);
-        let mut writer = begin(store, ids, now, identities, organizations).await?;
-        people::make_known(&mut writer, &unknown).await?;
-        identities = writer.commit().await?.1;
+    if !unknown.is_empty() {
+        match strangers::make_known(store, ids, now, &mut identities, &unknown, patience).await? {
+            Met::All => {}
+            Met::Busy => return Ok(None),
+            Met::NotAll => {
+                let organizations = unknown.iter().map(|person| person.organization_id);
+                let begun = begin(hands, identities, organizations, patience).await?;
+                let Some(mut writer) = begun else { return Ok(None) };
+                people::make_known(&mut writer, &unknown).await?;
+                identities = writer.commit().await?.1;
+            }
+        }
     }
     let (rows, repeated) = messages::rows(ids, &identities, &works);
-    let (waited_for, inserted) = run(store, now, batch, &rows).await?;
+    let ran = run(store, now, batch, &rows, patience).await?;
+    let Some((waited_for, inserted)) = ran else { return Ok(None) };
     let mut receipts = vec![Receipt::default(); batch.len()];
     for row in &rows {
         receipts[row.work.submission].count(inserted.contains(&row.id));
@@ -130,33 +159,39 @@ pub(super) async fn write(
     let key = |row: &Row<'_>| (row.work.item.organization_id, row.reference);
     let fresh = rows.iter().filter(|row| inserted.contains(&row.id));
     let stored = fresh.map(|row| (key(row), row.id)).collect();
-    Ok(Written { receipts, stored, keys: rows.iter().map(key).collect(), waited_for })
+    let known = rows.iter().filter(|row| !inserted.contains(&row.id));
+    let concerned = waited_for.into_iter().chain(known.map(|row| row.work.item.organization_id));
+    let concerned = concerned.collect();
+    Ok(Some(Written { receipts, stored, keys: rows.iter().map(key).collect(), concerned }))
 }
 
 /// What plain messages rarely need: changes that came before them join them, and a message that was known already may say
-/// more than what is known.
+/// more than what is known. It is done for these organizations. `false` if another transaction has the head of one of them, and
+/// is not to be waited for.
 pub(super) async fn join(
-    store: &Store,
-    ids: &Ids,
-    memory: &Memory,
-    now: Timestamp,
+    hands: Hands<'_>,
     batch: &[&Submission],
     written: &Written,
-) -> Result<(), StoreError> {
-    let Written { stored, keys, .. } = written;
-    if stored.len() == keys.len() && !written.waited_for {
-        return Ok(());
-    }
+    organizations: &HashSet<OrganizationId>,
+    patience: Patience,
+) -> Result<bool, StoreError> {
+    let stored = &written.stored;
     let works = Work::of(batch);
-    let (rows, _) = messages::rows(ids, &Identities::new(memory), &works);
-    let is_known =
-        |row: &&Row<'_>| !stored.contains_key(&(row.work.item.organization_id, row.reference));
+    let (rows, _) = messages::rows(hands.ids, &Identities::new(hands.memory), &works);
+    let is_known = |row: &&Row<'_>| {
+        let organization = row.work.item.organization_id;
+        organizations.contains(&organization)
+            && !stored.contains_key(&(organization, row.reference))
+    };
     let known: Vec<&Row<'_>> = rows.iter().filter(is_known).collect();
-    let organizations = keys.iter().map(|(organization, _)| *organization);
-    let mut writer = begin(store, ids, now, Identities::new(memory), organizations).await?;
+    let keys = written.keys.iter().filter(|(organization, _)| organizations.contains(organization));
+    let keys: Vec<(OrganizationId, Uuid)> = keys.copied().collect();
+    let identities = Identities::new(hands.memory);
+    let begun = begin(hands, identities, organizations.iter().copied(), patience).await?;
+    let Some(mut writer) = begun else { return Ok(false) };
     messages::complete_placeholders(&mut writer, &known).await?;
-    changes::join(&mut writer, Vec::new(), keys, stored).await?;
-    writer.commit().await.map(drop)
+    changes::join(&mut writer, Vec::new(), &keys, stored).await?;
+    writer.commit().await.map(|_| true)
 }
 
 fn not_here() -> StoreError {
@@ -164,35 +199,40 @@ fn not_here() -> StoreError {
 }
 
 async fn begin<'a>(
-    store: &Store,
-    ids: &'a Ids,
-    now: Timestamp,
+    Hands { store, ids, now, .. }: Hands<'a>,
     identities: Identities<'a>,
     organizations: impl Iterator<Item = OrganizationId>,
-) -> Result<Writer<'a>, StoreError> {
+    patience: Patience,
+) -> Result<Option<Writer<'a>>, StoreError> {
     let mut session = store.write_intake().await?;
-    let outbox = Outbox::lock(&mut session, organizations).await?;
-    Ok(Writer { session, outbox, ids, now, identities, receipts: Vec::new() })
+    let outbox = Outbox::lock_with(&mut session, organizations, patience).await?;
+    let writer = |outbox| Writer { session, outbox, ids, now, identities, receipts: Vec::new() };
+    Ok(outbox.map(writer))
 }
 
-/// Runs the statement; on another connection, if one turns out to be broken. Returns whether changes wait for
-/// messages of these organizations, and the ids of the new messages.
+/// Runs the statement; on another connection, if one turns out to be broken. Returns for messages of which organizations changes
+/// wait, and the ids of the new messages; `None` if a head was passed over.
 async fn run(
     store: &Store,
     now: Timestamp,
     batch: &[&Submission],
     rows: &[Row<'_>],
-) -> Result<(bool, HashSet<Uuid>), StoreError> {
+    patience: Patience,
+) -> Result<Option<(Vec<OrganizationId>, HashSet<Uuid>)>, StoreError> {
     let organizations = lock_order(rows.iter().map(|row| row.work.item.organization_id));
+    let statement = match patience {
+        Patience::Wait => WAITING,
+        Patience::Skip => SKIPPING,
+    };
     let mut tries = store.intake_connections();
     loop {
         let mut session = store.untried().await?;
         let Connection::Postgres(connection) = session.connection() else {
             return Err(not_here());
         };
-        let query = sqlx::query_as(STATEMENT).bind(&organizations).bind(now);
+        let query = sqlx::query_as(statement).bind(&organizations).bind(now);
         let query = bind_all!(query, messages::columns(rows), quarantine::columns(batch));
-        let (heads, waited_for, inserted): (i64, bool, Vec<Uuid>) =
+        let (heads, waited_for, inserted): (i64, Vec<OrganizationId>, Vec<Uuid>) =
             match query.fetch_one(connection).await {
                 Ok(written) => {
                     session.keep();
@@ -205,8 +245,13 @@ async fn run(
                 }
             };
         if usize::try_from(heads) != Ok(organizations.len()) {
-            return Err(StoreError::Damaged("an organization has no event head".to_owned()));
+            return match patience {
+                Patience::Skip => Ok(None),
+                Patience::Wait => {
+                    Err(StoreError::Damaged("an organization has no event head".to_owned()))
+                }
+            };
         }
-        return Ok((waited_for, inserted.into_iter().collect()));
+        return Ok(Some((waited_for, inserted.into_iter().collect())));
     }
 }

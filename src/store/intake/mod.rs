@@ -5,6 +5,7 @@
 //! commit. While it commits, the next batch gathers: no timer, and no added delay when nothing else is going on. The
 //! queue is bounded in number; whoever finds it full is told to come back.
 
+mod aside;
 mod calls;
 mod changes;
 mod commit;
@@ -23,6 +24,7 @@ mod strangers;
 mod wishes;
 mod writer;
 
+pub(crate) use aside::WAITERS;
 pub use outcome::{Failing, Outcome};
 pub(super) use outgoing::Joining;
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};

@@ -11,6 +11,7 @@ use lru::LruCache;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::aside::Aside;
 use super::commit;
 use super::identities::Memory;
 use super::outcome::{Outcome, Outcomes};
@@ -127,6 +128,7 @@ impl Batcher {
             ids,
             memory: Memory::new(memory),
             outcomes: outcomes.clone(),
+            aside: Aside::default(),
             batch: options.batch,
             observe: Box::new(observe),
         });
@@ -198,7 +200,8 @@ pub(super) struct Shared {
     pub(super) ids: Ids,
     pub(super) memory: Memory,
     pub(super) outcomes: Outcomes,
-    batch: usize,
+    pub(super) aside: Aside,
+    pub(super) batch: usize,
     observe: Box<dyn Fn(Committed) + Send + Sync>,
 }
 
@@ -222,6 +225,7 @@ async fn keep_running(
         tokio::time::sleep(AGAIN).await;
     }
     while finishing.join_next().await.is_some() {}
+    shared.aside.finish().await;
 }
 
 async fn run(
@@ -235,7 +239,7 @@ async fn run(
         let started = Instant::now();
         let submissions = batch.len();
         let ok = commit::write(shared, std::mem::take(&mut batch), finishing).await;
-        (shared.observe)(Committed { submissions, took: started.elapsed(), ok });
+        shared.note(submissions, started, ok);
     }
 }
 
@@ -245,6 +249,11 @@ async fn told_to_close(closed: &mut watch::Receiver<bool>) {
 }
 
 impl Shared {
+    /// Tells of a transaction that began then.
+    pub(super) fn note(&self, submissions: usize, started: Instant, ok: bool) {
+        (self.observe)(Committed { submissions, took: started.elapsed(), ok });
+    }
+
     /// Everything that waits, within the bounds of one transaction; waits for the first. `false` when the queue is
     /// closed and empty.
     async fn take(

@@ -10,15 +10,21 @@ use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{ContactId, OrganizationId};
 use crate::store::bulk::{Column, bind_all};
-use crate::store::events::lock_order;
+use crate::store::events::{Patience, lock_order};
 use crate::store::session::Connection;
 use crate::store::{Store, StoreError};
 
-/// Parameters: 1 organizations, in order; 2 now; from 3 the contacts' columns; from 8 the identities'.
-const MAKE_KNOWN: &str = "
+/// The statement, which locks heads as it is told. Parameters: 1 organizations, in order; 2 now; from 3 the contacts' columns;
+/// from 8 the identities'. It writes all or, if a head is missing, nothing.
+macro_rules! statement {
+    ($lock:literal) => {
+        concat!(
+            "
     with heads as materialized (
         select organization_id from event_heads where organization_id = any($1::uuid[])
-        order by organization_id for update
+        order by organization_id ",
+            $lock,
+            "
     ), made as (
         insert into contacts (organization_id, id, name, created_at, updated_at)
         select * from unnest($3::uuid[], $4::uuid[], $5::text[], $6::timestamptz[], $7::timestamptz[])
@@ -40,39 +46,69 @@ const MAKE_KNOWN: &str = "
         (select m.before from moved m where m.organization_id = c.organization_id)
             + row_number() over (partition by c.organization_id order by c.id),
         'contact.created', c.id, $2
-    from made c";
+    from made c"
+        )
+    };
+}
 
-/// Makes people known, if all of them are strangers or known as they are. `false` if the long way must be taken; nothing
-/// is written then.
+/// It waits for heads that others have.
+const WAITING: &str = statement!("for update");
+
+/// It passes over them.
+const SKIPPING: &str = statement!("for update skip locked");
+
+/// Whether people were made known.
+pub(super) enum Met {
+    /// All of them.
+    All,
+    /// Nobody: the long way must be taken.
+    NotAll,
+    /// Nobody: another transaction has the head of one of their organizations.
+    Busy,
+}
+
+/// Makes people known, if all of them are strangers or known as they are.
 pub(super) async fn make_known(
     store: &Store,
     ids: &Ids,
     now: Timestamp,
     identities: &mut Identities<'_>,
     unknown: &[&Person<'_>],
-) -> Result<bool, StoreError> {
+    patience: Patience,
+) -> Result<Met, StoreError> {
     // The connection may be broken; the long way finds another one.
     let mut session = store.untried().await?;
     let Ok(mut directory) = people::load(&mut session, unknown).await else {
         session.abandon();
-        return Ok(false);
+        return Ok(Met::NotAll);
     };
     let mut met = Vec::with_capacity(unknown.len());
     for person in unknown {
-        let Some(contact) = place(&mut directory, ids, person) else { return Ok(false) };
+        let Some(contact) = place(&mut directory, ids, person) else { return Ok(Met::NotAll) };
         met.push(contact);
     }
     let Directory { contacts, identities: new, .. } = &directory;
     if !new.is_empty() {
         let organizations = lock_order(contacts.iter().map(|contact| contact.0));
         let keys = people::match_keys(new);
-        let Connection::Postgres(connection) = session.connection() else { return Ok(false) };
-        let query = sqlx::query(MAKE_KNOWN).bind(&organizations).bind(now);
+        let Connection::Postgres(connection) = session.connection() else {
+            return Ok(Met::NotAll);
+        };
+        let statement = match patience {
+            Patience::Wait => WAITING,
+            Patience::Skip => SKIPPING,
+        };
+        let query = sqlx::query(statement).bind(&organizations).bind(now);
         let columns = people::identity_columns(new, &keys, now);
         let query = bind_all!(query, people::contact_columns(contacts, now), columns);
         let written = query.execute(connection).await?;
         if usize::try_from(written.rows_affected()) != Ok(contacts.len()) {
-            return Err(StoreError::Damaged("an organization has no event head".to_owned()));
+            return match patience {
+                Patience::Skip => Ok(Met::Busy),
+                Patience::Wait => {
+                    Err(StoreError::Damaged("an organization has no event head".to_owned()))
+                }
+            };
         }
     }
     for (person, contact) in unknown.iter().zip(met) {
@@ -80,7 +116,7 @@ pub(super) async fn make_known(
     }
     session.keep();
     identities.keep();
-    Ok(true)
+    Ok(Met::All)
 }
 
 /// The contact of somebody who is known as they are, or a new one; `None` for everybody else.

@@ -8,7 +8,7 @@ use super::{calls, changes, messages, people, quarantine, wishes};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{Item, Receipt, Submission};
-use crate::store::events::Outbox;
+use crate::store::events::{Outbox, Patience};
 use crate::store::lines::templates;
 use crate::store::{Session, Store, StoreError, notices};
 
@@ -39,22 +39,31 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Writes all submissions, or nothing. The receipts are in their order.
+/// What writing a batch needs: where to, and as what.
+#[derive(Clone, Copy)]
+pub(super) struct Hands<'a> {
+    pub(super) store: &'a Store,
+    pub(super) ids: &'a Ids,
+    pub(super) memory: &'a Memory,
+    pub(super) now: Timestamp,
+}
+
+/// Writes all submissions, or nothing. The receipts are in their order; there are none if another transaction has the head of one
+/// of the organizations, and is not to be waited for.
 pub(super) async fn write(
-    store: &Store,
-    ids: &Ids,
-    memory: &Memory,
-    now: Timestamp,
+    Hands { store, ids, memory, now }: Hands<'_>,
     batch: &[&Submission],
-) -> Result<Vec<Receipt>, StoreError> {
+    patience: Patience,
+) -> Result<Option<Vec<Receipt>>, StoreError> {
     let mut session = store.write_intake().await?;
     let organizations = batch.iter().flat_map(|submission| submission.organizations());
-    let outbox = Outbox::lock(&mut session, organizations).await?;
+    let outbox = Outbox::lock_with(&mut session, organizations, patience).await?;
+    let Some(outbox) = outbox else { return Ok(None) };
     let receipts = vec![Receipt::default(); batch.len()];
     let identities = Identities::new(memory);
     let mut writer = Writer { session, outbox, ids, now, identities, receipts };
     writer.write(batch).await?;
-    Ok(writer.commit().await?.0)
+    Ok(Some(writer.commit().await?.0))
 }
 
 impl<'a> Writer<'a> {

@@ -100,13 +100,14 @@ pub async fn who_is_suppressed(
     Ok(suppressed)
 }
 
-/// Of these addresses the one that was last used on a channel, in either direction.
-pub async fn last_used(
+/// The last message of each of these addresses on a channel, in either direction: the later one has the larger id. Addresses
+/// without any are missing.
+pub async fn last_uses(
     session: &mut Session,
     organization: OrganizationId,
     channel: Channel,
     identities: &[IdentityId],
-) -> Result<Option<IdentityId>, StoreError> {
+) -> Result<HashMap<IdentityId, Uuid>, StoreError> {
     let lane = Lane { organization_id: organization, channel };
     let found: Vec<(IdentityId, Option<Uuid>)> = rows(lane, identities)
         .query(
@@ -115,6 +116,5 @@ pub async fn last_used(
                  and m.channel = k.c order by m.id desc limit 1) as last from k",
         )
         .await?;
-    let used = found.into_iter().filter_map(|(identity, last)| Some((last?, identity)));
-    Ok(used.max().map(|(_, identity)| identity))
+    Ok(found.into_iter().filter_map(|(identity, last)| Some((identity, last?))).collect())
 }

@@ -148,7 +148,7 @@ pub async fn mend_lanes(session: &mut Session, now: Timestamp) -> Result<u64, St
 }
 
 /// Deletes an organization's queue rows of messages from before `before` that were sent or canceled, their journal, and the
-/// answers to its requests and suppressions that have ended. Returns how many; call again while it returns many.
+/// answers to its requests, what was noted of those that never came to an end, and suppressions that have ended. Returns how many; call again while it returns many.
 pub async fn delete_served(
     session: &mut Session,
     organization: OrganizationId,
@@ -162,6 +162,9 @@ pub async fn delete_served(
                        and not exists (select 1 from outbound o where o.organization_id = $1
                                        and o.message_id = a.message_id) order by a.message_id limit $3)";
     let answers = "delete from idempotency_keys where organization_id = $1 and created_at < $2";
+    let pieces = "delete from idempotency_pieces where organization_id = $1 and created_at < $2";
+    let progress =
+        "delete from idempotency_progress where organization_id = $1 and created_at < $2";
     let pairs = "delete from lane_pairs where organization_id = $1 and refilled_at < $2";
     let suppressions = "delete from suppressions where organization_id = $1 and until < $2";
     let old = crate::ids::first_at(before);
@@ -171,7 +174,7 @@ pub async fn delete_served(
             let query = sqlx::query(sql).bind(organization).bind(old).bind(CHUNK);
             deleted += query.execute(&mut *c).await?.rows_affected();
         }
-        for sql in [answers, pairs, suppressions] {
+        for sql in [answers, pieces, progress, pairs, suppressions] {
             let query = sqlx::query(sql).bind(organization).bind(before);
             deleted += query.execute(&mut *c).await?.rows_affected();
         }

@@ -153,24 +153,45 @@ pub async fn resume(
     write(session, &[row], unless_later, now).await
 }
 
-/// What keeps this address from being written to now: at most one a scope.
-pub async fn find(
+#[derive(Debug, sqlx::FromRow)]
+struct OfAddress {
+    n: i64,
+    #[sqlx(flatten)]
+    suppression: Suppression,
+}
+
+/// What keeps these addresses from being written to now: one list an address, in their order, with at most one a scope.
+pub async fn of_addresses(
     session: &mut Session,
     organization: OrganizationId,
     channel: Channel,
-    address: &Address,
+    addresses: &[&Address],
     now: Timestamp,
-) -> Result<Vec<Suppression>, StoreError> {
-    let sql = "select channel, kind, match_key, scope, value, reason, detail, until, created_at, known_at
-               from suppressions where organization_id = $1 and channel = $2 and kind = $3 and match_key = $4
-               and (until is null or until > $5) order by scope";
-    let key = address.match_key();
-    let found = on!(session, |c| {
-        let query =
-            sqlx::query_as(sql).bind(organization).bind(channel.word()).bind(address.kind());
-        query.bind(key.as_ref()).bind(now).fetch_all(c).await
-    })?;
-    in_force(session, organization, found, |suppression| suppression).await
+) -> Result<Vec<Vec<Suppression>>, StoreError> {
+    let count = addresses.len();
+    let keys: Vec<_> = addresses.iter().map(|address| address.match_key()).collect();
+    let found: Vec<OfAddress> = Rows::new()
+        .column("n", Column::Int((0_i64..).take(count).collect()))
+        .column("o", Column::Uuid(vec![organization.0; count]))
+        .column("c", Column::Text(vec![channel.word(); count]))
+        .column("kd", Column::Text(addresses.iter().map(|address| address.kind()).collect()))
+        .column("mk", Column::Text(keys.iter().map(AsRef::as_ref).collect()))
+        .column("now", Column::Time(vec![now; count]))
+        .query(
+            session,
+            "select k.n, s.channel, s.kind, s.match_key, s.scope, s.value, s.reason, s.detail, s.until, s.created_at,
+                 s.known_at from k join suppressions s on s.organization_id = k.o and s.channel = k.c
+             and s.kind = k.kd and s.match_key = k.mk where s.until is null or s.until > k.now",
+        )
+        .await?;
+    let found = in_force(session, organization, found, |found| &found.suppression).await?;
+    let mut suppressions: Vec<Vec<Suppression>> = vec![Vec::new(); count];
+    for OfAddress { n, suppression } in found {
+        if let Some(of_one) = usize::try_from(n).ok().and_then(|n| suppressions.get_mut(n)) {
+            of_one.push(suppression);
+        }
+    }
+    Ok(suppressions)
 }
 
 /// Everybody who is not written to now, at most `limit`, newest first.

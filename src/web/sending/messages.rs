@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::draft::{ContentBody, DraftBody};
-use crate::flow::send::accept::{self, Acceptance, Draft, IdempotencyKey, MOST, Results};
+use crate::flow::send::accept::{self, Acceptance, IdempotencyKey};
+use crate::flow::send::bulk::{self, MOST, Telling, Told};
 use crate::flow::send::manage::{self, Decision};
 use crate::model::{MessageId, Scope};
 use crate::web::answer::Answer;
@@ -96,21 +97,25 @@ pub(crate) async fn send(
 ) -> Result<Response, Problem> {
     access.needs(Scope::CommunicationsWrite)?;
     let key = idempotency_key(&headers, "messages", &body)?;
-    let drafts = [body.read()?];
-    let answer = |results: &Results| match results.first() {
-        Some(Ok(id)) => (202, json!(accepted(*id))),
-        _ => (202, Value::Null),
-    };
-    carry_out(&app, &access, &drafts, false, key, answer).await
+    let draft = body.read()?;
+    let answer = |id: MessageId| (202, json!(accepted(id)));
+    let actor = access.actor();
+    Ok(answered(accept::accept(&app.gateway, &actor, &draft, key.as_ref(), answer).await?))
 }
 
-/// Sends up to 1000 messages; each has its own result.
+/// Sends up to 1000 messages; each has its own result. They are accepted piece by piece, one request of an organization at a time.
+///
+/// With an `Idempotency-Key` a request that was stopped half way (503, a broken connection, a restart) is repeated: it goes on where
+/// it stopped, what was accepted keeps its ids, and nothing is accepted twice. Without one, what was accepted by then is answered
+/// with 202, and each of the others has a problem document with the code `unavailable` (send it again) or `outcome_unknown` (its
+/// `detail` names the id to look for).
 #[utoipa::path(post, path = "/api/v1/messages/bulk", tag = "sending", request_body = BulkBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "Carry this out once.")), responses(
     (status = 202, body = BulkView),
     (status = 409, body = Problem, content_type = "application/problem+json"),
     (status = 422, body = Problem, content_type = "application/problem+json"),
-    (status = 503, body = Problem, content_type = "application/problem+json", description = "Not done: the account cannot be opened now, or the database is away; ask again"),
+    (status = 429, body = Problem, content_type = "application/problem+json", description = "`bulk_in_progress`: other requests of the organization are being carried out; ask again after `Retry-After`"),
+    (status = 503, body = Problem, content_type = "application/problem+json", description = "The account cannot be opened now, or the database is away. With an `Idempotency-Key`, ask again and it goes on; without one, nothing was accepted"),
 ))]
 pub(crate) async fn bulk(
     State(app): State<App>,
@@ -123,55 +128,48 @@ pub(crate) async fn bulk(
     if body.messages.is_empty() || body.messages.len() > MOST {
         return Err(Problem::invalid("messages", format!("must be 1 to {MOST} messages")));
     }
-    let count = body.messages.len();
     // What cannot be read is refused alone; its neighbours go on.
-    let mut results: Vec<Option<Value>> = Vec::with_capacity(count);
-    let mut drafts = Vec::with_capacity(count);
+    let mut unreadable: Vec<Option<Value>> = Vec::with_capacity(body.messages.len());
+    let mut drafts = Vec::with_capacity(body.messages.len());
     for body in body.messages {
         match body.read() {
             Ok(draft) => {
                 drafts.push(draft);
-                results.push(None);
+                unreadable.push(None);
             }
-            Err(problem) => results.push(Some(json!(problem))),
+            Err(problem) => unreadable.push(Some(json!(problem))),
         }
     }
-    let answer = move |accepted_ones: &Results| {
-        let mut accepted_ones = accepted_ones.iter();
-        let mut count = 0;
-        let results: Vec<Value> = results
-            .into_iter()
-            .map(|unreadable| {
-                if let Some(problem) = unreadable {
-                    return problem;
-                }
-                match accepted_ones.next() {
-                    Some(Ok(id)) => {
-                        count += 1;
-                        json!(accepted(*id))
-                    }
-                    Some(Err(error)) => json!(Problem::of(error)),
-                    None => Value::Null,
-                }
-            })
-            .collect();
-        let refused = results.len() - count;
-        (202, json!(BulkView { accepted: count, refused, results }))
+    let telling = Telling {
+        refusal: &|error| json!(Problem::of(error)),
+        answer: &|told| (202, json!(bulk_view(&unreadable, told))),
     };
-    carry_out(&app, &access, &drafts, true, key, answer).await
+    let actor = access.actor();
+    Ok(answered(bulk::accept(&app.gateway, &actor, &drafts, key.as_ref(), &telling).await?))
 }
 
-async fn carry_out(
-    app: &App,
-    access: &Access,
-    drafts: &[Draft],
-    bulk: bool,
-    key: Option<IdempotencyKey>,
-    answer: impl FnOnce(&Results) -> (u16, Value),
-) -> Result<Response, Problem> {
-    let actor = access.actor();
-    let acceptance =
-        accept::accept(&app.gateway, &actor, drafts, bulk, key.as_ref(), answer).await?;
+/// What became of each message: of those that could be read it was told.
+fn bulk_view(unreadable: &[Option<Value>], told: &[Told]) -> BulkView {
+    let mut told = told.iter();
+    let mut count = 0;
+    let results: Vec<Value> = unreadable
+        .iter()
+        .map(|unreadable| match unreadable {
+            Some(problem) => problem.clone(),
+            None => match told.next() {
+                Some(Told::Accepted(id)) => {
+                    count += 1;
+                    json!(accepted(*id))
+                }
+                Some(Told::Refused(problem)) => problem.clone(),
+                None => Value::Null,
+            },
+        })
+        .collect();
+    BulkView { accepted: count, refused: results.len() - count, results }
+}
+
+fn answered(acceptance: Acceptance) -> Response {
     let (status, body, replayed) = match acceptance {
         Acceptance::New(status, body) => (status, body, false),
         Acceptance::Replayed(status, body) => (status, body, true),
@@ -182,7 +180,7 @@ async fn carry_out(
         let yes = axum::http::HeaderValue::from_static("true");
         response.headers_mut().insert("idempotency-replayed", yes);
     }
-    Ok(response)
+    response
 }
 
 /// The request's key, bare or quoted, and what the request says.
