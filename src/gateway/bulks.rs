@@ -13,7 +13,7 @@ use crate::model::OrganizationId;
 const FIRST: usize = 25;
 
 /// The bounds of a piece, in messages: below the least, what is spent on each transaction weighs more than its messages do.
-const LEAST: usize = 5;
+const LEAST: usize = 20;
 const MOST: usize = 250;
 
 /// How many requests of one organization may wait for their turn.

@@ -19,6 +19,9 @@ use crate::store::{Session, StoreError, routes};
 /// How many messages one request may send again, discard or hasten.
 const AT_ONCE: i64 = 1_000;
 
+/// How many of them one transaction writes.
+const PIECE: i64 = 50;
+
 /// What a person decides about a message.
 #[derive(Debug, Clone)]
 pub enum Decision {
@@ -79,18 +82,40 @@ pub async fn decide(
     Ok(fate.state)
 }
 
-/// Sends all dead messages of a channel (or of all) again, or discards them, at most a thousand. Returns how many.
+/// Sends all dead messages of a channel (or of all) again, or discards them, at most a thousand. Returns how many. They are
+/// decided about piece by piece, so that nobody waits long for the organization's head; each piece is in the audit log.
 pub async fn decide_all(
     gateway: &Gateway,
     actor: &Actor,
     channel: Option<Channel>,
     decision: &Decision,
 ) -> Result<usize, FlowError> {
+    let mut decided = 0;
+    loop {
+        let limit = PIECE.min(AT_ONCE - decided);
+        let piece = decide_piece(gateway, actor, channel, decision, limit).await?;
+        decided += piece;
+        if piece < limit || decided >= AT_ONCE {
+            return Ok(usize::try_from(decided).unwrap_or_default());
+        }
+    }
+}
+
+async fn decide_piece(
+    gateway: &Gateway,
+    actor: &Actor,
+    channel: Option<Channel>,
+    decision: &Decision,
+    limit: i64,
+) -> Result<i64, FlowError> {
     let organization = actor.organization_id;
     let mut session = gateway.store.write(organization).await?;
     let mut outbox = Outbox::lock(&mut session, [organization]).await?;
     let channel = channel.map(Channel::word);
-    let given_up = outbound::dead(&mut session, organization, channel, None, AT_ONCE).await?;
+    let given_up = outbound::dead(&mut session, organization, channel, None, limit).await?;
+    if given_up.is_empty() {
+        return Ok(0);
+    }
     for queued in &given_up {
         let fate = fate(queued.state, decision)?;
         apply(gateway, &mut session, &mut outbox, queued, fate, &queued.content).await?;
@@ -103,7 +128,7 @@ pub async fn decide_all(
     let deed = Deed { action, subject: organization.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
     finish(gateway, session, outbox).await?;
-    Ok(given_up.len())
+    Ok(i64::try_from(given_up.len()).unwrap_or_default())
 }
 
 async fn finish(gateway: &Gateway, mut session: Session, outbox: Outbox) -> Result<(), FlowError> {

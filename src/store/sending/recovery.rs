@@ -14,6 +14,9 @@ use crate::store::{Session, StoreError, types};
 /// How many messages one look takes over.
 const CHUNK: i64 = 1_000;
 
+/// How many rows one statement of a sweep deletes: others wait for SQLite's writer meanwhile.
+const DELETED: i64 = 250;
+
 /// A message whose sender died.
 #[derive(Debug, Clone, Copy)]
 pub struct Orphan {
@@ -171,7 +174,7 @@ pub async fn delete_served(
     Ok(on!(session, |c| {
         let mut deleted = 0;
         for sql in [messages, journal] {
-            let query = sqlx::query(sql).bind(organization).bind(old).bind(CHUNK);
+            let query = sqlx::query(sql).bind(organization).bind(old).bind(DELETED);
             deleted += query.execute(&mut *c).await?.rows_affected();
         }
         for sql in [answers, pieces, progress, pairs, suppressions] {
