@@ -73,9 +73,11 @@ on_both_engines! {
         assert!(gateway.communications(&borealis).await.is_empty());
         let kept = gateway.get(&mallory, "/api/v1/webhook-inbox").await.expect(200);
         assert_eq!(kept["items"][0]["reason"], "unrouted", "it is kept where it came from");
-        // At the shared URL the body names borealis' account, whose key does not match.
+        // At the shared URL the body names borealis' account, whose key does not match; mallory's does, and it is mallory's.
         let request = meta::signed_with(own_secret, "/hooks/meta", body);
-        gateway.deliver(request).await.expect(401);
+        gateway.deliver(request).await.expect(200);
+        assert!(gateway.communications(&borealis).await.is_empty());
+        assert_eq!(gateway.get(&borealis, "/api/v1/webhook-inbox").await.expect(200)["items"], json!([]));
         // And mallory cannot claim a line of an application whose key it does not hold, nor learn anything by trying.
         let route = json!({ "account_id": id, "channel": "whatsapp", "address": "+5491150317788", "handle": BOREALIS });
         gateway.post(&mallory, "/api/v1/routes", route).await.expect(201);

@@ -71,7 +71,8 @@ fn log(database: &Database) -> Vec<Value> {
 #[tokio::test]
 async fn a_webhook_that_takes_too_long_is_counted_and_logged() {
     let database = Database::create(Kind::Sqlite).await;
-    let settings = ["log.format=json", "server.request_timeout_ms=300"];
+    let token = format!("metrics.token={TOKEN}");
+    let settings = ["log.format=json", "server.request_timeout_ms=300", &token];
     let program = Program::serve(&database, &settings).await;
     let client = Client::aurora(&database, &program);
     let mut slow = TcpStream::connect(("127.0.0.1", program.port())).await.unwrap();
@@ -87,7 +88,7 @@ async fn a_webhook_that_takes_too_long_is_counted_and_logged() {
     let length = slow.read(&mut answer).await.unwrap();
     let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("slow-1"), "{answer}");
-    let (_, told) = metrics(&client, "").await;
+    let (_, told) = metrics(&client, TOKEN).await;
     let labels = ["provider=\"meta\"", "outcome=\"timed_out\""];
     assert_eq!(series(&told, "switchboard_webhooks_total", &labels), Some(1.0), "{told}");
     let lines = log(&database);

@@ -149,3 +149,37 @@ pub(super) fn differs(expected: &Attachment, size: i64, hash: &[u8; 32]) -> Opti
     }
     (!odd.is_empty()).then(|| odd.join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_that_is_none_says_nothing_whoever_says_it() {
+        let file = |mime_type: Option<&str>| Attachment {
+            kind: providers::MediaKind::Image,
+            media_id: None,
+            url: None,
+            mime_type: mime_type.map(ToOwned::to_owned),
+            filename: None,
+            size: None,
+            sha256: None,
+        };
+        let of = |answered: Option<&str>, told: Option<&str>| {
+            media_type(answered, &file(told), &file(told))
+        };
+        let long = format!("image/{}", "x".repeat(200));
+        for bad in ["", "image", "image/", "a/b\r\nX: y", "<b>/<i>", "image/png; a=\u{e9}", &long] {
+            assert!(!is_media_type(bad), "{bad:?}");
+            assert_eq!(of(Some(bad), None), "application/octet-stream", "{bad:?}");
+            assert_eq!(of(None, Some(bad)), "application/octet-stream", "{bad:?}");
+            assert_eq!(of(Some(bad), Some("image/png")), "image/png", "{bad:?}");
+            assert_eq!(of(Some("image/png"), Some(bad)), "image/png", "{bad:?}");
+        }
+        assert_eq!(
+            of(Some(" audio/ogg "), Some("audio/ogg; codecs=opus")),
+            "audio/ogg; codecs=opus"
+        );
+        assert_eq!(of(Some("Text/Plain; charset=utf-8"), None), "Text/Plain; charset=utf-8");
+    }
+}
