@@ -134,7 +134,7 @@ fn request(choices: &mut Choices<'_>, subject: &Subject) -> Request<Bytes> {
         0 => (choices.of(&types), choices.0.to_vec()),
         _ => {
             let (kind, body) = &subject.recordings[choices.below(subject.recordings.len())];
-            let kind = if choices.byte() % 16 == 0 { choices.of(&types) } else { *kind };
+            let kind = if choices.byte().is_multiple_of(16) { choices.of(&types) } else { *kind };
             (kind, changed(choices, body, subject))
         }
     };

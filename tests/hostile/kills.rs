@@ -58,7 +58,7 @@ async fn post_webhooks(client: Client, load: Arc<Load>) -> Told {
         let person = format!("55119{:08}", number % 500);
         let change = meta::change(AURORA, &[meta::text(&id, &person, &id)], &[]);
         let body = serde_json::to_vec(&meta::notification(&[change])).unwrap();
-        let mut deliveries = if number % 16 == 0 { 2 } else { 1 };
+        let mut deliveries = if number.is_multiple_of(16) { 2 } else { 1 };
         while deliveries > 0 {
             let mut request = meta::signed("/hooks/meta", body.clone());
             *request.uri_mut() = format!("{}/hooks/meta", client.base).parse().unwrap();

@@ -15,6 +15,9 @@ use url::Url;
 /// The proof as it was given, and all that it covers.
 pub type Covered = Vec<Vec<u8>>;
 
+/// The names and values of a query.
+type Pairs = Vec<(String, String)>;
+
 /// What the proof of a request that came at `at` covers; `None` where it can prove nothing.
 pub fn covered(provider: &str, request: &Request<Bytes>, at: Timestamp) -> Option<Covered> {
     match provider {
@@ -149,13 +152,13 @@ fn settings(request: &Request<Bytes>) -> Option<Vec<u8>> {
 }
 
 /// The query as pairs, and all of the URL but its port, in the one form that all ways to write it have in common.
-fn url(request: &Request<Bytes>) -> Option<(Vec<(String, String)>, Vec<u8>)> {
+fn url(request: &Request<Bytes>) -> Option<(Pairs, Vec<u8>)> {
     let uri = request.uri();
     let authority = uri.authority()?;
     let user = authority.as_str().rsplit_once('@').map_or("", |(user, _)| user);
     let (host, path) = (authority.host(), uri.path_and_query()?);
     let url = Url::parse(&format!("{}://{user}@{host}{path}", uri.scheme_str()?)).ok()?;
-    let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    let pairs: Pairs = url.query_pairs().into_owned().collect();
     let scheme = match (request.method() == Method::GET, url.scheme()) {
         (true, "ws") => "http",
         (true, "wss") => "https",
