@@ -8,8 +8,9 @@ use crate::clock::Timestamp;
 use crate::ids;
 use crate::model::OrganizationId;
 
-/// How many rows one statement deletes.
-const CHUNK: i64 = 5_000;
+/// How many rows one statement deletes: a sweep's transaction holds an organization's head, or SQLite's writer, for some
+/// milliseconds and no longer.
+const CHUNK: i64 = 250;
 
 /// From when on open items and their requests are kept. Those that came before are deleted too, but only if their
 /// organization was told so long enough ago.

@@ -35,7 +35,9 @@ async fn serve(
     let port = free_port();
     let mut command = command(database);
     command.arg("--listen").arg(format!("127.0.0.1:{port}"));
-    command.args(["--set", "log.level=trace", "serve"]).stdout(Stdio::null());
+    command
+        .args(["--set", "metrics.token=figures", "--set", "log.level=trace", "serve"])
+        .stdout(Stdio::null());
     match stderr {
         Stderr::Closed | Stderr::Unread => command.stderr(Stdio::piped()),
         Stderr::Full => {
@@ -97,7 +99,8 @@ async fn everything_is_answered(stderr: Stderr) {
     assert_eq!(client.communications().await.len(), REQUESTS);
     let leads = client.get("/api/v1/leads?limit=200").await;
     assert_eq!(leads["items"].as_array().unwrap().len(), REQUESTS);
-    let metrics = client.http.get(format!("{}/metrics", client.base)).send().await.unwrap();
+    let metrics = client.http.get(format!("{}/metrics", client.base)).bearer_auth("figures");
+    let metrics = metrics.send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     let lost =
         metrics.lines().find_map(|line| line.strip_prefix("switchboard_log_lines_lost_total "));

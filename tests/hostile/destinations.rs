@@ -192,7 +192,9 @@ async fn stored_before(gateway: &TestGateway, id: &str, own: &str, base_url: &st
     };
     gateway
         .database
-        .execute(&format!("update accounts set settings = {settings} where {place}"))
+        .execute(&format!(
+            "update accounts set settings = {settings}, changed_in = (select version + 1 from directory) where {place}"
+        ))
         .await;
     gateway.database.execute("update directory set version = version + 1").await;
     gateway.gateway.refresh_directory().await.unwrap();
