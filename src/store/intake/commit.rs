@@ -108,7 +108,7 @@ async fn finish(shared: Arc<Shared>, batch: Vec<Waiting>, written: Written) {
     let mut open = written.concerned().clone();
     let answered: Vec<(Waiting, Receipt)> =
         batch.into_iter().zip(written.receipts.iter().copied()).collect();
-    let mut left = shared.answer_those_without(answered, &open);
+    let mut left = answer_those_without(answered, &open);
     for step in 0..3 {
         let (which, patience) = match step {
             _ if left.is_empty() => return,
@@ -136,8 +136,24 @@ async fn finish(shared: Arc<Shared>, batch: Vec<Waiting>, written: Written) {
             }
         }
         open.retain(|organization| !which.contains(organization));
-        left = shared.answer_those_without(left, &open);
+        left = answer_those_without(left, &open);
     }
+}
+
+/// Answers those who wait for none of these organizations; returns the others.
+fn answer_those_without(
+    all: Vec<(Waiting, Receipt)>,
+    open: &HashSet<OrganizationId>,
+) -> Vec<(Waiting, Receipt)> {
+    let mut left = Vec::new();
+    for (waiting, receipt) in all {
+        let is_open = waiting.submission.organizations().any(|one| open.contains(&one));
+        match is_open {
+            true => left.push((waiting, receipt)),
+            false => waiting.answer(Ok(receipt)),
+        }
+    }
+    left
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
@@ -267,23 +283,6 @@ impl Shared {
             }
         }
         true
-    }
-
-    /// Answers those who wait for none of these organizations; returns the others.
-    fn answer_those_without(
-        &self,
-        all: Vec<(Waiting, Receipt)>,
-        open: &HashSet<OrganizationId>,
-    ) -> Vec<(Waiting, Receipt)> {
-        let mut left = Vec::new();
-        for (waiting, receipt) in all {
-            let is_open = waiting.submission.organizations().any(|one| open.contains(&one));
-            match is_open {
-                true => left.push((waiting, receipt)),
-                false => waiting.answer(Ok(receipt)),
-            }
-        }
-        left
     }
 
     /// Before it is answered the commit is noted: whoever asks after an answer is told of it.
