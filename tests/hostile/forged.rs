@@ -218,7 +218,8 @@ fn forged_a_request_played_back_as_one_of_another_kind_is_refused() {
     }
 }
 
-/// As what arrives over HTTP: under the public URL, which is configured, and without blanks around the values of headers.
+/// As what arrives over HTTP: under the public URL, which is configured, without blanks around the values of headers, and a `GET`
+/// without a body, since none is read.
 fn as_it_arrives(request: Request<Bytes>) -> Request<Bytes> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -228,6 +229,7 @@ fn as_it_arrives(request: Request<Bytes>) -> Request<Bytes> {
         headers.append(name, HeaderValue::from_bytes(value.as_bytes().trim_ascii()).unwrap());
     }
     parts.headers = headers;
+    let body = if parts.method == http::Method::GET { Bytes::new() } else { body };
     Request::from_parts(parts, body)
 }
 
