@@ -17,8 +17,7 @@ use crate::web::descriptors;
 /// What to do besides looking.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct DoctorArgs {
-    /// Say that this machine's clock is right, where gateways do not believe it and delete nothing: after a jump, or a long
-    /// holiday. They take it within a minute.
+    /// Say that this machine's clock is right, where gateways do not believe it: after a jump, or a long holiday.
     #[arg(long)]
     clock_is_right: bool,
 }
@@ -69,10 +68,10 @@ pub(super) async fn run(config: Config, args: DoctorArgs) -> anyhow::Result<Exit
 }
 
 fn check_public_url(config: &Config) {
-    let url = config.server.public_url.as_str();
+    let (what, url) = ("public url", config.server.public_url.as_str());
     if url.is_empty() {
         Report::note(
-            "public url",
+            what,
             "server.public_url is not set: Twilio's signatures are checked against the request's own host",
         );
     } else if url.starts_with("http://") {
@@ -192,7 +191,7 @@ async fn check_store(
     check_clock(report, store).await;
     let checked = match args.clock_is_right {
         true => say_clock_is_right(report, store).await,
-        false => check_life(store).await,
+        false => check_life(report, store).await,
     };
     if let Err(error) = checked {
         report.fail("clock", error, "check that the database accepts writes, and say it again");
@@ -250,18 +249,21 @@ async fn check_clock(report: &mut Report, store: &Store) {
 }
 
 /// What gateways know of time.
-async fn check_life(store: &Store) -> Result<(), StoreError> {
+async fn check_life(report: &mut Report, store: &Store) -> Result<(), StoreError> {
     let (known, _) = timekeeping::read(store, &Clock::System).await?;
     let Some(alive_at) = known.alive_at else { return Ok(()) };
     let at = |at: Option<Timestamp>| at.map_or("never".to_owned(), |at| at.to_rfc3339());
     Report::ok("alive", format!("{alive_at}; old rows were last deleted: {}", at(known.swept_at)));
+    if let Some(at) = known.jumped_at {
+        report.fail("clock", format!("it jumped at {at}"), "set it right, or use --clock-is-right");
+    }
     let apart = (Clock::System.now() - alive_at).abs();
     if apart > TimeDelta::days(1) {
         let days = apart.num_days();
         Report::note(
             "alive",
             format!(
-                "that is {days} days from this machine's clock: until it is believed nothing is deleted for its age; if the                  clock is right, say so with --clock-is-right"
+                "that is {days} days from this machine's clock: until it is believed nothing is deleted for its age; if the clock is right, say so with --clock-is-right"
             ),
         );
     }

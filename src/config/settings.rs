@@ -211,12 +211,12 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "sending.bulk_wait_ms",
         "10000",
-        "How long a request with many messages waits while another one of its organization is carried out, before it is told to come back (429), in milliseconds, at most 60000.",
+        "How long a request with many messages waits while another one of its organization is carried out, before it is told to come back (429), in milliseconds, at most 60000, and never more than 70 % of server.request_timeout_ms.",
     ),
     setting(
         "outgoing.allow",
         "[]",
-        "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. An entry that ends in @ and the id of an organization holds for that one only, one without for all: waha:3000@019a3f1c-7e5b-7c3a-9a55-0d5e6f708192. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",
+        "What requests to addresses that users and messages name may reach though it is not public, or without TLS: hosts, host:port, and networks (CIDR). For bridges and media servers of your own. Credentials of Meta, Twilio and Telnyx go to hosts that are named here, and to addresses of a network only where the URL holds the address itself. An entry that ends in @ and the id of an organization holds for that one only, one without for all: waha:3000@019a3f1c-7e5b-7c3a-9a55-0d5e6f708192. In the environment and with --set also with commas between them: waha:3000,10.0.0.0/8.",
     ),
     setting(
         "media.upload_bytes",
@@ -263,7 +263,7 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "limits.key_per_minute",
         "0",
-        "How many API requests one key, or one user with a token, may make a minute, 0 to 10000000; 0: no limit. Each process counts for itself. Webhooks are not limited.",
+        "How many API requests one key, or one user with a token, may make a minute, 0 to 10000000; 0: no limit. Each process counts for itself. Webhooks are not limited, but for reports of calls (voip), which come with a key.",
     ),
     setting(
         "limits.organization_per_minute",

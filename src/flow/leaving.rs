@@ -31,6 +31,11 @@ pub(super) async fn tell(
     if untold.is_empty() {
         return Ok(());
     }
+    // An organization without any account cannot be told; what waits for it stays.
+    let tellable = untold.iter().any(|leaving| leaving.account_id.is_some());
+    if organization != OrganizationId::PLATFORM && !tellable {
+        return Ok(());
+    }
     let delete_after = now + NOTICE;
     for Leaving { provider, reason, count, oldest, .. } in &untold {
         tracing::error!(

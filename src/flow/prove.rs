@@ -22,6 +22,9 @@ const WORK: usize = 4 << 20;
 const WORK_OF_SECRET: usize = 16 << 10;
 const WORK_OF_PUBLIC_KEY: usize = 64 << 10;
 
+/// In how many spellings a URL that is signed is tried with each key, at most.
+const URL_SPELLINGS: usize = 12;
+
 /// How many keys are tried however large the body is.
 const NAMED_AT_LEAST: usize = 16;
 const OTHERS_AT_LEAST: usize = 8;
@@ -157,7 +160,8 @@ impl<'s> Tries<'s> {
         request: &http::Request<Bytes>,
     ) -> Self {
         let key = if provider.key_is_secret { WORK_OF_SECRET } else { WORK_OF_PUBLIC_KEY };
-        let cost = request.body().len() + key;
+        let url = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+        let cost = request.body().len() + key + url * URL_SPELLINGS;
         Self {
             inbound,
             provider,
@@ -207,7 +211,12 @@ impl<'s> Tries<'s> {
             match receive(account, self.inbound) {
                 Ok(batch) => return Some(Ok((Arc::clone(account), batch))),
                 Err(reason) if self.is_final(reason) => return Some(Err(reason)),
-                Err(reason) => self.rejection = reason,
+                Err(reason) => {
+                    if reason == Rejection::QueryNotSigned {
+                        self.keys.remove(&*account.keys);
+                    }
+                    self.rejection = reason;
+                }
             }
         }
         None
@@ -223,7 +232,10 @@ impl<'s> Tries<'s> {
     /// Whether every other account would give the same reason, or the key did fit. A secret that goes along may have any form.
     fn is_final(&self, reason: Rejection) -> bool {
         match reason {
-            Rejection::SignatureMismatch | Rejection::TokenMismatch => false,
+            // Whether a query is believed is each account's own setting.
+            Rejection::SignatureMismatch | Rejection::TokenMismatch | Rejection::QueryNotSigned => {
+                false
+            }
             Rejection::SignatureMalformed => self.provider.proof == Proof::Request,
             _ => true,
         }

@@ -75,9 +75,9 @@ impl Drop for Place {
 }
 
 impl Searches {
-    /// `connections` is how many the API has.
+    /// `connections` is how many the API has. There is room for more than one organization may take.
     pub(super) fn new(connections: u32) -> Self {
-        let room = usize::try_from(connections / 2).unwrap_or(AT_ONCE).max(AT_ONCE);
+        let room = usize::try_from(connections / 2).unwrap_or(AT_ONCE).max(AT_ONCE + 1);
         Self { turns: Mutex::default(), room: Arc::new(Semaphore::new(room)) }
     }
 

@@ -91,11 +91,14 @@ pub async fn decide_all(
     decision: &Decision,
 ) -> Result<usize, FlowError> {
     let mut decided = 0;
+    // The oldest that was decided about: what dies again meanwhile is newer, and not met twice.
+    let mut before = None;
     loop {
         let limit = PIECE.min(AT_ONCE - decided);
-        let piece = decide_piece(gateway, actor, channel, decision, limit).await?;
-        decided += piece;
-        if piece < limit || decided >= AT_ONCE {
+        let piece = decide_piece(gateway, actor, channel, decision, before, limit).await?;
+        decided += i64::try_from(piece.len()).unwrap_or_default();
+        before = piece.last().map(|id| id.0);
+        if i64::try_from(piece.len()).unwrap_or_default() < limit || decided >= AT_ONCE {
             return Ok(usize::try_from(decided).unwrap_or_default());
         }
     }
@@ -106,15 +109,16 @@ async fn decide_piece(
     actor: &Actor,
     channel: Option<Channel>,
     decision: &Decision,
+    before: Option<uuid::Uuid>,
     limit: i64,
-) -> Result<i64, FlowError> {
+) -> Result<Vec<MessageId>, FlowError> {
     let organization = actor.organization_id;
     let mut session = gateway.store.write(organization).await?;
     let mut outbox = Outbox::lock(&mut session, [organization]).await?;
     let channel = channel.map(Channel::word);
-    let given_up = outbound::dead(&mut session, organization, channel, None, limit).await?;
+    let given_up = outbound::dead(&mut session, organization, channel, before, limit).await?;
     if given_up.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     for queued in &given_up {
         let fate = fate(queued.state, decision)?;
@@ -128,7 +132,7 @@ async fn decide_piece(
     let deed = Deed { action, subject: organization.to_string(), detail };
     audit::note(gateway, &mut session, actor, deed).await?;
     finish(gateway, session, outbox).await?;
-    Ok(i64::try_from(given_up.len()).unwrap_or_default())
+    Ok(given_up.into_iter().map(|queued| queued.id).collect())
 }
 
 async fn finish(gateway: &Gateway, mut session: Session, outbox: Outbox) -> Result<(), FlowError> {

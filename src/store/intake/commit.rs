@@ -214,13 +214,14 @@ impl Shared {
                 true => match self.write_short(&submissions(&batch), Patience::Skip).await {
                     Ok(Tried::Written(written)) => {
                         self.outcomes.committed();
-                        while finishing.len() >= FINISHING {
+                        // First its own end, and then a wait, if it is one too many: those who wait for nobody are answered.
+                        finishing.spawn(finish(Arc::clone(self), batch, written));
+                        while finishing.len() > FINISHING {
                             look_at(finishing.join_next().await);
                         }
                         while let done @ Some(_) = finishing.try_join_next() {
                             look_at(done);
                         }
-                        finishing.spawn(finish(Arc::clone(self), batch, written));
                         return true;
                     }
                     Ok(Tried::Busy) => Ok(()),
@@ -249,8 +250,19 @@ impl Shared {
             }
         }
         // Heads are taken faster than one can look.
-        let none = aside::put(self, batch, |_| true);
-        debug_assert!(none.is_empty(), "what names nobody waits for nobody");
+        // What names nobody (an item that nobody claims, a webhook without items) waits for no head.
+        let nobodys = aside::put(self, batch, |_| true);
+        if nobodys.is_empty() {
+            return true;
+        }
+        match self.write_long(&submissions(&nobodys), Patience::Skip).await {
+            Ok(Tried::Written(receipts)) => self.answer_all(nobodys, receipts),
+            // It locked no head, so there was none to be busy.
+            Ok(Tried::Busy) => {
+                self.refuse_all(nobodys, StoreError::Unavailable(sqlx::Error::PoolTimedOut));
+            }
+            Err(error) => return self.recover(nobodys, error, Patience::Skip).await,
+        }
         true
     }
 

@@ -151,7 +151,8 @@ pub async fn mend_lanes(session: &mut Session, now: Timestamp) -> Result<u64, St
 }
 
 /// Deletes an organization's queue rows of messages from before `before` that were sent or canceled, their journal, and the
-/// answers to its requests, what was noted of those that never came to an end, and suppressions that have ended. Returns how many; call again while it returns many.
+/// answers to its requests, what was noted of those that never came to an end, and suppressions that have ended. Returns how
+/// many; call again while it returns many.
 pub async fn delete_served(
     session: &mut Session,
     organization: OrganizationId,
@@ -164,7 +165,9 @@ pub async fn delete_served(
                        select a.message_id from send_attempts a where a.organization_id = $1 and a.message_id < $2
                        and not exists (select 1 from outbound o where o.organization_id = $1
                                        and o.message_id = a.message_id) order by a.message_id limit $3)";
-    let answers = "delete from idempotency_keys where organization_id = $1 and created_at < $2";
+    let answers = "delete from idempotency_keys where organization_id = $1 and key in (
+                       select key from idempotency_keys where organization_id = $1 and created_at < $2
+                       order by created_at limit $3)";
     let pieces = "delete from idempotency_pieces where organization_id = $1 and created_at < $2";
     let progress =
         "delete from idempotency_progress where organization_id = $1 and created_at < $2";
@@ -177,7 +180,9 @@ pub async fn delete_served(
             let query = sqlx::query(sql).bind(organization).bind(old).bind(DELETED);
             deleted += query.execute(&mut *c).await?.rows_affected();
         }
-        for sql in [answers, pieces, progress, pairs, suppressions] {
+        let query = sqlx::query(answers).bind(organization).bind(before).bind(DELETED);
+        deleted += query.execute(&mut *c).await?.rows_affected();
+        for sql in [pieces, progress, pairs, suppressions] {
             let query = sqlx::query(sql).bind(organization).bind(before);
             deleted += query.execute(&mut *c).await?.rows_affected();
         }
