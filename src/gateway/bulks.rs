@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
@@ -13,7 +13,7 @@ use crate::model::OrganizationId;
 const FIRST: usize = 25;
 
 /// The bounds of a piece, in messages: below the least, what is spent on each transaction weighs more than its messages do.
-const LEAST: usize = 20;
+const LEAST: usize = 8;
 const MOST: usize = 250;
 
 /// How many requests of one organization may wait for their turn.
@@ -25,6 +25,8 @@ pub struct Bulks {
     turns: Arc<Mutex<HashMap<OrganizationId, Turns>>>,
     /// One piece at a time is worked on: whoever has many messages has time, and processors are for those who have none.
     places: Semaphore,
+    /// When the next piece may begin.
+    free_from: Mutex<Instant>,
     size: AtomicUsize,
 }
 
@@ -51,7 +53,12 @@ struct InLine {
 
 impl Default for Bulks {
     fn default() -> Self {
-        Self { turns: Arc::default(), places: Semaphore::new(1), size: AtomicUsize::new(FIRST) }
+        Self {
+            turns: Arc::default(),
+            places: Semaphore::new(1),
+            free_from: Mutex::new(Instant::now()),
+            size: AtomicUsize::new(FIRST),
+        }
     }
 }
 
@@ -72,9 +79,18 @@ impl Bulks {
         Some(Turn { _permit: permit, _place: place })
     }
 
-    /// A place to work on a piece: organizations take turns, piece by piece.
+    /// A place to work on a piece: organizations take turns, piece by piece. It comes once what was worked on before has rested.
     pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
-        self.places.acquire().await.ok()
+        let place = self.places.acquire().await.ok()?;
+        let free_from = *self.free_from.lock().unwrap_or_else(PoisonError::into_inner);
+        tokio::time::sleep_until(free_from.into()).await;
+        Some(place)
+    }
+
+    /// The next piece waits for so long: webhooks came while one was worked on, and processors are theirs for as long again.
+    pub fn rest(&self, worked: Duration) {
+        let free_from = Instant::now() + worked;
+        *self.free_from.lock().unwrap_or_else(PoisonError::into_inner) = free_from;
     }
 
     /// How many messages the next piece should have.
@@ -136,6 +152,16 @@ mod tests {
         let second = bulks.turn(one, Duration::from_secs(5)).await.unwrap();
         drop((second, theirs));
         assert!(bulks.turns.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_piece_waits_until_the_one_before_has_rested() {
+        let bulks = Bulks::default();
+        let began = Instant::now();
+        drop(bulks.place().await.unwrap());
+        bulks.rest(Duration::from_millis(50));
+        drop(bulks.place().await.unwrap());
+        assert!(began.elapsed() >= Duration::from_millis(50));
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 
-use super::scale;
+use super::{figure, scale};
 use crate::support::listening::{Listening, head, wire};
 use crate::support::meta::{self, AURORA, BOREALIS};
 use crate::support::{Kind, Org, TestGateway, on_both_engines, recorded_account};
@@ -67,6 +67,10 @@ async fn check_unfinished(kind: Kind) {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         deliver(&listening, what).await;
+        figure(
+            format!("40 unfinished bodies of 3 MB on {kind:?}: {what}"),
+            format!("{} genuine webhooks, stored all", 20 * scale()),
+        );
         for attacker in attackers.iter_mut().take(3).filter(|_| answered.is_some()) {
             let answer = attacker.answer().await.unwrap();
             assert_eq!(Some(answer.0), answered, "{what}: without a look at the body");

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use http::{Method, Request, header};
 use serde_json::{Value, json};
 
+use super::figure;
 use crate::support::{Answer, Database, Kind, Org, TestGateway, beginning, on_both_engines};
 
 /// How many messages the organization has that searches.
@@ -83,13 +84,10 @@ async fn searches_leave_room(kind: Kind) {
             other => panic!("{other}: {}", answer.text()),
         }
     }
-    #[expect(clippy::print_stdout, reason = "the figure is for people")]
-    {
-        println!(
-            "{kind:?}: the worst read beside 16 searches of {}: {worst:?}; {waited} told to come again",
-            messages()
-        );
-    }
+    figure(
+        format!("16 searches of {} messages on {kind:?}", messages()),
+        format!("another organization's worst read {worst:.0?}; {waited} told to come again"),
+    );
     assert!(
         worst < Duration::from_secs(3),
         "a read waited {worst:?} for another organization's searches"

@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use switchboard::clock::Clock;
 use switchboard::store::jobs::JobPool;
 
+use super::figure;
 use crate::support::meta::{self, AURORA};
 use crate::support::{Database, Kind, Org, TestGateway, recorded_account};
 
@@ -107,6 +108,7 @@ impl Told {
     /// What was refused is told again; then everything is there, once.
     async fn all_is_there(mut self, gateway: &TestGateway, org: &Org) {
         let again = std::mem::take(&mut self.refused);
+        let refused = again.len();
         self.tell(gateway, again).await;
         assert_eq!(self.refused, Vec::<String>::new());
         assert_eq!(gateway.count("webhook_quarantine").await, 0, "nothing is wrong with what came");
@@ -114,6 +116,13 @@ impl Told {
         found.sort_unstable();
         self.stored.sort_unstable();
         assert_eq!(found, self.stored);
+        figure(
+            format!("full disk, {:?}", gateway.database.kind),
+            format!(
+                "{} webhooks stored, of which {refused} were refused while it was full; missing 0, doubled 0",
+                found.len()
+            ),
+        );
     }
 }
 

@@ -28,10 +28,10 @@ use crate::store::{Engine, Session, StoreError, messages};
 pub const MOST: usize = 1_000;
 
 /// How long a piece shall hold SQLite's writer: everybody waits for it.
-const HOLDS_WRITER: Duration = Duration::from_millis(8);
+const HOLDS_WRITER: Duration = Duration::from_millis(3);
 
 /// How long a piece shall hold the organization's head on PostgreSQL: only what is the organization's own waits for it.
-const HOLDS_HEAD: Duration = Duration::from_millis(25);
+const HOLDS_HEAD: Duration = Duration::from_millis(6);
 
 /// How long one piece keeps the next organization's from being worked on. What takes longer waits for something, and others
 /// need not wait with it.
@@ -186,9 +186,15 @@ impl Bulk<'_> {
         let gateway = self.gateway;
         let piece = async {
             let place = gateway.bulks.place().await;
+            let (began, before) = (Instant::now(), gateway.intake.taken());
             let mut piece = std::pin::pin!(self.piece(size));
             match tokio::time::timeout(OWN_PLACE, &mut piece).await {
-                Ok(done) => done,
+                Ok(done) => {
+                    if gateway.intake.taken() != before {
+                        gateway.bulks.rest(began.elapsed());
+                    }
+                    done
+                }
                 Err(_) => {
                     drop(place);
                     piece.await

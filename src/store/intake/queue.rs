@@ -104,6 +104,7 @@ pub struct Batcher {
     /// write for the same organization at once.
     queues: Arc<[mpsc::Sender<Waiting>]>,
     depth: Arc<AtomicUsize>,
+    taken: Arc<AtomicUsize>,
     outcomes: Outcomes,
     closing: watch::Sender<bool>,
     writers: Arc<Mutex<JoinSet<()>>>,
@@ -140,13 +141,14 @@ impl Batcher {
             writers.spawn(keep_running(Arc::clone(&shared), receiver, closed.clone()));
         }
         let writers = Arc::new(Mutex::new(writers));
-        Self { queues: queues.into(), depth, outcomes, closing, writers }
+        Self { queues: queues.into(), depth, taken: Arc::default(), outcomes, closing, writers }
     }
 
     /// Hands in a submission and waits until it is committed.
     pub async fn submit(&self, submission: Submission) -> Result<Receipt, SubmitError> {
         let (done, result) = oneshot::channel();
         self.depth.fetch_add(1, Ordering::Relaxed);
+        self.taken.fetch_add(1, Ordering::Relaxed);
         let queue = self.queue_of(&submission);
         let depth = Arc::clone(&self.depth);
         if let Err(error) = queue.try_send(Waiting { submission, done: Some(done), depth }) {
@@ -161,6 +163,11 @@ impl Batcher {
     /// How many submissions wait or are being written.
     pub fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
+    }
+
+    /// How many submissions were handed in so far, from the process's beginning on; it wraps.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Whether what was handed in last could be written.
