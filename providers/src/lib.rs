@@ -26,6 +26,7 @@ mod secret;
 mod signature;
 mod sms;
 mod status_url;
+mod template_drafts;
 
 pub mod evolution;
 pub mod meta;
@@ -57,8 +58,10 @@ pub use outbound::{
 };
 pub use outbound_content::{
     Button, FileSource, ListRow, ListSection, OutboundContent, OutboundFile, Template,
+    TemplateHeader,
 };
 pub use secret::{KeyId, Secret};
+pub use template_drafts::{TemplateDraft, TemplateDrafts};
 
 /// An instant in UTC, at most microseconds fine.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

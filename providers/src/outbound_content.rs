@@ -1,6 +1,7 @@
 //! What a message of ours says, without a provider's words. This is also how it is kept until it is sent.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -155,9 +156,19 @@ pub struct Template {
     /// What fills the gaps of its body: by number from 1, or by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
+    /// What stands at its head, where the template leaves that open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<TemplateHeader>,
     /// Everything else in the provider's own form (Meta: `components`). Where it is given, `variables` are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components: Option<Value>,
+}
+
+/// What stands at the head of a template's message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TemplateHeader {
+    /// The picture, video or document.
+    pub file: OutboundFile,
 }
 
 impl OutboundContent {
@@ -190,6 +201,36 @@ impl OutboundContent {
             OutboundContent::Contacts { cards } => cards.first().map(|card| card.name.as_str()),
             OutboundContent::Reaction { emoji, .. } => emoji.as_deref(),
             OutboundContent::Template(template) => Some(&template.name),
+        }
+    }
+
+    /// The files that go with it, in order.
+    pub fn files(&self) -> &[OutboundFile] {
+        match self {
+            OutboundContent::Media { files, .. } => files,
+            OutboundContent::Template(Template { header: Some(header), .. }) => {
+                slice::from_ref(&header.file)
+            }
+            _ => &[],
+        }
+    }
+
+    /// The same, to be completed.
+    pub fn files_mut(&mut self) -> &mut [OutboundFile] {
+        match self {
+            OutboundContent::Media { files, .. } => files,
+            OutboundContent::Template(Template { header: Some(header), .. }) => {
+                slice::from_mut(&mut header.file)
+            }
+            _ => &mut [],
+        }
+    }
+
+    /// The member of a request that names the file at this place, as in `content.files[0]`.
+    pub fn file_field(&self, place: usize) -> String {
+        match self {
+            OutboundContent::Template(_) => "content.header.file".to_owned(),
+            _ => format!("content.files[{place}]"),
         }
     }
 

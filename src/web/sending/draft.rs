@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use providers::{
     Button, ContactCard, FileSource, ListRow, ListSection, MediaKind, MessageRef, OutboundContent,
-    OutboundFile, Template,
+    OutboundFile, Template, TemplateHeader,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -192,8 +192,20 @@ pub(crate) struct TemplateBody {
     /// What fills the gaps of its body: by number from 1, or by name.
     #[serde(default)]
     variables: BTreeMap<String, String>,
-    /// Everything else in the provider's own form (Meta: `components`), in place of `variables`.
+    /// What stands at its head, where the template has a picture, a video or a document there (Meta).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    header: Option<TemplateHeaderBody>,
+    /// Everything else in the provider's own form (Meta: `components`), in place of `variables`. It holds no header where `header`
+    /// is given.
     components: Option<Value>,
+}
+
+/// What stands at a template's head.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TemplateHeaderBody {
+    /// A file whose `media` is what the template has there: `image`, `video` or `document`.
+    file: FileBody,
 }
 
 impl DraftBody {
@@ -213,11 +225,12 @@ impl DraftBody {
             let reason = "must be marketing, or be left out";
             Purpose::from_word(word).ok_or_else(|| Problem::invalid("purpose", reason))
         });
+        let fallback = self.fallback_template.map(|template| template.read("fallback_template"));
         Ok(Draft {
             channel: channel(&self.channel)?,
             recipient,
             content: self.content.read()?,
-            fallback: self.fallback_template.map(TemplateBody::read),
+            fallback: fallback.transpose()?,
             purpose: purpose.transpose()?,
             reply_to: self.reply_to.map(MessageId),
             client_reference: self.client_reference,
@@ -231,8 +244,9 @@ impl ContentBody {
         Ok(match self {
             ContentBody::Text { body, preview_url } => OutboundContent::Text { body, preview_url },
             ContentBody::Media { files, caption } => {
+                let files = files.into_iter().enumerate();
                 let files =
-                    files.into_iter().enumerate().map(|(position, file)| file.read(position));
+                    files.map(|(position, file)| file.read(&format!("content.files[{position}]")));
                 OutboundContent::Media { files: files.collect::<Result<_, _>>()?, caption }
             }
             ContentBody::Location { latitude, longitude, name, address } => {
@@ -253,14 +267,15 @@ impl ContentBody {
                 let sections = sections.into_iter().map(SectionBody::read).collect();
                 OutboundContent::List { header, body, footer, button, sections }
             }
-            ContentBody::Template(template) => OutboundContent::Template(template.read()),
+            ContentBody::Template(template) => OutboundContent::Template(template.read("content")?),
         })
     }
 }
 
 impl FileBody {
-    fn read(self, position: usize) -> Result<OutboundFile, Problem> {
-        let field = |name: &str| format!("content.files[{position}].{name}");
+    /// `at` is the member that holds it.
+    fn read(self, at: &str) -> Result<OutboundFile, Problem> {
+        let field = |name: &str| format!("{at}.{name}");
         let kinds = [
             MediaKind::Image,
             MediaKind::Audio,
@@ -309,8 +324,10 @@ impl SectionBody {
 }
 
 impl TemplateBody {
-    fn read(self) -> Template {
-        let Self { name, language, variables, components } = self;
-        Template { name, language, variables, components }
+    fn read(self, at: &str) -> Result<Template, Problem> {
+        let Self { name, language, variables, header, components } = self;
+        let file = header.map(|header| header.file.read(&format!("{at}.header.file")));
+        let header = file.transpose()?.map(|file| TemplateHeader { file });
+        Ok(Template { name, language, variables, header, components })
     }
 }

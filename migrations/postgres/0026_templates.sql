@@ -1,0 +1,12 @@
+-- Templates that are made, changed and deleted through us.
+
+-- How messages name a template's variables: positional or named; null where the provider does not tell these apart, or has not
+-- been asked since.
+alter table templates add column parameter_format text;
+
+-- When a template was last made, changed or deleted by us, or said to have changed by its provider: a list that was asked for
+-- before says nothing.
+alter table template_syncs add column changed_at timestamptz;
+
+-- All templates are listed anew, so that their formats are known.
+update template_syncs set due_at = 'epoch';
