@@ -58,7 +58,6 @@ pub use outbound::{
 };
 pub use outbound_content::{
     Button, FileSource, ListRow, ListSection, OutboundContent, OutboundFile, Template,
-    TemplateHeader,
 };
 pub use secret::{KeyId, Secret};
 pub use template_drafts::{TemplateDraft, TemplateDrafts};

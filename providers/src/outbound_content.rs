@@ -156,19 +156,12 @@ pub struct Template {
     /// What fills the gaps of its body: by number from 1, or by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
-    /// What stands at its head, where the template leaves that open.
+    /// The picture, video or document at its head, where the template leaves that open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<TemplateHeader>,
+    pub header: Option<OutboundFile>,
     /// Everything else in the provider's own form (Meta: `components`). Where it is given, `variables` are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components: Option<Value>,
-}
-
-/// What stands at the head of a template's message.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TemplateHeader {
-    /// The picture, video or document.
-    pub file: OutboundFile,
 }
 
 impl OutboundContent {
@@ -204,13 +197,11 @@ impl OutboundContent {
         }
     }
 
-    /// The files that go with it, in order.
+    /// Its files, in order: those of media, or the one at a template's head.
     pub fn files(&self) -> &[OutboundFile] {
         match self {
             OutboundContent::Media { files, .. } => files,
-            OutboundContent::Template(Template { header: Some(header), .. }) => {
-                slice::from_ref(&header.file)
-            }
+            OutboundContent::Template(Template { header: Some(file), .. }) => slice::from_ref(file),
             _ => &[],
         }
     }
@@ -219,18 +210,16 @@ impl OutboundContent {
     pub fn files_mut(&mut self) -> &mut [OutboundFile] {
         match self {
             OutboundContent::Media { files, .. } => files,
-            OutboundContent::Template(Template { header: Some(header), .. }) => {
-                slice::from_mut(&mut header.file)
-            }
+            OutboundContent::Template(Template { header: Some(file), .. }) => slice::from_mut(file),
             _ => &mut [],
         }
     }
 
-    /// The member of a request that names the file at this place, as in `content.files[0]`.
-    pub fn file_field(&self, place: usize) -> String {
+    /// The member of the API's request that tells of the file at this place in [`OutboundContent::files`].
+    pub fn file_field(&self, position: usize) -> String {
         match self {
-            OutboundContent::Template(_) => "content.header.file".to_owned(),
-            _ => format!("content.files[{place}]"),
+            OutboundContent::Media { .. } => format!("content.files[{position}]"),
+            _ => "content.header".to_owned(),
         }
     }
 

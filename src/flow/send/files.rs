@@ -28,10 +28,10 @@ pub(super) async fn complete(
     content: &mut OutboundContent,
 ) -> Result<(), FlowError> {
     let organization = account.organization_id;
-    for position in 0..content.files().len() {
-        let at = content.file_field(position);
-        let field = |name: &str| format!("{at}.{name}");
-        let Some(file) = content.files_mut().get_mut(position) else { break };
+    let places: Vec<String> =
+        (0..content.files().len()).map(|position| content.file_field(position)).collect();
+    for (place, file) in places.iter().zip(content.files_mut()) {
+        let field = |name: &str| format!("{place}.{name}");
         match &file.source {
             FileSource::Link(link) => {
                 let checked = match is_brought(account) {

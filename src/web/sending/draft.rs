@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use providers::{
     Button, ContactCard, FileSource, ListRow, ListSection, MediaKind, MessageRef, OutboundContent,
-    OutboundFile, Template, TemplateHeader,
+    OutboundFile, Template,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -192,20 +192,13 @@ pub(crate) struct TemplateBody {
     /// What fills the gaps of its body: by number from 1, or by name.
     #[serde(default)]
     variables: BTreeMap<String, String>,
-    /// What stands at its head, where the template has a picture, a video or a document there (Meta).
+    /// The file at its head, where the template has one there (Meta): its `media` is `image`, `video` or `document`, as in the
+    /// template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    header: Option<TemplateHeaderBody>,
+    header: Option<FileBody>,
     /// Everything else in the provider's own form (Meta: `components`), in place of `variables`. It holds no header where `header`
     /// is given.
     components: Option<Value>,
-}
-
-/// What stands at a template's head.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TemplateHeaderBody {
-    /// A file whose `media` is what the template has there: `image`, `video` or `document`.
-    file: FileBody,
 }
 
 impl DraftBody {
@@ -326,8 +319,7 @@ impl SectionBody {
 impl TemplateBody {
     fn read(self, at: &str) -> Result<Template, Problem> {
         let Self { name, language, variables, header, components } = self;
-        let file = header.map(|header| header.file.read(&format!("{at}.header.file")));
-        let header = file.transpose()?.map(|file| TemplateHeader { file });
+        let header = header.map(|file| file.read(&format!("{at}.header"))).transpose()?;
         Ok(Template { name, language, variables, header, components })
     }
 }

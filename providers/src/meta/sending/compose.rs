@@ -176,7 +176,7 @@ fn template(template: &Template, place: Option<FilePlace<'_>>) -> Value {
         None => body_component(&template.variables),
     };
     if let Some(header) = &template.header {
-        let mut all = vec![header_component(&header.file, place)];
+        let mut all = vec![header_component(header, place)];
         all.extend(components.iter().filter_map(Value::as_array).flatten().cloned());
         components = Some(Value::Array(all));
     }

@@ -52,12 +52,11 @@ impl Messages for Graph {
             check::message(message).map_err(|reason| unfit(&reason))?;
         }
         let sending = Sending { graph: self, number, message };
-        match &message.content {
-            OutboundContent::Media { files, .. } => sending.file(files.first(), answers),
-            content => match content.files().first() {
-                None => sending.words(None, answers),
-                header => sending.file(header, answers),
-            },
+        match (&message.content, message.content.files()) {
+            // Media without a file is refused where the file is looked for.
+            (OutboundContent::Media { .. }, files) => sending.file(files, answers),
+            (_, []) => sending.words(None, answers),
+            (_, files) => sending.file(files, answers),
         }
     }
 
@@ -97,14 +96,14 @@ impl Sending<'_> {
     /// the file is with us too, it is uploaded after all.
     fn file(
         &self,
-        file: Option<&OutboundFile>,
+        files: &[OutboundFile],
         answers: &[ProviderResponse],
     ) -> Result<Step<Sent>, Failure> {
         let nothing = || {
             let detail = "the file is neither with us nor at an address";
             Failure::new(FailureClass::Permanent(Cause::Message), detail)
         };
-        let file = file.ok_or_else(nothing)?;
+        let file = files.first().ok_or_else(nothing)?;
         let none = LoadedFile::default();
         let loaded = self.message.files.first().unwrap_or(&none);
         let bytes = loaded.bytes.as_ref();

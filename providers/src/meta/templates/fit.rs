@@ -109,7 +109,7 @@ impl<'a> Fit<'a> {
 
     fn header(&self) -> Result<(), Unfit> {
         let given: Vec<&Value> = self.given("header").flat_map(parameters).collect();
-        let file = self.message.header.as_ref().map(|header| header.file.media.word());
+        let file = self.message.header.as_ref().map(|file| file.media.word());
         let field = if file.is_some() { HEADER } else { COMPONENTS };
         let Some(part) = self.part("header") else {
             return match (file, given.is_empty()) {
@@ -148,8 +148,7 @@ impl<'a> Fit<'a> {
                 Err(self.unfit(COMPONENTS, "has a place for a header: give it in `components`"))
             }
             [] => {
-                let reason =
-                    format!("has a header of type {format}: name the file in `header.file`");
+                let reason = format!("has a header of type {format}: name the file in `header`");
                 Err(self.unfit(HEADER, reason))
             }
             _ => Err(self.unfit(field, format!("has one {format} for a header"))),

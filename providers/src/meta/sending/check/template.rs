@@ -18,7 +18,7 @@ pub(super) fn template(template: &Template, loaded: &[LoadedFile]) -> Result<(),
     };
     present("content.language", language)?;
     if let Some(header) = &template.header {
-        file(&header.file, loaded)?;
+        file(header, loaded)?;
         let given = template.components.as_ref().and_then(Value::as_array);
         let is_header = |part: &Value| {
             part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("header"))
@@ -39,7 +39,7 @@ pub(super) fn template(template: &Template, loaded: &[LoadedFile]) -> Result<(),
 
 /// A header's file keeps the limits that it would have as a message of its own.
 fn file(file: &OutboundFile, loaded: &[LoadedFile]) -> Result<(), Unfit> {
-    let at = "content.header.file";
+    let at = "content.header";
     if !matches!(file.media, MediaKind::Image | MediaKind::Video | MediaKind::Document) {
         let reason = "a template's header is an image, a video or a document";
         return Err(Unfit::new(format!("{at}.media"), reason));
