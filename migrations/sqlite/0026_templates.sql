@@ -4,9 +4,9 @@
 -- been asked since.
 alter table templates add column parameter_format text;
 
--- When a template was last made, changed or deleted by us, or said to have changed by its provider: a list that was asked for
--- before says nothing.
-alter table template_syncs add column changed_at text;
+-- How often templates were made, changed or deleted by us, or said to have changed by their provider: a list that was asked for
+-- before the last time says nothing.
+alter table template_syncs add column changes integer not null default 0;
 
 -- All templates are listed anew, so that their formats are known.
 update template_syncs set due_at = '1970-01-01T00:00:00+00:00';

@@ -120,12 +120,23 @@ async fn carry_out(gateway: &Gateway, account: &DirectoryAccount) -> Result<Sync
     }
 }
 
+/// When a list was asked for, and how often the account's templates had changed by then.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Timestamp,
+    changes: i64,
+}
+
 /// A list that was asked for before a template was made, changed or deleted would take that back: it is asked for once more.
 async fn list_and_keep(gateway: &Gateway, account: &DirectoryAccount) -> Result<Synced, FlowError> {
     for _ in 0..TRIES {
-        let asked_at = gateway.clock.now();
-        let (found, complete) = fetch(gateway, account).await?;
-        if let Some(synced) = keep(gateway, account, found, complete, asked_at).await? {
+        let (organization, id) = (account.organization_id, account.id);
+        let mut session = gateway.store.read(organization).await?;
+        let changes = rows::changes(&mut session, organization, id).await?;
+        drop(session);
+        let asked = Asked { at: gateway.clock.now(), changes };
+        let found = fetch(gateway, account).await?;
+        if let Some(synced) = keep(gateway, account, found, asked).await? {
             return Ok(synced);
         }
     }
@@ -163,16 +174,15 @@ async fn fetch(
 async fn keep(
     gateway: &Gateway,
     account: &DirectoryAccount,
-    found: Vec<ListedTemplate>,
-    complete: bool,
-    asked_at: Timestamp,
+    (found, complete): (Vec<ListedTemplate>, bool),
+    asked: Asked,
 ) -> Result<Option<Synced>, FlowError> {
     let (organization, id) = (account.organization_id, account.id);
     let now = gateway.clock.now();
     let mut session = gateway.store.write(organization).await?;
     // Of two who synchronize the same account, one comes second.
     let mut outbox = Outbox::lock(&mut session, [organization]).await?;
-    if rows::changed_since(&mut session, organization, id, asked_at).await? {
+    if rows::changes(&mut session, organization, id).await? != asked.changes {
         return Ok(None);
     }
     let filter = TemplateFilter { account_id: Some(id), name: None };
@@ -189,7 +199,7 @@ async fn keep(
     let place = (organization, id);
     for hold in holds::of_account(&mut session, organization, id).await? {
         // A list that was asked for before the template was paused says nothing of it.
-        if hold.updated_at < asked_at
+        if hold.updated_at < asked.at
             && let Some(state) = stands(&hold, &found)
         {
             let language = Some(hold.language.as_str()).filter(|language| !language.is_empty());

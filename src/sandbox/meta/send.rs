@@ -178,14 +178,14 @@ fn is_said(world: &World, account: &SandboxAccount, message: &str, to: &str) -> 
     if world.people().has_written(message) {
         return true;
     }
-    let sent = world.journal().message(message);
-    sent.is_some_and(|sent| {
-        sent.with(|seen| {
-            seen.account == account.name()
-                && seen.kind != "reaction"
-                && person(&seen.to) == person(to)
-        })
-    })
+    let sent = world.journal().message(message).map(|sent| sent.seen());
+    let sent = sent.filter(|seen| seen.account == account.name() && seen.kind != "reaction");
+    let people = world.people();
+    let user_id = |to: &str| match is_user_id(to) {
+        true => to.to_owned(),
+        false => people.user_id(to),
+    };
+    sent.is_some_and(|seen| user_id(&seen.to) == user_id(to))
 }
 
 /// A person as WhatsApp itself writes them.

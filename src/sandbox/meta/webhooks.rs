@@ -158,6 +158,7 @@ pub(super) fn arrive(
     };
     let person = if has_number { digits(&inbound.from) } else { inbound.from.clone() };
     world.people().wrote(&person, Some(&user_id), inbound.name.as_deref(), &id);
+    world.limits().heard(&route.address, &user_id, world.later());
     let mut contact = json!({ "profile": {} });
     let mut item = json!({ "id": id, "timestamp": world.now().timestamp().to_string() });
     if let Some(name) = &inbound.name {

@@ -159,36 +159,33 @@ pub async fn count(
     })?)
 }
 
-/// Says that an account's templates are not what a list says that was asked for before now: they are to be listed anew.
+/// Says that an account's templates are not what a list says that was asked for before: they are to be listed anew.
 pub async fn touch(
     session: &mut Session,
     organization: OrganizationId,
     account: AccountId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let sql = "insert into template_syncs (organization_id, account_id, due_at, changed_at) values ($1, $2, $3, $3)
+    let sql = "insert into template_syncs (organization_id, account_id, due_at, changes) values ($1, $2, $3, 1)
                on conflict (organization_id, account_id) do update set due_at = excluded.due_at,
-               changed_at = excluded.changed_at";
+               changes = template_syncs.changes + 1";
     on!(session, |c| {
         sqlx::query(sql).bind(organization).bind(account).bind(now).execute(c).await.map(drop)
     })?;
     Ok(())
 }
 
-/// Whether an account's templates changed at or after this time, as far as we were told or did it ourselves.
-pub async fn changed_since(
+/// How often an account's templates have changed, as far as we were told or did it ourselves.
+pub async fn changes(
     session: &mut Session,
     organization: OrganizationId,
     account: AccountId,
-    asked_at: Timestamp,
-) -> Result<bool, StoreError> {
-    let sql = "select count(*) from template_syncs where organization_id = $1 and account_id = $2
-               and changed_at >= $3";
-    let found: i64 = on!(session, |c| {
-        let query = sqlx::query_scalar(sql).bind(organization).bind(account);
-        query.bind(asked_at).fetch_one(c).await
+) -> Result<i64, StoreError> {
+    let sql = "select changes from template_syncs where organization_id = $1 and account_id = $2";
+    let found: Option<i64> = on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(account).fetch_optional(c).await
     })?;
-    Ok(found > 0)
+    Ok(found.unwrap_or_default())
 }
 
 async fn insert(
@@ -316,7 +313,7 @@ pub(in crate::store) async fn told(
 ) -> Result<(), StoreError> {
     let change = "update templates set status = $5 where organization_id = $1 and account_id = $2 and name = $3
                   and ($4 is null or language = $4)";
-    let list = "update template_syncs set due_at = case when due_at > $3 then $3 else due_at end, changed_at = $3
+    let list = "update template_syncs set due_at = case when due_at > $3 then $3 else due_at end, changes = changes + 1
                 where organization_id = $1 and account_id = $2";
     let language = news.language.as_deref();
     on!(session, |c| {
