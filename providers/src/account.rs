@@ -9,9 +9,9 @@ use secrecy::ExposeSecret;
 
 use crate::{
     Address, Attachment, Batch, Channel, Destination, Failure, FailureClass, Homes, Inbound, KeyId,
-    Line, MediaStep, MessageRef, OutboundMessage, Pace, PairingCode, ProviderRequest,
-    ProviderResponse, Rejection, Secret, Sender, Sent, SessionReport, Step, TemplatePage,
-    Timestamp, Told, Unfit, Unverified,
+    Line, ListedTemplate, MediaStep, MessageRef, OutboundMessage, Pace, PairingCode,
+    ProviderRequest, ProviderResponse, Rejection, Secret, Sender, Sent, SessionReport, Step,
+    Template, TemplateDrafts, TemplatePage, Timestamp, Told, Unfit, Unverified,
 };
 
 /// One provider: a value, not a type. Everything else about it is reached through [`Provider::open`].
@@ -209,6 +209,21 @@ pub trait Templates: Sync {
     /// # Errors
     /// What the answer says is wrong.
     fn listed(&self, response: &ProviderResponse) -> Result<TemplatePage, Failure>;
+
+    /// Whether what a message says of a template fits it: `listed` are the templates of its name in all their languages, or the
+    /// one of its id. Where none of them is the template, nothing is known of it, and it fits.
+    ///
+    /// # Errors
+    /// The first member of the message that the provider would refuse for the template's sake, and why.
+    fn fits(&self, message: &Template, listed: &[&ListedTemplate]) -> Result<(), Unfit> {
+        let _ = (message, listed);
+        Ok(())
+    }
+
+    /// Making, changing and deleting templates. `None` where the provider's API does not do it.
+    fn drafts(&self) -> Option<&dyn TemplateDrafts> {
+        None
+    }
 }
 
 /// Linking a device. A session is named by the account's settings.

@@ -48,6 +48,11 @@ impl Api {
         self.request(Method::GET, &format!("{path}{joint}{query}"))
     }
 
+    /// Deletes what stands at `path`.
+    pub(crate) fn delete(&self, path: &str) -> Request<Bytes> {
+        self.request(Method::DELETE, path)
+    }
+
     /// Posts a form. A name may be given several times.
     pub(crate) fn post_form(&self, path: &str, fields: &[(&str, String)]) -> Request<Bytes> {
         let mut form = Serializer::new(String::new());

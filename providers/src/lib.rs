@@ -26,6 +26,7 @@ mod secret;
 mod signature;
 mod sms;
 mod status_url;
+mod template_drafts;
 
 pub mod evolution;
 pub mod meta;
@@ -59,6 +60,7 @@ pub use outbound_content::{
     Button, FileSource, ListRow, ListSection, OutboundContent, OutboundFile, Template,
 };
 pub use secret::{KeyId, Secret};
+pub use template_drafts::{TemplateDraft, TemplateDrafts};
 
 /// An instant in UTC, at most microseconds fine.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

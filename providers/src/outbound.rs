@@ -60,7 +60,7 @@ pub struct OutboundMessage {
     pub to: Address,
     /// What it says.
     pub content: OutboundContent,
-    /// The files of [`OutboundContent::Media`], in the same order; empty for other contents.
+    /// The files of the content ([`OutboundContent::files`]), in the same order.
     pub files: Vec<LoadedFile>,
     /// The message it answers.
     pub reply_to: Option<MessageRef>,
@@ -192,6 +192,9 @@ pub struct ListedTemplate {
     /// `marketing`, `utility`, `authentication`, in lower case, where the provider has categories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
+    /// `positional` or `named`, in lower case, where the provider tells these apart: how messages name its variables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter_format: Option<String>,
     /// Its parts, as the provider gives them.
     pub components: Value,
 }

@@ -1,6 +1,7 @@
 //! What a message of ours says, without a provider's words. This is also how it is kept until it is sent.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -155,6 +156,9 @@ pub struct Template {
     /// What fills the gaps of its body: by number from 1, or by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
+    /// The picture, video or document at its head, where the template leaves that open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<OutboundFile>,
     /// Everything else in the provider's own form (Meta: `components`). Where it is given, `variables` are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components: Option<Value>,
@@ -190,6 +194,32 @@ impl OutboundContent {
             OutboundContent::Contacts { cards } => cards.first().map(|card| card.name.as_str()),
             OutboundContent::Reaction { emoji, .. } => emoji.as_deref(),
             OutboundContent::Template(template) => Some(&template.name),
+        }
+    }
+
+    /// Its files, in order: those of media, or the one at a template's head.
+    pub fn files(&self) -> &[OutboundFile] {
+        match self {
+            OutboundContent::Media { files, .. } => files,
+            OutboundContent::Template(Template { header: Some(file), .. }) => slice::from_ref(file),
+            _ => &[],
+        }
+    }
+
+    /// The same, to be completed.
+    pub fn files_mut(&mut self) -> &mut [OutboundFile] {
+        match self {
+            OutboundContent::Media { files, .. } => files,
+            OutboundContent::Template(Template { header: Some(file), .. }) => slice::from_mut(file),
+            _ => &mut [],
+        }
+    }
+
+    /// The member of the API's request that tells of the file at this place in [`OutboundContent::files`].
+    pub fn file_field(&self, position: usize) -> String {
+        match self {
+            OutboundContent::Media { .. } => format!("content.files[{position}]"),
+            _ => "content.header".to_owned(),
         }
     }
 

@@ -35,6 +35,7 @@ pub(super) struct World {
     limits: Mutex<Limits>,
     files: Mutex<Files>,
     templates: Mutex<meta::Templates>,
+    people: Mutex<meta::People>,
     contents: Mutex<twilio::Contents>,
     sessions: Mutex<waha::Sessions>,
     pub(super) post: Post,
@@ -87,6 +88,7 @@ impl World {
             limits: Mutex::default(),
             files: Mutex::default(),
             templates: Mutex::default(),
+            people: Mutex::default(),
             contents: Mutex::default(),
             sessions: Mutex::new(sessions),
             post: Post::new(options),
@@ -188,6 +190,10 @@ impl World {
 
     pub(super) fn templates(&self) -> MutexGuard<'_, meta::Templates> {
         self.templates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn people(&self) -> MutexGuard<'_, meta::People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn contents(&self) -> MutexGuard<'_, twilio::Contents> {

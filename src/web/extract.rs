@@ -230,6 +230,23 @@ impl<T: FromStr + Send> FromRequestParts<App> for Id<T> {
     }
 }
 
+/// The id in the path, and the text behind it by which something of it is named. Text that cannot name anything names nothing.
+#[derive(Debug)]
+pub(super) struct Within<T>(pub(super) T, pub(super) String);
+
+impl<T: FromStr + Send> FromRequestParts<App> for Within<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path =
+            <Path<(String, String)> as FromRequestParts<App>>::from_request_parts(parts, app);
+        let Path((id, named)) =
+            path.await.map_err(|rejection| Problem::malformed(rejection.body_text()))?;
+        let id = id.parse().ok().filter(|_| !named.contains('\0'));
+        id.map(|id| Self(id, named)).ok_or_else(|| Problem::not_found("resource"))
+    }
+}
+
 /// The size of a page.
 pub(super) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
     match asked.unwrap_or(USUAL) {

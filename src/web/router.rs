@@ -62,6 +62,8 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(accounts::notices))
         .routes(routes!(lines::probe::probe))
         .routes(routes!(lines::templates::sync_templates))
+        .routes(routes!(lines::drafts::create_template))
+        .routes(routes!(lines::drafts::change_template, lines::drafts::delete_template))
         .routes(routes!(lines::sessions::get))
         .routes(routes!(lines::sessions::start_session))
         .routes(routes!(lines::sessions::stop_session))

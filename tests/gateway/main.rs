@@ -50,6 +50,7 @@ mod strength;
 mod support;
 mod suppressions;
 mod sweep;
+mod templates;
 mod timeline;
 mod tokens;
 mod transport;

@@ -78,6 +78,11 @@ impl Graph {
         ProviderRequest::repeatable(self.request(Method::GET, path, Bytes::new()))
     }
 
+    /// An order to delete what stands at `path`.
+    pub(super) fn delete_at(&self, path: &str) -> http::Request<Bytes> {
+        self.request(Method::DELETE, path, Bytes::new())
+    }
+
     /// An order in JSON.
     pub(super) fn post(&self, path: &str, body: &serde_json::Value) -> http::Request<Bytes> {
         let body = Bytes::from(body.to_string());

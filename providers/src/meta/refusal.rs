@@ -56,6 +56,13 @@ impl Graph {
         }
     }
 
+    /// What Meta says to the person who asked, if it says anything, without our token.
+    pub(super) fn said_to_people(&self, response: &ProviderResponse) -> Option<String> {
+        let error = response.json::<RefusalBody>()?.error;
+        let said = error.error_user_msg.get()?;
+        Some(self.without_token(said).chars().take(DETAIL_CHARS).collect())
+    }
+
     fn of_error(&self, error: &Refusal, by_status: &Failure) -> Failure {
         // Codes are numbers; whatever else stands there is not passed on.
         let code = error.code.number().map(|code| code.to_string());

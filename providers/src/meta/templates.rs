@@ -1,12 +1,20 @@
 //! The templates of a WABA.
 //! <https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates>
 
+mod check;
+mod drafts;
+mod fit;
+mod text;
+
 use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 
 use super::graph::Graph;
 use super::wire::{TemplateList, WireTemplate};
-use crate::{Failure, ListedTemplate, ProviderRequest, ProviderResponse, TemplatePage, Templates};
+use crate::{
+    Failure, ListedTemplate, ProviderRequest, ProviderResponse, Template, TemplateDrafts,
+    TemplatePage, Templates, Unfit,
+};
 
 const PAGE: usize = 100;
 
@@ -15,7 +23,7 @@ const CURSOR_BYTES: usize = 1_024;
 
 impl Templates for Graph {
     fn list(&self, page: Option<&str>) -> ProviderRequest {
-        let fields = "id,name,language,status,category,components";
+        let fields = "id,name,language,status,category,parameter_format,components";
         let mut path = format!("{}/message_templates?fields={fields}&limit={PAGE}", self.waba_id);
         if let Some(cursor) = page {
             let cursor = cursor.as_bytes();
@@ -32,6 +40,14 @@ impl Templates for Graph {
         let next = paging.cursors.after.0.filter(|_| paging.next.get().is_some());
         Ok(TemplatePage { templates: list.data.into_iter().filter_map(template).collect(), next })
     }
+
+    fn fits(&self, message: &Template, listed: &[&ListedTemplate]) -> Result<(), Unfit> {
+        fit::fit(message, listed)
+    }
+
+    fn drafts(&self) -> Option<&dyn TemplateDrafts> {
+        Some(self)
+    }
 }
 
 /// One template. One that lacks a name or cannot be read is left out: it could not be sent either.
@@ -44,6 +60,7 @@ fn template(item: Value) -> Option<ListedTemplate> {
         language: wire.language.0?,
         status: wire.status.0.map(lower)?,
         category: wire.category.0.map(lower),
+        parameter_format: wire.parameter_format.0.map(lower),
         components: wire.components,
     })
 }

@@ -109,6 +109,10 @@ fn check_template(template: &Template) -> Result<(), Unfit> {
         let reason = "Twilio fills templates by `variables` only";
         return Err(Unfit::new("content.components", reason));
     }
+    if template.header.is_some() {
+        let reason = "Twilio's templates name their files themselves: give what varies of the address in `variables`";
+        return Err(Unfit::new("content.header", reason));
+    }
     Ok(())
 }
 

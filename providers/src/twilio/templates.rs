@@ -1,6 +1,8 @@
 //! Listing the templates of the account, with what WhatsApp thinks of them.
 //! <https://www.twilio.com/docs/content/content-api-resources#fetch-content-and-approval-status>
 
+mod drafts;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
@@ -8,7 +10,8 @@ use url::Url;
 use super::{TwilioAccount, answers};
 use crate::lenient::Maybe;
 use crate::{
-    Failure, ListedTemplate, ProviderRequest, ProviderResponse, TemplatePage, Templates, api,
+    Failure, ListedTemplate, ProviderRequest, ProviderResponse, TemplateDrafts, TemplatePage,
+    Templates, api,
 };
 
 const PATH: &str = "/v1/ContentAndApprovals";
@@ -73,6 +76,10 @@ impl Templates for TwilioAccount {
         let next = page.meta.and_then(|meta| next(meta.next_page_url.get()?));
         Ok(TemplatePage { templates: contents.into_iter().filter_map(template).collect(), next })
     }
+
+    fn drafts(&self) -> Option<&dyn TemplateDrafts> {
+        Some(self)
+    }
 }
 
 /// The query of the next page's URL. The rest of the URL is known, and credentials go nowhere else.
@@ -92,6 +99,7 @@ fn template(wire: WireContent) -> Option<ListedTemplate> {
         language: wire.language.0.unwrap_or_default(),
         status: lower(approval.status).unwrap_or_else(|| "unsubmitted".to_owned()),
         category: lower(approval.category),
+        parameter_format: None,
         components: json!({ "types": wire.types, "variables": wire.variables }),
         id,
     })

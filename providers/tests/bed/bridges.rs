@@ -69,6 +69,7 @@ fn beyond_every_bridge() -> Vec<(OutboundMessage, &'static str)> {
         name: "hello".to_owned(),
         language: None,
         variables: std::collections::BTreeMap::new(),
+        header: None,
         components: None,
     });
     let mut mail = message(text("x"));

@@ -186,6 +186,7 @@ fn any_content() -> impl Strategy<Value = OutboundContent> {
             name,
             language: None,
             variables,
+            header: None,
             components: None,
         })),
         Just(OutboundContent::Contacts { cards: vec![ContactCard::default()] }),

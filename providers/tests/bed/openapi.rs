@@ -168,6 +168,7 @@ impl Schema {
                 });
                 (!fits).then(|| format!("it is no {} to {:?}", self.kind, self.maximum))
             }
+            ("object", Value::Object(_)) => None,
             (kind, _) => Some(format!("it is no {kind}")),
         }
     }

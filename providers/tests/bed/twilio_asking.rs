@@ -2,7 +2,8 @@
 //! credentials work.
 
 use providers::{
-    Address, Attachment, MediaKind, MediaStep, MessageRef, OutboundContent, Sender, Timestamp, Told,
+    Address, Attachment, ListedTemplate, MediaKind, MediaStep, MessageRef, OutboundContent,
+    ProviderResponse, Sender, Step, TemplateDraft, Timestamp, Told,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -194,6 +195,91 @@ fn templates_are_listed_page_by_page() {
     assert_eq!(templates.listed(&answer(200, last)).unwrap().next, None);
     let refused = templates.listed(&answer(200, json!("<html>"))).unwrap_err();
     assert_eq!(class(refused.class), "transient");
+}
+
+#[test]
+fn a_content_is_made_submitted_and_taken_back_where_whatsapp_is_not_asked() {
+    let account = account();
+    let drafts = account.templates().unwrap().drafts().unwrap();
+    let sid = "HX60e066266448767f61feb97debf684c1";
+    let draft = TemplateDraft {
+        name: "visit".to_owned(),
+        language: "pt_BR".to_owned(),
+        category: Some("utility".to_owned()),
+        parameter_format: None,
+        components: json!({ "types": { "twilio/text": { "body": "Olá {{1}}!" } }, "variables": { "1": "Ana" } }),
+    };
+    drafts.check(&draft).unwrap();
+    let next = |draft: &TemplateDraft, answers: &[ProviderResponse]| match drafts
+        .create(draft, answers)
+        .unwrap()
+    {
+        Step::Next(request) => {
+            assert!(!request.repeatable);
+            let body = serde_json::from_slice(request.http.body()).unwrap_or_default();
+            (operation_of(twilio(), &request.http), body)
+        }
+        Step::Done(made) => ("made".to_owned(), serde_json::to_value(made).unwrap()),
+    };
+    let (operation, body) = next(&draft, &[]);
+    assert_eq!(operation, "CreateContent");
+    let wanted = json!({ "friendly_name": "visit", "language": "pt_BR", "variables": { "1": "Ana" },
+                         "types": { "twilio/text": { "body": "Olá {{1}}!" } } });
+    assert_eq!(body, wanted);
+    let made = || answer(201, json!({ "sid": sid }));
+    let (operation, body) = next(&draft, &[made()]);
+    assert_eq!(
+        (operation.as_str(), body),
+        ("CreateApprovalCreate", json!({ "name": "visit", "category": "UTILITY" }))
+    );
+    let submitted = answer(201, json!({ "status": "received", "category": "UTILITY" }));
+    let (_, listed) = next(&draft, &[made(), submitted]);
+    assert_eq!((&listed["id"], &listed["status"]), (&json!(sid), &json!("received")));
+    assert_eq!(listed["components"], draft.components);
+    let unasked = TemplateDraft { category: None, ..draft.clone() };
+    assert_eq!(next(&unasked, &[made()]).1["status"], "unsubmitted");
+
+    let refused =
+        || answer(400, json!({ "code": 63040, "message": "Template rejected", "status": 400 }));
+    assert_eq!(next(&draft, &[made(), refused()]).0, "DeleteContent");
+    let failure = drafts.create(&draft, &[made(), refused(), answer(204, json!(""))]).unwrap_err();
+    assert_eq!(failure.code.as_deref(), Some("63040"));
+    assert!(!failure.detail.contains(sid), "nothing is left: {}", failure.detail);
+    let left = drafts.create(&draft, &[made(), refused(), answer(503, json!(""))]).unwrap_err();
+    assert!(left.detail.contains(sid), "it says what is left: {}", left.detail);
+
+    let known = ListedTemplate {
+        id: sid.to_owned(),
+        name: draft.name.clone(),
+        language: draft.language.clone(),
+        status: "approved".to_owned(),
+        category: draft.category.clone(),
+        parameter_format: None,
+        components: draft.components.clone(),
+    };
+    assert!(drafts.change(&known, &draft).is_none(), "a content stays what it is");
+    assert!(drafts.delete_all("visit").is_none());
+    assert_eq!(operation_of(twilio(), &drafts.delete(&known).http), "DeleteContent");
+    assert_eq!(drafts.deleted(&answer(204, json!(""))), Ok(()));
+    assert_eq!(drafts.deleted(&answer(404, json!({ "code": 20404, "status": 404 }))), Ok(()));
+    assert!(drafts.deleted(&answer(404, json!("<html>"))).is_err(), "that was not Twilio");
+
+    let with = |change: fn(&mut TemplateDraft)| {
+        let mut draft = draft.clone();
+        change(&mut draft);
+        drafts.check(&draft).unwrap_err().field
+    };
+    assert_eq!(with(|draft| draft.name = "A visit".to_owned()), "name");
+    assert_eq!(with(|draft| draft.language = "p".to_owned()), "language");
+    assert_eq!(with(|draft| draft.category = Some("sale".to_owned())), "category");
+    assert_eq!(with(|draft| draft.parameter_format = Some("named".to_owned())), "parameter_format");
+    assert_eq!(with(|draft| draft.components = json!([])), "components.types");
+    assert_eq!(with(|draft| draft.components["text"] = json!("x")), "components.text");
+    assert_eq!(with(|draft| draft.components["variables"] = json!({})), "components.variables.1");
+    let long = |draft: &mut TemplateDraft| {
+        draft.components["types"]["twilio/text"]["body"] = json!("x".repeat(1_601));
+    };
+    assert_eq!(with(long), "components.types.twilio/text.body");
 }
 
 #[test]

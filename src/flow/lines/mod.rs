@@ -3,6 +3,7 @@
 //! Each asks the provider here and now, and is repeatable. The queue and its lanes are not touched, except that what an
 //! account held back goes on when the account works again.
 
+pub mod drafts;
 mod judge;
 pub mod probe;
 pub mod receipts;

@@ -27,6 +27,9 @@ const MOST: i64 = 1_000;
 const GOOD_SECONDS: f64 = 3_600.0;
 const REST: TimeDelta = TimeDelta::minutes(15);
 
+/// How often a list is asked for anew because templates changed while it was read.
+const TRIES: usize = 3;
+
 /// What a synchronization brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Synced {
@@ -104,9 +107,7 @@ async fn by_the_clock(gateway: &Gateway, account: &DirectoryAccount) -> Result<(
 }
 
 async fn carry_out(gateway: &Gateway, account: &DirectoryAccount) -> Result<Synced, FlowError> {
-    let asked_at = gateway.clock.now();
-    match fetch(gateway, account).await {
-        Ok((found, complete)) => keep(gateway, account, found, complete, asked_at).await,
+    match list_and_keep(gateway, account).await {
         Err(
             error @ (FlowError::ProviderRefused { .. }
             | FlowError::ProviderUnanswered(_)
@@ -115,8 +116,33 @@ async fn carry_out(gateway: &Gateway, account: &DirectoryAccount) -> Result<Sync
             failed(gateway, account, &error).await?;
             Err(error)
         }
-        Err(error) => Err(error),
+        result => result,
     }
+}
+
+/// When a list was asked for, and how often the account's templates had changed by then.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Timestamp,
+    changes: i64,
+}
+
+/// A list that was asked for before a template was made, changed or deleted would take that back: it is asked for once more.
+async fn list_and_keep(gateway: &Gateway, account: &DirectoryAccount) -> Result<Synced, FlowError> {
+    for _ in 0..TRIES {
+        let (organization, id) = (account.organization_id, account.id);
+        let mut session = gateway.store.read(organization).await?;
+        let changes = rows::changes(&mut session, organization, id).await?;
+        drop(session);
+        let asked = Asked { at: gateway.clock.now(), changes };
+        let found = fetch(gateway, account).await?;
+        if let Some(synced) = keep(gateway, account, found, asked).await? {
+            return Ok(synced);
+        }
+    }
+    let detail =
+        "the account's templates change all the time; they are listed again within a minute";
+    Err(FlowError::Conflict(detail.to_owned()))
 }
 
 /// Page by page. A template that stands on two pages, because the list moved meanwhile, is kept once.
@@ -143,19 +169,22 @@ async fn fetch(
     Ok((found.into_values().collect(), false))
 }
 
-/// Puts what was found in the place of what was known, and tells if they differ.
+/// Puts what was found in the place of what was known, and tells if they differ. `None` if the account's templates changed
+/// meanwhile: then nothing is written.
 async fn keep(
     gateway: &Gateway,
     account: &DirectoryAccount,
-    found: Vec<ListedTemplate>,
-    complete: bool,
-    asked_at: Timestamp,
-) -> Result<Synced, FlowError> {
+    (found, complete): (Vec<ListedTemplate>, bool),
+    asked: Asked,
+) -> Result<Option<Synced>, FlowError> {
     let (organization, id) = (account.organization_id, account.id);
     let now = gateway.clock.now();
     let mut session = gateway.store.write(organization).await?;
     // Of two who synchronize the same account, one comes second.
     let mut outbox = Outbox::lock(&mut session, [organization]).await?;
+    if rows::changes(&mut session, organization, id).await? != asked.changes {
+        return Ok(None);
+    }
     let filter = TemplateFilter { account_id: Some(id), name: None };
     let known = rows::list(&mut session, organization, &filter, i64::MAX).await?;
     let mut known: Vec<ListedTemplate> = known.into_iter().map(|known| known.listed).collect();
@@ -170,7 +199,7 @@ async fn keep(
     let place = (organization, id);
     for hold in holds::of_account(&mut session, organization, id).await? {
         // A list that was asked for before the template was paused says nothing of it.
-        if hold.updated_at < asked_at
+        if hold.updated_at < asked.at
             && let Some(state) = stands(&hold, &found)
         {
             let language = Some(hold.language.as_str()).filter(|language| !language.is_empty());
@@ -186,7 +215,7 @@ async fn keep(
     if failure.is_some() {
         tracing::info!(account = %id, "templates can be listed again");
     }
-    Ok(Synced { templates: found.len(), complete })
+    Ok(Some(Synced { templates: found.len(), complete }))
 }
 
 /// How a held template stands by the list; `None` if that leaves it open.

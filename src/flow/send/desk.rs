@@ -11,6 +11,7 @@ use super::accept::Draft;
 use super::files;
 use super::judge::{Fit, window_closed};
 use super::recipient::{self, Found};
+use super::templates::Known;
 use super::way::{self, Way};
 use crate::clock::Timestamp;
 use crate::flow::{FlowError, optional_text};
@@ -54,13 +55,15 @@ pub(super) struct Desk<'a> {
     pub(super) now: Timestamp,
     bulk: bool,
     ways: HashMap<Channel, Way>,
+    /// What is known of the templates that the messages at hand name.
+    pub(super) templates: Known,
 }
 
 impl<'a> Desk<'a> {
     /// Opens.
     pub(super) fn new(gateway: &'a Gateway, organization: OrganizationId, bulk: bool) -> Self {
         let now = gateway.clock.now();
-        Self { gateway, organization, now, bulk, ways: HashMap::new() }
+        Self { gateway, organization, now, bulk, ways: HashMap::new(), templates: Known::new() }
     }
 
     /// Checks all of messages that need not be looked at again, and finds their recipients. Each has its own result.
@@ -73,6 +76,9 @@ impl<'a> Desk<'a> {
         self.ways.clear();
         let asked: Vec<_> = drafts.iter().map(|draft| (draft.channel, &draft.recipient)).collect();
         let found = recipient::find_all(session, self.organization, &asked).await?;
+        let naming =
+            drafts.iter().map(|draft| (draft.channel, &draft.content, draft.fallback.as_ref()));
+        self.look_up_templates(session, naming).await?;
         let mut prepared = Vec::with_capacity(drafts.len());
         for (draft, found) in drafts.iter().zip(found) {
             prepared.push(own(self.prepare_one(session, draft, found).await)?);
@@ -137,11 +143,17 @@ impl<'a> Desk<'a> {
         files::complete(self.gateway, session, account, &mut wanted.content).await?;
         let id = MessageId(self.gateway.ids.at(self.now));
         check(id, &wanted, &wanted.content, wanted.reply_to.as_ref())?;
-        if let Some(template) = &wanted.fallback {
-            let template = OutboundContent::Template(template.clone());
-            check(id, &wanted, &template, None)
+        if let Some(template) = wanted.fallback.take() {
+            let mut template = OutboundContent::Template(template);
+            let completed = files::complete(self.gateway, session, account, &mut template).await;
+            completed
+                .and_then(|()| check(id, &wanted, &template, None))
                 .map_err(|error| under("fallback_template", error))?;
+            if let OutboundContent::Template(template) = template {
+                wanted.fallback = Some(template);
+            }
         }
+        self.fit_templates(&wanted)?;
         Ok(wanted)
     }
 
@@ -217,6 +229,8 @@ impl<'a> Desk<'a> {
         content: &OutboundContent,
     ) -> Result<OutboundContent, FlowError> {
         let carrier = self.carrier(session, queued.lane.channel).await?;
+        let naming = (queued.lane.channel, content, queued.fallback.as_ref());
+        self.look_up_templates(session, std::iter::once(naming)).await?;
         let found = recipient::of_identity(session, queued.lane, queued.identity).await?;
         let provider = carrier.account.provider.name;
         let reply_to = queued.reply_to.as_ref().filter(|(carried_by, _)| carried_by == provider);
@@ -239,7 +253,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The line and the account that carry a channel.
-    async fn carrier(
+    pub(super) async fn carrier(
         &mut self,
         session: &mut Session,
         channel: Channel,
@@ -336,7 +350,7 @@ fn no_way(channel: Channel) -> FlowError {
     FlowError::refused("no_active_route", detail)
 }
 
-fn under(prefix: &str, error: FlowError) -> FlowError {
+pub(super) fn under(prefix: &str, error: FlowError) -> FlowError {
     match error {
         FlowError::Invalid { field, reason } => {
             FlowError::invalid(format!("{prefix}.{}", field.trim_start_matches("content.")), reason)

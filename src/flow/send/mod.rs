@@ -24,4 +24,5 @@ pub mod recover;
 mod running;
 mod sort;
 mod take;
+mod templates;
 mod way;

@@ -26,6 +26,7 @@ fn hello() -> Template {
         name: "hello".to_owned(),
         language: None,
         variables: std::collections::BTreeMap::new(),
+        header: None,
         components: None,
     }
 }

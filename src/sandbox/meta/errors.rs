@@ -106,6 +106,21 @@ pub(super) fn refusal(status: u16, code: Option<u32>) -> Answer {
     body(status, code, "")
 }
 
+/// A refusal of a template, whose subcode says what is wrong with it; Meta tells it to people, too.
+pub(super) fn fail_template(subcode: u32, details: &str) -> Answer {
+    let error = json!({
+        "message": "Invalid parameter",
+        "type": "OAuthException",
+        "code": 100,
+        "error_subcode": subcode,
+        "is_transient": false,
+        "error_user_title": "The template cannot be used",
+        "error_user_msg": details,
+        "fbtrace_id": "AsandboxTraceId0123456789",
+    });
+    Answer::json(400, &json!({ "error": error }))
+}
+
 /// The object of the path does not exist for this token.
 pub(super) fn unknown_object(request: &Request, id: &str) -> Answer {
     missing(request.method.as_str(), id)

@@ -51,12 +51,15 @@ pub(super) fn upload(world: &World, account: &Arc<SandboxAccount>, request: &Req
     let part = |name: &str| parts.iter().find(|part| part.name == name);
     let text =
         |name: &str| part(name).map(|part| String::from_utf8_lossy(&part.bytes).into_owned());
-    if text("messaging_product").as_deref() != Some("whatsapp") {
+    let query = request.query();
+    let product = text("messaging_product");
+    if product.as_deref().or(query.get("messaging_product")) != Some("whatsapp") {
         return Err(fail(100, "The parameter messaging_product is required."));
     }
     let file = part("file").filter(|file| file.filename.is_some());
     let file = file.ok_or_else(|| fail(100, "The parameter file is required."))?;
-    let mime_type = text("type").or_else(|| file.content_type.clone());
+    let said = text("type").or_else(|| query.get("type").map(ToOwned::to_owned));
+    let mime_type = said.or_else(|| file.content_type.clone());
     let mime_type = mime_type.ok_or_else(|| fail(100, "The parameter type is required."))?;
     let kind = kind_of(&mime_type).ok_or_else(|| {
         fail(

@@ -5,6 +5,7 @@ mod content;
 mod errors;
 mod interactive;
 mod media;
+mod people;
 mod send;
 mod templates;
 mod webhooks;
@@ -19,6 +20,7 @@ use super::exchange::{Answer, Handled, Request};
 use super::faults::On;
 use super::world::World;
 use errors::fail;
+pub(super) use people::People;
 pub(super) use templates::Templates;
 
 pub(super) static EMULATOR: Emulator = Emulator {
@@ -98,11 +100,20 @@ fn answer(world: &Arc<World>, request: &Request) -> Handled {
         let owner = accounts.iter().find(|account| is_phone(account, id)).cloned();
         owner.ok_or_else(|| errors::unknown_object(request, id))
     };
+    let template = |id: &str| {
+        let has = |account: &&Arc<SandboxAccount>| world.templates().has(account.name(), id);
+        accounts.iter().find(has).cloned()
+    };
     match (request.method.as_str(), path) {
         ("POST", [id, "messages"]) => send::answer(world, &phone(id)?, id, request),
         ("POST", [id, "media"]) => media::upload(world, &phone(id)?, request),
         (method, [waba, "message_templates"]) if of(waba).is_some_and(|it| it.name() == *waba) => {
-            templates::answer(world, waba, method, request)
+            let account = of(waba).unwrap_or_else(|| Arc::clone(&accounts[0]));
+            templates::answer(world, &account, method, request)
+        }
+        ("GET" | "POST", [id]) if template(id).is_some() => {
+            let account = template(id).unwrap_or_else(|| Arc::clone(&accounts[0]));
+            templates::one(world, &account, id, request)
         }
         ("GET", [waba, "phone_numbers"]) => {
             let account = of(waba).filter(|account| account.name() == *waba);

@@ -62,15 +62,20 @@ pub(super) fn answer(
     let ours = envelope(object)?;
     let block = object.get(kind).ok_or_else(|| missing(kind))?;
     let links = match kind {
-        "template" => templates::check(world, account.name(), block)?,
+        "template" => templates::check(world, account, block)?,
         _ => content::check(world, account, kind, block)?,
     };
     let mut statuses = permitted(world, account, &line, &to, kind)?;
     if kind == "reaction" && statuses.iter().all(|status| status.code.is_none()) {
-        statuses.truncate(1);
+        // What was never said in the conversation is found out only after the answer.
+        let target = block["message_id"].as_str().unwrap_or_default();
+        match is_said(world, account, target, &to) {
+            true => statuses.truncate(1),
+            false => statuses = failing("meta", 131_009),
+        }
     }
     let id = format!("wamid.{}", STANDARD.encode(format!("SB{}", world.new_id())));
-    let accepted = accepted(&to, &id, kind);
+    let accepted = accepted(world, &to, &id, kind);
     world.accept(NewMessage {
         account: Arc::clone(account),
         id,
@@ -147,10 +152,7 @@ fn permitted(
     kind: &str,
 ) -> Result<Vec<Status>, Answer> {
     let strictness = account.strictness();
-    let person = match is_user_id(to) {
-        true => to.to_owned(),
-        false => wa_id(to),
-    };
+    let person = person(to);
     let (now, mut limits) = (world.later(), world.limits());
     let closed = strictness.window && kind != "template" && !limits.is_open(line, &person, now);
     if closed && !strictness.window_in_status {
@@ -171,10 +173,36 @@ fn permitted(
     Ok(WAY.to_vec())
 }
 
-fn accepted(to: &str, id: &str, kind: &str) -> Answer {
+/// Whether a message was said between us and this person: by them, or by this account to them and no reaction.
+fn is_said(world: &World, account: &SandboxAccount, message: &str, to: &str) -> bool {
+    if world.people().has_written(message) {
+        return true;
+    }
+    let sent = world.journal().message(message).map(|sent| sent.seen());
+    let sent = sent.filter(|seen| seen.account == account.name() && seen.kind != "reaction");
+    let people = world.people();
+    let user_id = |to: &str| match is_user_id(to) {
+        true => to.to_owned(),
+        false => people.user_id(to),
+    };
+    sent.is_some_and(|seen| user_id(&seen.to) == user_id(to))
+}
+
+/// A person as WhatsApp itself writes them.
+fn person(to: &str) -> String {
+    match is_user_id(to) {
+        true => to.to_owned(),
+        false => wa_id(to),
+    }
+}
+
+fn accepted(world: &World, to: &str, id: &str, kind: &str) -> Answer {
     let contact = match is_user_id(to) {
         true => json!({ "input": to, "user_id": to }),
-        false => json!({ "input": to, "wa_id": wa_id(to) }),
+        false => {
+            let user_id = world.people().user_id(to);
+            json!({ "input": to, "wa_id": wa_id(to), "user_id": user_id })
+        }
     };
     let mut message = json!({ "id": id });
     if kind == "template" {

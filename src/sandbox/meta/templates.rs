@@ -2,16 +2,23 @@
 //! <https://developers.facebook.com/docs/whatsapp/business-management-api/message-templates>
 //!
 //! Everybody has `hello_world` (`en_US`, no variables), `appointment_reminder` (`pt_BR`, `en_US` and `es_AR`: a name and a
-//! day), `payment_link` (`en_US`: named variable `name`) and the paused `summer_offer` (`en_US`).
+//! day), `payment_link` (`en_US`: named variable `name`), the paused `summer_offer` (`en_US`), `invoice` (`pt_BR`: a document
+//! and a name) and `order_shipped` (`en_US`: a number in the header, a name, and the end of a button's address).
+
+mod check;
+mod make;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::content::missing;
 use super::errors::fail;
+use crate::clock::Timestamp;
+use crate::sandbox::accounts::SandboxAccount;
 use crate::sandbox::exchange::{Answer, Handled, Request};
 use crate::sandbox::world::World;
+pub(super) use check::check;
 
 /// How many templates may be made for one account.
 const MADE: usize = 6_000;
@@ -19,9 +26,12 @@ const MADE: usize = 6_000;
 /// How many are on a page unless asked otherwise.
 const PAGE: usize = 25;
 
-/// The templates that were made, by WABA.
+/// The templates that were made, by WABA; and when those were deleted whose names are still taken, by WABA, name and language.
 #[derive(Debug, Default)]
-pub(in crate::sandbox) struct Templates(HashMap<String, Vec<Value>>);
+pub(in crate::sandbox) struct Templates {
+    made: HashMap<String, Vec<Value>>,
+    deleted: HashMap<(String, String, String), Timestamp>,
+}
 
 fn template(
     id: u32,
@@ -29,53 +39,113 @@ fn template(
     language: &str,
     status: &str,
     category: &str,
-    body: &str,
+    components: &Value,
 ) -> Value {
+    let components = match components.as_str() {
+        Some(body) => json!([{ "type": "BODY", "text": body }]),
+        None => components.clone(),
+    };
+    let is_named = components.to_string().contains("{{name}}");
     json!({
         "id": format!("9000000000000{id:03}"),
         "name": name,
+        "parameter_format": if is_named { "NAMED" } else { "POSITIONAL" },
         "language": language,
         "status": status,
         "category": category,
-        "components": [{ "type": "BODY", "text": body }],
+        "components": components,
     })
 }
 
 fn standing() -> Vec<Value> {
+    let approved = |id: u32, name: &str, language: &str, components: Value| {
+        template(id, name, language, "APPROVED", "UTILITY", &components)
+    };
     let reminder = "appointment_reminder";
+    let invoice = json!([
+        { "type": "HEADER", "format": "DOCUMENT" },
+        { "type": "BODY", "text": "Olá {{1}}, segue a sua fatura." },
+    ]);
+    let shipped = json!([
+        { "type": "HEADER", "format": "TEXT", "text": "Order {{1}}" },
+        { "type": "BODY", "text": "Hello {{1}}, it is on its way." },
+        { "type": "BUTTONS", "buttons": [
+            { "type": "URL", "text": "Track it", "url": "https://shop.example/track/{{1}}" },
+            { "type": "QUICK_REPLY", "text": "Thanks" },
+        ] },
+    ]);
     vec![
-        template(1, "hello_world", "en_US", "APPROVED", "UTILITY", "Welcome. This is a sandbox."),
-        template(2, reminder, "en_US", "APPROVED", "UTILITY", "Hello {{1}}, see you on {{2}}."),
-        template(3, reminder, "pt_BR", "APPROVED", "UTILITY", "Olá {{1}}, até {{2}}."),
-        template(4, reminder, "es_AR", "APPROVED", "UTILITY", "Hola {{1}}, hasta el {{2}}."),
-        template(5, "payment_link", "en_US", "APPROVED", "UTILITY", "Hello {{name}}, pay here."),
-        template(6, "summer_offer", "en_US", "PAUSED", "MARKETING", "Half price in summer."),
+        approved(1, "hello_world", "en_US", json!("Welcome. This is a sandbox.")),
+        approved(2, reminder, "en_US", json!("Hello {{1}}, see you on {{2}}.")),
+        approved(3, reminder, "pt_BR", json!("Olá {{1}}, até {{2}}.")),
+        approved(4, reminder, "es_AR", json!("Hola {{1}}, hasta el {{2}}.")),
+        approved(5, "payment_link", "en_US", json!("Hello {{name}}, pay here.")),
+        template(
+            6,
+            "summer_offer",
+            "en_US",
+            "PAUSED",
+            "MARKETING",
+            &json!("Half price in summer."),
+        ),
+        approved(7, "invoice", "pt_BR", invoice),
+        approved(8, "order_shipped", "en_US", shipped),
     ]
 }
 
 impl Templates {
     fn of(&self, waba: &str) -> Vec<Value> {
-        let made = self.0.get(waba).into_iter().flatten().cloned();
+        let made = self.made.get(waba).into_iter().flatten().cloned();
         standing().into_iter().chain(made).collect()
+    }
+
+    /// Whether an account has the template of that id.
+    pub(super) fn has(&self, waba: &str, id: &str) -> bool {
+        self.of(waba).iter().any(|template| template["id"] == id)
     }
 }
 
-/// `GET` lists, `POST` makes (and approves at once), `DELETE` deletes by name.
-pub(super) fn answer(world: &World, waba: &str, method: &str, request: &Request) -> Handled {
+/// `GET` lists, `POST` makes, `DELETE` deletes by name, or by id and name.
+pub(super) fn answer(
+    world: &Arc<World>,
+    account: &Arc<SandboxAccount>,
+    method: &str,
+    request: &Request,
+) -> Handled {
     match method {
-        "GET" => Ok(list(world, waba, request)),
-        "POST" => make(world, waba, request),
-        "DELETE" => {
-            let query = request.query();
-            let name = query.get("name").ok_or_else(|| missing("name"))?;
-            let mut templates = world.templates();
-            if let Some(made) = templates.0.get_mut(waba) {
-                made.retain(|template| template["name"] != name);
-            }
-            Ok(Answer::json(200, &json!({ "success": true })))
-        }
+        "GET" => Ok(list(world, account.name(), request)),
+        "POST" => make::make(world, account, request),
+        "DELETE" => make::delete(world, account, request),
         _ => Err(fail(100, "Unsupported request")),
     }
+}
+
+/// One template: `GET` shows it, `POST` changes it.
+pub(super) fn one(
+    world: &Arc<World>,
+    account: &Arc<SandboxAccount>,
+    id: &str,
+    request: &Request,
+) -> Handled {
+    if request.method == "POST" {
+        return make::edit(world, account, id, request);
+    }
+    let all = world.templates().of(account.name());
+    let found = all.into_iter().find(|template| template["id"] == id).unwrap_or_default();
+    Ok(Answer::json(200, &shown(&found, request)))
+}
+
+/// A template with the fields that were asked for, and its id.
+fn shown(template: &Value, request: &Request) -> Value {
+    let query = request.query();
+    let Some(fields) = query.get("fields") else { return template.clone() };
+    let mut wanted: BTreeSet<&str> = fields.split(',').map(str::trim).collect();
+    wanted.insert("id");
+    let members = template.as_object().into_iter().flatten();
+    let members = members.filter(|(name, _)| wanted.contains(name.as_str()));
+    let members: Map<String, Value> =
+        members.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Value::Object(members)
 }
 
 fn list(world: &World, waba: &str, request: &Request) -> Answer {
@@ -89,7 +159,8 @@ fn list(world: &World, waba: &str, request: &Request) -> Answer {
             all.retain(|template| template[name] == wanted);
         }
     }
-    let page: Vec<&Value> = all.iter().skip(after).take(limit).collect();
+    let page: Vec<Value> =
+        all.iter().skip(after).take(limit).map(|template| shown(template, request)).collect();
     let end = after + page.len();
     let mut paging =
         json!({ "cursors": { "before": after.to_string(), "after": end.to_string() } });
@@ -99,87 +170,6 @@ fn list(world: &World, waba: &str, request: &Request) -> Answer {
         paging["next"] = json!(next);
     }
     Answer::json(200, &json!({ "data": page, "paging": paging }))
-}
-
-fn make(world: &World, waba: &str, request: &Request) -> Handled {
-    let mut body = request.json().ok_or_else(|| fail(100, "The body is not valid JSON."))?;
-    for name in ["name", "language", "category"] {
-        if !body[name].is_string() {
-            return Err(missing(name));
-        }
-    }
-    if !body["components"].is_array() {
-        return Err(missing("components"));
-    }
-    let id = super::media::numeric(world);
-    body["id"] = json!(id);
-    body["status"] = json!("APPROVED");
-    let answer = json!({ "id": id, "status": "APPROVED", "category": body["category"] });
-    let mut templates = world.templates();
-    let made = templates.0.entry(waba.to_owned()).or_default();
-    if made.len() >= MADE {
-        return Err(fail(100, "The account has too many templates."));
-    }
-    made.push(body);
-    Ok(Answer::json(200, &answer))
-}
-
-/// Checks the block of a template message.
-pub(super) fn check(world: &World, waba: &str, block: &Value) -> Result<Vec<String>, Answer> {
-    let name = block["name"].as_str().ok_or_else(|| missing("template['name']"))?;
-    let language = block["language"]["code"].as_str();
-    let language = language.ok_or_else(|| missing("template['language']['code']"))?;
-    let all = world.templates().of(waba);
-    let found = all.iter().find(|one| one["name"] == name && one["language"] == language);
-    let found = found.filter(|one| one["status"] != "REJECTED" && one["status"] != "PENDING");
-    let found = found.ok_or_else(|| {
-        fail(132_001, &format!("template name ({name}) does not exist in {language}"))
-    })?;
-    match found["status"].as_str() {
-        Some("PAUSED") => return Err(fail(132_015, "The template is paused.")),
-        Some("DISABLED") => return Err(fail(132_016, "The template is disabled.")),
-        _ => {}
-    }
-    let given = block["components"].as_array().cloned().unwrap_or_default();
-    for part in found["components"].as_array().into_iter().flatten() {
-        let kind = part["type"].as_str().unwrap_or_default().to_lowercase();
-        if kind == "body" {
-            let wanted = variables(part["text"].as_str().unwrap_or_default());
-            let given = given.iter().find(|part| part["type"] == "body");
-            body(&wanted, given.and_then(|part| part["parameters"].as_array()))?;
-        }
-    }
-    for part in &given {
-        let index = part.get("index");
-        if part["type"] == "button" && !index.is_some_and(Value::is_string) {
-            return Err(fail(132_012, "components[]['index'] of a button must be a text"));
-        }
-    }
-    Ok(Vec::new())
-}
-
-fn body(wanted: &BTreeSet<String>, given: Option<&Vec<Value>>) -> Result<(), Answer> {
-    let given = given.map_or(&[][..], Vec::as_slice);
-    if wanted.len() != given.len() {
-        let details = format!(
-            "body: number of localizable_params ({}) does not match the expected number of params ({})",
-            given.len(),
-            wanted.len()
-        );
-        return Err(fail(132_000, &details));
-    }
-    let named = wanted.iter().any(|name| name.parse::<u32>().is_err());
-    for parameter in given {
-        let text = parameter["text"].as_str();
-        if parameter["type"] == "text" && text.is_none_or(str::is_empty) {
-            return Err(fail(132_012, "body: a text parameter must not be empty"));
-        }
-        let name = parameter["parameter_name"].as_str();
-        if named && !name.is_some_and(|name| wanted.contains(name)) {
-            return Err(fail(132_012, "body: parameter_name is missing or not in the template"));
-        }
-    }
-    Ok(())
 }
 
 /// The variables of a text: what stands in double braces.

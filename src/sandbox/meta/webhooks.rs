@@ -26,9 +26,20 @@ pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec
         "timestamp": at.timestamp().to_string(),
     });
     let is_user = !seen.to.trim_start_matches('+').starts_with(|c: char| c.is_ascii_digit());
-    match is_user {
-        true => item["recipient_user_id"] = json!(seen.to),
-        false => item["recipient_id"] = json!(wa_id(&seen.to)),
+    let mut contact = json!({ "profile": {} });
+    {
+        let people = world.people();
+        let person = if is_user { seen.to.clone() } else { digits(&seen.to) };
+        let user_id = if is_user { person.clone() } else { people.user_id(&seen.to) };
+        if let Some(name) = people.name(&person) {
+            contact["profile"]["name"] = json!(name);
+        }
+        contact["user_id"] = json!(user_id);
+        item["recipient_user_id"] = json!(user_id);
+    }
+    if !is_user {
+        contact["wa_id"] = json!(wa_id(&seen.to));
+        item["recipient_id"] = json!(wa_id(&seen.to));
     }
     if let Some(ours) = &seen.ours {
         item["biz_opaque_callback_data"] = json!(ours);
@@ -61,7 +72,7 @@ pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec
         }]);
     }
     let Some(route) = message.account.line("whatsapp", &seen.from) else { return Vec::new() };
-    letter(&message.account, route, "statuses", &item, None)
+    letter(&message.account, route, "statuses", &item, Some(contact))
 }
 
 /// One change, in the envelope that all of Meta's webhooks have.
@@ -88,6 +99,29 @@ fn letter(
         "object": "whatsapp_business_account",
         "entry": [{ "id": account.name(), "changes": [{ "value": value, "field": "messages" }] }],
     });
+    enclosed(url, &body)
+}
+
+/// One change that concerns the account and none of its numbers.
+pub(super) fn of_account(
+    world: &World,
+    account: &SandboxAccount,
+    field: &str,
+    value: &Value,
+) -> Vec<Letter> {
+    let Some(url) = account.webhook_url.clone() else { return Vec::new() };
+    let body = json!({
+        "object": "whatsapp_business_account",
+        "entry": [{
+            "id": account.name(),
+            "time": world.now().timestamp(),
+            "changes": [{ "value": value, "field": field }],
+        }],
+    });
+    enclosed(url, &body)
+}
+
+fn enclosed(url: String, body: &Value) -> Vec<Letter> {
     let body = escaped(&body.to_string());
     vec![Letter { url, content_type: "application/json", headers: Vec::new(), body, key: None }]
 }
@@ -117,7 +151,14 @@ pub(super) fn arrive(
 ) -> Arrival {
     let id = format!("wamid.{}", STANDARD.encode(format!("SI{}", world.new_id())));
     let has_number = is_e164(&inbound.from);
-    let user_id = if has_number { inbound.user_id.clone() } else { Some(inbound.from.clone()) };
+    let user_id = match (&inbound.user_id, has_number) {
+        (Some(named), true) => named.clone(),
+        (None, true) => world.people().user_id(&inbound.from),
+        (_, false) => inbound.from.clone(),
+    };
+    let person = if has_number { digits(&inbound.from) } else { inbound.from.clone() };
+    world.people().wrote(&person, Some(&user_id), inbound.name.as_deref(), &id);
+    world.limits().heard(&route.address, &user_id, world.later());
     let mut contact = json!({ "profile": {} });
     let mut item = json!({ "id": id, "timestamp": world.now().timestamp().to_string() });
     if let Some(name) = &inbound.name {
@@ -129,10 +170,8 @@ pub(super) fn arrive(
         // Sending compares people as WhatsApp itself writes them.
         world.limits().heard(&route.address, &wa_id(&inbound.from), world.later());
     }
-    if let Some(user) = user_id {
-        contact["user_id"] = json!(user);
-        item["from_user_id"] = json!(user);
-    }
+    contact["user_id"] = json!(user_id);
+    item["from_user_id"] = json!(user_id);
     if let Some(reply_to) = &inbound.reply_to {
         item["context"] = json!({ "from": digits(&route.address), "id": reply_to });
     }

@@ -28,6 +28,7 @@ struct Row {
     language: String,
     status: String,
     category: Option<String>,
+    parameter_format: Option<String>,
     components: Json<Value>,
     synced_at: Timestamp,
 }
@@ -41,6 +42,7 @@ impl From<Row> for Template {
             language: row.language,
             status: row.status,
             category: row.category,
+            parameter_format: row.parameter_format,
             components,
         };
         Template { account_id: row.account_id, listed, synced_at: row.synced_at }
@@ -54,13 +56,33 @@ pub async fn list(
     filter: &TemplateFilter,
     limit: i64,
 ) -> Result<Vec<Template>, StoreError> {
-    let sql = "select account_id, id, name, language, status, category, components, synced_at from templates
-               where organization_id = $1 and ($2 is null or account_id = $2) and ($3 is null or name = $3)
+    let sql = "select account_id, id, name, language, status, category, parameter_format, components, synced_at
+               from templates where organization_id = $1 and ($2 is null or account_id = $2) and ($3 is null or name = $3)
                order by name, language, account_id, id limit $4";
     let rows: Vec<Row> = on!(session, |c| {
         let query = sqlx::query_as(sql).bind(organization).bind(filter.account_id);
         query.bind(&filter.name).bind(limit).fetch_all(c).await
     })?;
+    Ok(rows.into_iter().map(Template::from).collect())
+}
+
+/// An account's templates that messages name so: of these names, in all their languages, or with these ids.
+pub async fn named(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    names: &[&str],
+) -> Result<Vec<Template>, StoreError> {
+    let sql = "select t.account_id, t.id, t.name, t.language, t.status, t.category, t.parameter_format, t.components,
+               t.synced_at from k join templates t on t.organization_id = k.organization_id
+               and t.account_id = k.account_id and (t.name = k.name or t.id = k.name)
+               order by t.name, t.language, t.id";
+    let count = names.len();
+    let keys = Rows::new()
+        .column("organization_id", Column::Uuid(vec![organization.0; count]))
+        .column("account_id", Column::Uuid(vec![account.0; count]))
+        .column("name", Column::Text(names.to_vec()));
+    let rows: Vec<Row> = keys.query(session, sql).await?;
     Ok(rows.into_iter().map(Template::from).collect())
 }
 
@@ -91,9 +113,93 @@ pub async fn replace(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     delete(session, organization, account).await?;
+    insert(session, (organization, account), templates, now, "").await
+}
+
+/// Writes a template as it was made or changed just now.
+pub async fn put(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    template: &ListedTemplate,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let tail =
+        "on conflict (organization_id, account_id, id) do update set name = excluded.name,
+                language = excluded.language, status = excluded.status, category = excluded.category,
+                parameter_format = excluded.parameter_format, components = excluded.components,
+                synced_at = excluded.synced_at";
+    let templates = std::slice::from_ref(template);
+    insert(session, (organization, account), templates, now, tail).await
+}
+
+/// Forgets a template that was deleted.
+pub async fn remove(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    id: &str,
+) -> Result<(), StoreError> {
+    let sql = "delete from templates where organization_id = $1 and account_id = $2 and id = $3";
+    on!(session, |c| {
+        sqlx::query(sql).bind(organization).bind(account).bind(id).execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
+
+/// How many templates are known of an account.
+pub async fn count(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<i64, StoreError> {
+    let sql = "select count(*) from templates where organization_id = $1 and account_id = $2";
+    Ok(on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(account).fetch_one(c).await
+    })?)
+}
+
+/// Says that an account's templates are not what a list says that was asked for before: they are to be listed anew.
+pub async fn touch(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "insert into template_syncs (organization_id, account_id, due_at, changes) values ($1, $2, $3, 1)
+               on conflict (organization_id, account_id) do update set due_at = excluded.due_at,
+               changes = template_syncs.changes + 1";
+    on!(session, |c| {
+        sqlx::query(sql).bind(organization).bind(account).bind(now).execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
+
+/// How often an account's templates have changed, as far as we were told or did it ourselves.
+pub async fn changes(
+    session: &mut Session,
+    organization: OrganizationId,
+    account: AccountId,
+) -> Result<i64, StoreError> {
+    let sql = "select changes from template_syncs where organization_id = $1 and account_id = $2";
+    let found: Option<i64> = on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(account).fetch_optional(c).await
+    })?;
+    Ok(found.unwrap_or_default())
+}
+
+async fn insert(
+    session: &mut Session,
+    (organization, account): (OrganizationId, AccountId),
+    templates: &[ListedTemplate],
+    now: Timestamp,
+    tail: &str,
+) -> Result<(), StoreError> {
     let count = templates.len();
     let text = |of: fn(&ListedTemplate) -> &str| Column::Text(templates.iter().map(of).collect());
-    let categories = templates.iter().map(|template| template.category.as_deref()).collect();
+    let maybe = |of: fn(&ListedTemplate) -> Option<&str>| {
+        Column::MaybeText(templates.iter().map(of).collect())
+    };
     let components = templates.iter().map(|template| Some(Json(&template.components))).collect();
     Rows::new()
         .column("organization_id", Column::Uuid(vec![organization.0; count]))
@@ -102,10 +208,11 @@ pub async fn replace(
         .column("name", text(|template| &template.name))
         .column("language", text(|template| &template.language))
         .column("status", text(|template| &template.status))
-        .column("category", Column::MaybeText(categories))
+        .column("category", maybe(|template| template.category.as_deref()))
+        .column("parameter_format", maybe(|template| template.parameter_format.as_deref()))
         .column("components", Column::Json(components))
         .column("synced_at", Column::Time(vec![now; count]))
-        .insert(session, "templates", "")
+        .insert(session, "templates", tail)
         .await
 }
 
@@ -206,7 +313,8 @@ pub(in crate::store) async fn told(
 ) -> Result<(), StoreError> {
     let change = "update templates set status = $5 where organization_id = $1 and account_id = $2 and name = $3
                   and ($4 is null or language = $4)";
-    let list = "update template_syncs set due_at = $3 where organization_id = $1 and account_id = $2 and due_at > $3";
+    let list = "update template_syncs set due_at = case when due_at > $3 then $3 else due_at end, changes = changes + 1
+                where organization_id = $1 and account_id = $2";
     let language = news.language.as_deref();
     on!(session, |c| {
         let query = sqlx::query(change).bind(organization).bind(account).bind(&news.name);

@@ -29,6 +29,8 @@ pub(crate) struct TemplateView {
     status: String,
     /// `marketing`, `utility`, `authentication`, where the provider has categories.
     category: Option<String>,
+    /// `positional` or `named`, where the provider tells these apart: how messages name its variables.
+    parameter_format: Option<String>,
     /// Its parts, as the provider gives them.
     components: Value,
     /// When the provider was last asked.
@@ -74,6 +76,7 @@ impl From<Template> for TemplateView {
             language: listed.language,
             status: listed.status,
             category: listed.category,
+            parameter_format: listed.parameter_format,
             components: listed.components,
             synced_at: template.synced_at.into(),
         }

@@ -192,7 +192,12 @@ pub(crate) struct TemplateBody {
     /// What fills the gaps of its body: by number from 1, or by name.
     #[serde(default)]
     variables: BTreeMap<String, String>,
-    /// Everything else in the provider's own form (Meta: `components`), in place of `variables`.
+    /// The file at its head, where the template has one there (Meta): its `media` is `image`, `video` or `document`, as in the
+    /// template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    header: Option<FileBody>,
+    /// Everything else in the provider's own form (Meta: `components`), in place of `variables`. It holds no header where `header`
+    /// is given.
     components: Option<Value>,
 }
 
@@ -213,11 +218,12 @@ impl DraftBody {
             let reason = "must be marketing, or be left out";
             Purpose::from_word(word).ok_or_else(|| Problem::invalid("purpose", reason))
         });
+        let fallback = self.fallback_template.map(|template| template.read("fallback_template"));
         Ok(Draft {
             channel: channel(&self.channel)?,
             recipient,
             content: self.content.read()?,
-            fallback: self.fallback_template.map(TemplateBody::read),
+            fallback: fallback.transpose()?,
             purpose: purpose.transpose()?,
             reply_to: self.reply_to.map(MessageId),
             client_reference: self.client_reference,
@@ -231,8 +237,9 @@ impl ContentBody {
         Ok(match self {
             ContentBody::Text { body, preview_url } => OutboundContent::Text { body, preview_url },
             ContentBody::Media { files, caption } => {
+                let files = files.into_iter().enumerate();
                 let files =
-                    files.into_iter().enumerate().map(|(position, file)| file.read(position));
+                    files.map(|(position, file)| file.read(&format!("content.files[{position}]")));
                 OutboundContent::Media { files: files.collect::<Result<_, _>>()?, caption }
             }
             ContentBody::Location { latitude, longitude, name, address } => {
@@ -253,14 +260,15 @@ impl ContentBody {
                 let sections = sections.into_iter().map(SectionBody::read).collect();
                 OutboundContent::List { header, body, footer, button, sections }
             }
-            ContentBody::Template(template) => OutboundContent::Template(template.read()),
+            ContentBody::Template(template) => OutboundContent::Template(template.read("content")?),
         })
     }
 }
 
 impl FileBody {
-    fn read(self, position: usize) -> Result<OutboundFile, Problem> {
-        let field = |name: &str| format!("content.files[{position}].{name}");
+    /// `at` is the member that holds it.
+    fn read(self, at: &str) -> Result<OutboundFile, Problem> {
+        let field = |name: &str| format!("{at}.{name}");
         let kinds = [
             MediaKind::Image,
             MediaKind::Audio,
@@ -309,8 +317,9 @@ impl SectionBody {
 }
 
 impl TemplateBody {
-    fn read(self) -> Template {
-        let Self { name, language, variables, components } = self;
-        Template { name, language, variables, components }
+    fn read(self, at: &str) -> Result<Template, Problem> {
+        let Self { name, language, variables, header, components } = self;
+        let header = header.map(|file| file.read(&format!("{at}.header"))).transpose()?;
+        Ok(Template { name, language, variables, header, components })
     }
 }

@@ -59,8 +59,16 @@ async fn a_message_to_meta_is_accepted_and_its_statuses_are_genuine() {
     message["biz_opaque_callback_data"] = json!(OURS);
     let (status, body) = send(&rig, message).await;
     assert_eq!(status, 200, "{body}");
-    assert_eq!(body["contacts"][0], json!({ "input": ANA, "wa_id": ANA }));
-    let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+    let user_id = body["contacts"][0]["user_id"].clone();
+    assert!(user_id.as_str().unwrap().starts_with("BR."), "{body}");
+    assert_eq!(body["contacts"][0], json!({ "input": ANA, "wa_id": ANA, "user_id": user_id }));
+    let told = rig.webhooks().await;
+    let first: Value = serde_json::from_slice(told[0].body()).unwrap();
+    let value = &first["entry"][0]["changes"][0]["value"];
+    assert_eq!(value["contacts"], json!([{ "profile": {}, "wa_id": ANA, "user_id": user_id }]));
+    let status = &value["statuses"][0];
+    assert_eq!((&status["recipient_id"], &status["recipient_user_id"]), (&json!(ANA), &user_id));
+    let batches: Vec<_> = told.into_iter().map(ours).collect();
     assert_eq!(statuses(&batches), ["sent", "delivered", "read"]);
     for event in batches.iter().flat_map(|batch| &batch.events) {
         let EventKind::Status(change) = &event.kind else { panic!("{event:?}") };
@@ -181,6 +189,144 @@ async fn meta_limits_pairs_and_lines() {
 }
 
 #[tokio::test]
+async fn meta_wants_of_a_template_what_the_template_has() {
+    let rig = Rig::start().await;
+    let template = |name: &str, language: &str, components: Value| {
+        json!({ "type": "template",
+            "template": { "name": name, "language": { "code": language }, "components": components } })
+    };
+    let text = json!([{ "type": "text", "text": "Ana" }]);
+    let link = json!({ "link": "https://files.example/a.pdf" });
+    let document = json!([{ "type": "document", "document": link }]);
+    let image = json!([{ "type": "image", "image": link }]);
+    let part = |kind: &str, parameters: &Value| json!({ "type": kind, "parameters": parameters });
+    let button = |index: Value, parameters: &Value| json!({ "type": "button", "sub_type": "url", "index": index, "parameters": parameters });
+    let hello = |parts: Value| template("hello_world", "en_US", parts);
+    let invoice = |parts: Value| template("invoice", "pt_BR", parts);
+    let shipped = |parts: Value| template("order_shipped", "en_US", parts);
+    let (head, body) = (part("header", &text), part("body", &text));
+    let refused = [
+        (hello(json!([head])), 132_000),
+        (hello(json!([part("header", &image)])), 132_012),
+        (hello(json!([body])), 132_000),
+        (invoice(json!([body])), 132_012),
+        (invoice(json!([part("header", &image), body])), 132_012),
+        (invoice(json!([head, body])), 132_012),
+        (shipped(json!([head, body])), 131_008),
+        (shipped(json!([body, button(json!("0"), &text)])), 132_000),
+        (shipped(json!([head, body, button(json!("7"), &text)])), 132_012),
+        (template("payment_link", "en_US", json!([body])), 132_012),
+    ];
+    for (message, wanted) in refused {
+        let refused = send(&rig, message.clone()).await;
+        assert_eq!(code(&refused), wanted, "{message}: {}", refused.1);
+    }
+    let taken = [
+        invoice(json!([part("HEADER", &document), part("BODY", &text)])),
+        shipped(json!([part("Header", &text), part("body", &text), button(json!(0), &text)])),
+    ];
+    for message in taken {
+        let (status, answer) = send(&rig, message.clone()).await;
+        assert_eq!(status, 200, "{message}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn meta_looks_at_templates_and_tells_what_it_thinks() {
+    let rig = Rig::start().await;
+    let token = token();
+    let url = rig.url(&format!("/meta/v25.0/{WABA}/message_templates"));
+    let call = async |method: reqwest::Method, url: &str, body: Value| {
+        answer(rig.http.request(method, url).bearer_auth(&token).json(&body)).await
+    };
+    let make = async |name: &str, components: Value| {
+        let body = json!({ "name": name, "language": "pt_BR", "category": "utility", "components": components });
+        call(reqwest::Method::POST, &url, body).await
+    };
+    let subcode =
+        |answer: &(u16, Value)| answer.1["error"]["error_subcode"].as_i64().unwrap_or_default();
+    let parts =
+        || json!([{ "type": "body", "text": "Olá {{1}}!", "example": { "body_text": [["Ana"]] } }]);
+    let refused = [
+        (json!([{ "type": "BODY", "text": "Olá {{1}}!" }]), 2_388_072),
+        (
+            json!([{ "type": "BODY", "text": "Olá {{1}}", "example": { "body_text": [["Ana"]] } }]),
+            2_388_299,
+        ),
+        (json!([{ "type": "BODY", "text": "x".repeat(1_025) }]), 2_388_040),
+        (
+            json!([{ "type": "BODY", "text": "x" }, { "type": "HEADER", "format": "IMAGE" }]),
+            2_388_047,
+        ),
+        (
+            json!([{ "type": "BODY", "text": "x" }, { "type": "FOOTER", "text": "{{1}}" }]),
+            2_388_073,
+        ),
+    ];
+    for (components, wanted) in refused {
+        assert_eq!(subcode(&make("visit", components.clone()).await), wanted, "{components}");
+    }
+    let (status, made) = make("visit", parts()).await;
+    assert_eq!((status, &made["status"]), (200, &json!("PENDING")), "{made}");
+    assert_eq!(subcode(&make("visit", parts()).await), 2_388_024);
+    make("visit_rejected", parts()).await;
+    let news: Vec<String> = rig
+        .webhooks()
+        .await
+        .into_iter()
+        .map(ours)
+        .flat_map(|batch| batch.events)
+        .map(news)
+        .collect();
+    assert_eq!(news.len(), 2, "{news:?}");
+    assert!(news.contains(&"visit approved".to_owned()), "{news:?}");
+    assert!(news.contains(&"visit_rejected rejected".to_owned()), "{news:?}");
+
+    let one = rig.url(&format!("/meta/v25.0/{}", made["id"].as_str().unwrap()));
+    let (_, shown) =
+        call(reqwest::Method::GET, &format!("{one}?fields=name,status"), Value::Null).await;
+    assert_eq!(shown, json!({ "id": made["id"], "name": "visit", "status": "APPROVED" }));
+    let edit = json!({ "components": [{ "type": "BODY", "text": "Até logo." }] });
+    assert_eq!(call(reqwest::Method::POST, &one, edit).await, (200, json!({ "success": true })));
+    let other = json!({ "name": "other" });
+    assert_eq!(code(&call(reqwest::Method::POST, &one, other).await), 100);
+    rig.webhooks().await;
+    let moved = json!({ "category": "MARKETING" });
+    assert_eq!(code(&call(reqwest::Method::POST, &one, moved).await), 100, "it is approved");
+
+    let gone = format!("{url}?name=visit");
+    assert_eq!(call(reqwest::Method::DELETE, &gone, Value::Null).await.0, 200);
+    assert_eq!(subcode(&call(reqwest::Method::DELETE, &gone, Value::Null).await), 2_593_002);
+    assert_eq!(subcode(&make("visit", parts()).await), 2_388_023, "its name is taken for a while");
+    rig.sandbox.advance(TimeDelta::days(31));
+    assert_eq!(make("visit", parts()).await.0, 200);
+}
+
+/// What a webhook says of a template.
+fn news(event: providers::Event) -> String {
+    let EventKind::Notice(notice) = event.kind else { panic!("{event:?}") };
+    let template = notice.template.unwrap();
+    format!("{} {}", template.name, template.status)
+}
+
+#[tokio::test]
+async fn a_reaction_to_what_was_never_said_does_not_arrive() {
+    let rig = Rig::start().await;
+    let heard = rig.person_writes("meta", LINE, "+5511987654321").await;
+    let (_, sent) = send(&rig, text("Oi")).await;
+    rig.webhooks().await;
+    let reaction =
+        |id: &str| json!({ "type": "reaction", "reaction": { "message_id": id, "emoji": "👍" } });
+    let sent = sent["messages"][0]["id"].as_str().unwrap();
+    for (target, wanted) in [(heard.as_str(), "sent"), (sent, "sent"), ("wamid.never", "failed")] {
+        assert_eq!(send(&rig, reaction(target)).await.0, 200, "it is found out only afterwards");
+        let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+        assert_eq!(statuses(&batches), [wanted], "{target}");
+    }
+    assert_eq!(rig.sandbox.messages().pop().unwrap().code, Some(131_009));
+}
+
+#[tokio::test]
 async fn files_go_to_meta_and_come_from_it() {
     let rig = Rig::start().await;
     let token = token();
@@ -219,6 +365,14 @@ async fn files_go_to_meta_and_come_from_it() {
     let (status, uploaded) = answer(upload).await;
     assert_eq!(status, 200, "{uploaded}");
     let image = json!({ "type": "image", "image": { "id": uploaded["id"], "caption": "A photo" } });
+    let in_query = format!("/meta/v25.0/{PHONE}/media?messaging_product=whatsapp&type=image/png");
+    let bare = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\
+                Content-Type: image/png\r\n\r\n12345\r\n--b--\r\n";
+    for (path, wanted) in [(in_query, 200), (format!("/meta/v25.0/{PHONE}/media"), 400)] {
+        let upload = rig.http.post(rig.url(&path)).bearer_auth(&token).body(bare);
+        let upload = upload.header("content-type", "multipart/form-data; boundary=b");
+        assert_eq!(answer(upload).await.0, wanted, "{path}");
+    }
     assert_eq!(send(&rig, image).await.0, 200);
     let video = json!({ "type": "video", "video": { "id": uploaded["id"] } });
     assert_eq!(code(&send(&rig, video).await), 131_053);
@@ -236,7 +390,8 @@ async fn meta_lists_templates_in_pages_and_takes_read_marks() {
     assert_eq!(first["data"].as_array().unwrap().len(), 4);
     let next = first["paging"]["next"].as_str().unwrap();
     let (_, second) = answer(rig.http.get(next).bearer_auth(&token)).await;
-    assert_eq!(second["data"].as_array().unwrap().len(), 2);
+    assert_eq!(second["data"].as_array().unwrap().len(), 4);
+    assert_eq!(second["data"][0]["parameter_format"], "NAMED");
     assert!(second["paging"]["next"].is_null());
     let url = rig.url(&format!("/meta/v25.0/{PHONE}/messages"));
     let id = rig.person_writes("meta", LINE, "+5511987654321").await;

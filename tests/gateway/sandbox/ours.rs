@@ -104,6 +104,7 @@ async fn what_we_send_through_meta_is_taken() {
         name: "appointment_reminder".to_owned(),
         language: Some("pt_BR".to_owned()),
         variables: variables.into_iter().collect(),
+        header: None,
         components: None,
     });
     let contents = [text(), place(), card(), buttons, template];

@@ -77,7 +77,7 @@ fn content(content: &OutboundContent, place: Option<FilePlace<'_>>) -> (&'static
             let action = json!({ "button": button, "sections": sections });
             interactive("list", [header, footer], body, action)
         }
-        OutboundContent::Template(wanted) => ("template", template(wanted)),
+        OutboundContent::Template(wanted) => ("template", template(wanted, place)),
     }
 }
 
@@ -94,11 +94,7 @@ fn media(
 ) -> (&'static str, Value) {
     let kind = file.map_or(MediaKind::Document, |file| file.media);
     let name = file.filter(|_| kind == MediaKind::Document).and_then(filename);
-    let (link, id) = match place {
-        Some(FilePlace::Link(link)) => (Some(json!(link)), None),
-        Some(FilePlace::Uploaded(id)) => (None, Some(json!(id))),
-        None => (None, None),
-    };
+    let (link, id) = link_or_id(place);
     let block = object([
         ("id", id),
         ("link", link),
@@ -109,6 +105,14 @@ fn media(
     // A voice message is audio that says so.
     let word = if kind == MediaKind::Voice { "audio" } else { kind.word() };
     (word, block)
+}
+
+fn link_or_id(place: Option<FilePlace<'_>>) -> (Option<Value>, Option<Value>) {
+    match place {
+        Some(FilePlace::Link(link)) => (Some(json!(link)), None),
+        Some(FilePlace::Uploaded(id)) => (None, Some(json!(id))),
+        None => (None, None),
+    }
 }
 
 /// Meta wants one part of the name beside the whole of it.
@@ -166,16 +170,30 @@ fn row(row: &ListRow) -> Value {
 }
 
 /// <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-message-templates>
-fn template(template: &Template) -> Value {
-    let components = match &template.components {
+fn template(template: &Template, place: Option<FilePlace<'_>>) -> Value {
+    let mut components = match &template.components {
         Some(components) => Some(components.clone()),
         None => body_component(&template.variables),
     };
+    if let Some(header) = &template.header {
+        let mut all = vec![header_component(header, place)];
+        all.extend(components.iter().filter_map(Value::as_array).flatten().cloned());
+        components = Some(Value::Array(all));
+    }
     object([
         ("name", Some(json!(template.name))),
         ("language", template.language.as_ref().map(|code| json!({ "code": code }))),
         ("components", components),
     ])
+}
+
+/// The file as the one parameter of the header.
+fn header_component(file: &OutboundFile, place: Option<FilePlace<'_>>) -> Value {
+    let kind = file.media.word();
+    let name = (file.media == MediaKind::Document).then(|| filename(file)).flatten();
+    let (link, id) = link_or_id(place);
+    let block = object([("id", id), ("link", link), ("filename", name.map(|name| json!(name)))]);
+    json!({ "type": "header", "parameters": [{ "type": kind, kind: block }] })
 }
 
 /// The variables as parameters of the body: numbered ones in their order, named ones by their names.

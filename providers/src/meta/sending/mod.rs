@@ -52,9 +52,11 @@ impl Messages for Graph {
             check::message(message).map_err(|reason| unfit(&reason))?;
         }
         let sending = Sending { graph: self, number, message };
-        match &message.content {
-            OutboundContent::Media { files, .. } => sending.file(files, answers),
-            _ => sending.words(None, answers),
+        match (&message.content, message.content.files()) {
+            // Media without a file is refused where the file is looked for.
+            (OutboundContent::Media { .. }, files) => sending.file(files, answers),
+            (_, []) => sending.words(None, answers),
+            (_, files) => sending.file(files, answers),
         }
     }
 

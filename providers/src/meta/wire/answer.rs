@@ -23,6 +23,8 @@ pub(in crate::meta) struct Refusal {
     /// An object; other parts of the Graph API write a text.
     pub(in crate::meta) error_data: Value,
     pub(in crate::meta) is_transient: Maybe,
+    /// For the person who made a template, in their language.
+    pub(in crate::meta) error_user_msg: Maybe,
     pub(in crate::meta) fbtrace_id: Maybe,
 }
 
@@ -108,7 +110,17 @@ pub(in crate::meta) struct WireTemplate {
     pub(in crate::meta) language: Maybe,
     pub(in crate::meta) status: Maybe,
     pub(in crate::meta) category: Maybe,
+    pub(in crate::meta) parameter_format: Maybe,
     pub(in crate::meta) components: Value,
+}
+
+/// What answers the creation of a template.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::meta) struct MadeTemplate {
+    pub(in crate::meta) id: Maybe,
+    pub(in crate::meta) status: Maybe,
+    pub(in crate::meta) category: Maybe,
 }
 
 /// <https://developers.facebook.com/docs/graph-api/results>

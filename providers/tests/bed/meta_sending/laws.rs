@@ -100,7 +100,13 @@ fn template() -> impl Strategy<Value = OutboundContent> {
     let components = option::weighted(0.3, components);
     (text(), option::weighted(0.9, text()), variables, components).prop_map(
         |(name, language, variables, components)| {
-            OutboundContent::Template(Template { name, language, variables, components })
+            OutboundContent::Template(Template {
+                name,
+                language,
+                variables,
+                header: None,
+                components,
+            })
         },
     )
 }

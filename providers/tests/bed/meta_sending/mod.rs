@@ -9,6 +9,7 @@ mod laws;
 mod questions;
 mod refused;
 mod settings;
+mod templates;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

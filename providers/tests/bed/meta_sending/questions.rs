@@ -174,7 +174,7 @@ fn a_message_is_marked_as_read_and_we_are_seen_typing() {
 fn templates_are_listed_page_by_page() {
     let account = account();
     let templates = account.templates().unwrap();
-    let first = "https://graph.facebook.com/v24.0/102290129340398/message_templates?fields=id,name,language,status,category,components&limit=100";
+    let first = "https://graph.facebook.com/v24.0/102290129340398/message_templates?fields=id,name,language,status,category,parameter_format,components&limit=100";
     assert_eq!(asked(&templates.list(None)).1, first);
     let second = templates.list(Some("MjQ=&a b"));
     assert_eq!(asked(&second).1, format!("{first}&after=MjQ%3D%26a+b"));
@@ -206,6 +206,8 @@ fn templates_are_listed_page_by_page() {
     ];
     assert_eq!(known, expected);
     assert_eq!(page.templates[0].category.as_deref(), Some("utility"));
+    assert_eq!(page.templates[0].parameter_format.as_deref(), Some("positional"));
+    assert_eq!(page.templates[1].parameter_format, None);
     assert_eq!(page.templates[0].components, body["data"][0]["components"]);
     // The last page has cursors too, but no next page.
     let last = r#"{"data":[],"paging":{"cursors":{"before":"a","after":"b"}}}"#;

@@ -68,7 +68,7 @@ fn content(message: &OutboundMessage) -> Result<(), Unfit> {
             choices::lines(header.as_deref(), footer.as_deref())?;
             choices::list(body, button, sections)
         }
-        OutboundContent::Template(wanted) => template::template(wanted),
+        OutboundContent::Template(wanted) => template::template(wanted, &message.files),
     }
 }
 

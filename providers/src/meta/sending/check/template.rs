@@ -2,20 +2,32 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-message-templates>
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use serde_json::Value;
 
-use super::{filled, present};
-use crate::{Template, Unfit};
+use super::{filled, media, present};
+use crate::{LoadedFile, MediaKind, OutboundFile, Template, Unfit};
 
 const NAME_CHARS: usize = 512;
 
-pub(super) fn template(template: &Template) -> Result<(), Unfit> {
+pub(super) fn template(template: &Template, loaded: &[LoadedFile]) -> Result<(), Unfit> {
     filled("content.name", &template.name, NAME_CHARS)?;
     let Some(language) = &template.language else {
         return Err(Unfit::new("content.language", "is needed, as in `pt_BR`"));
     };
     present("content.language", language)?;
+    if let Some(header) = &template.header {
+        file(header, loaded)?;
+        let given = template.components.as_ref().and_then(Value::as_array);
+        let is_header = |part: &Value| {
+            part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("header"))
+        };
+        if given.into_iter().flatten().any(is_header) {
+            let reason = "cannot be given beside a header in content.components";
+            return Err(Unfit::new("content.header", reason));
+        }
+    }
     match &template.components {
         Some(_) if !template.variables.is_empty() => {
             Err(Unfit::new("content.variables", "cannot be given beside content.components"))
@@ -23,6 +35,19 @@ pub(super) fn template(template: &Template) -> Result<(), Unfit> {
         Some(given) => components(given),
         None => variables(&template.variables),
     }
+}
+
+/// A header's file keeps the limits that it would have as a message of its own.
+fn file(file: &OutboundFile, loaded: &[LoadedFile]) -> Result<(), Unfit> {
+    let at = "content.header";
+    if !matches!(file.media, MediaKind::Image | MediaKind::Video | MediaKind::Document) {
+        let reason = "a template's header is an image, a video or a document";
+        return Err(Unfit::new(format!("{at}.media"), reason));
+    }
+    media::files(slice::from_ref(file), None, loaded).map_err(|unfit| {
+        let field = unfit.field.replace("content.files[0]", at);
+        Unfit { field, ..unfit }
+    })
 }
 
 fn components(components: &Value) -> Result<(), Unfit> {
