@@ -50,12 +50,15 @@ pub(super) fn way(path: &[&str]) -> Option<Way> {
     }
 }
 
-/// The body, and the recipient, a number.
-pub(super) fn addressed(request: &Request) -> Result<(Value, String), Answer> {
+/// The body, and the recipient: whatever `fits`.
+pub(super) fn addressed(
+    request: &Request,
+    fits: fn(&str) -> bool,
+) -> Result<(Value, String), Answer> {
     let body = request.json().filter(Value::is_object);
     let body = body.ok_or_else(|| fail("10015", None, "The request body is not a JSON object."))?;
     let to = match &body["to"] {
-        Value::String(to) if is_e164(to) => to.clone(),
+        Value::String(to) if fits(to) => to.clone(),
         Value::Null => return Err(fail("10004", Some("/to"), "The 'to' parameter is required.")),
         _ => return Err(fail("40310", Some("/to"), "The 'to' address should be in E.164 format.")),
     };
@@ -68,7 +71,7 @@ pub(super) fn answer(
     way: Way,
     request: &Request,
 ) -> Handled {
-    let (body, to) = addressed(request)?;
+    let (body, to) = addressed(request, is_e164)?;
     let (account, from) = match way {
         Way::NumberPool => sender::of_pool(accounts, &body, &to)?,
         Way::LongCode if body["from"].is_null() => {

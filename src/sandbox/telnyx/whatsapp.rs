@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::errors::fail;
 use super::view::WHATSAPP;
 use super::{profiles, send};
-use crate::sandbox::accounts::{SandboxAccount, is_e164, person};
+use crate::sandbox::accounts::{SandboxAccount, is_e164, is_user_id, person};
 use crate::sandbox::emulator::Status;
 use crate::sandbox::exchange::{Answer, Handled, Request};
 use crate::sandbox::world::{NewMessage, World};
@@ -39,7 +39,7 @@ pub(super) fn answer(
     accounts: &[Arc<SandboxAccount>],
     request: &Request,
 ) -> Handled {
-    let (body, to) = send::addressed(request)?;
+    let (body, to) = send::addressed(request, |to| is_e164(to) || is_user_id(to))?;
     if !body["type"].is_null() && body["type"] != WHATSAPP {
         return Err(fail("10015", Some("/type"), "The type must be WHATSAPP."));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::errors::fail;
 use super::{is_sid, read};
 use crate::clock::Timestamp;
-use crate::sandbox::accounts::{SandboxAccount, is_e164, is_sender_name, person};
+use crate::sandbox::accounts::{SandboxAccount, is_e164, is_sender_name, is_user_id, person};
 use crate::sandbox::emulator::Status;
 use crate::sandbox::exchange::{Answer, Form, Handled, Request};
 use crate::sandbox::faults::{FaultKind, On};
@@ -153,12 +153,7 @@ fn is_address(address: &str) -> bool {
     match address.strip_prefix("whatsapp:") {
         None => is_e164(address),
         Some(number) if number.starts_with('+') => is_e164(number),
-        Some(user) => {
-            let (country, id) = user.split_once('.').unwrap_or_default();
-            country.len() == 2
-                && !id.is_empty()
-                && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        }
+        Some(user) => is_user_id(user),
     }
 }
 
