@@ -171,6 +171,12 @@ pub(super) fn is_e164(text: &str) -> bool {
         && !digits.starts_with('0')
 }
 
+/// Whether `text` is a WhatsApp user id of somebody who hides their number: a country, a dot, letters and digits.
+pub(super) fn is_user_id(text: &str) -> bool {
+    let (country, id) = text.split_once('.').unwrap_or_default();
+    country.len() == 2 && !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// Whether `text` is a name that an SMS may come from: 1 to 11 letters, digits and a few signs, at least one a letter.
 pub(super) fn is_sender_name(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b" &-_+".contains(&byte);

@@ -14,8 +14,8 @@ use super::exchange::{Answer, Handled, Request};
 use super::faults::Fault;
 use super::journal::SeenMessage;
 use super::post::{Hold, Post};
-use super::waha;
 use super::world::World;
+use super::{schedule, waha};
 
 /// How many entries a list has at most, and unless asked otherwise.
 const PAGE: usize = 1_000;
@@ -33,7 +33,7 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ),
     (
         "POST /control/inbound",
-        "{provider, account|to, from, text|media|location|button, name, reply_to}",
+        "{provider, account|to, from, text|media|location|button, location_name, location_address, name, reply_to}",
     ),
     ("GET  /control/faults", "the faults that wait"),
     (
@@ -45,7 +45,10 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ("POST /control/hold", "{provider, account}: status webhooks wait until they are released"),
     ("POST /control/release", "what is held goes out"),
     ("POST /control/clear", "no faults and nothing held any more"),
-    ("POST /control/clock", "{advance_ms}: windows, rates and links grow older"),
+    (
+        "POST /control/clock",
+        "{advance_ms}: windows, rates and links grow older, and what is scheduled is sent",
+    ),
     (
         "POST /control/session",
         "{session, status}: a WAHA session changes (WORKING after a scan, FAILED, …)",
@@ -164,6 +167,7 @@ fn change(world: &Arc<World>, request: &Request, what: &str) -> Handled {
             let ms = wanted["advance_ms"].as_i64();
             let by = ms.and_then(TimeDelta::try_milliseconds);
             world.advance(by.ok_or_else(|| refused(422, "advance_ms must be a number"))?);
+            schedule::launch(world);
         }
         _ => return Err(refused(404, "there is no such control")),
     }

@@ -96,6 +96,10 @@ pub struct Inbound {
     pub media: Option<InboundFile>,
     /// A place.
     pub location: Option<(f64, f64)>,
+    /// What the place is called.
+    pub location_name: Option<String>,
+    /// The place's address.
+    pub location_address: Option<String>,
     /// The button of ours they pressed: id, title.
     pub button: Option<(String, String)>,
     /// The provider's id of the message they answer.

@@ -66,6 +66,12 @@ pub struct SeenMessage {
     pub told: Vec<String>,
     /// The files it links to, as the emulator fetched them: address, size in bytes.
     pub fetched: Vec<(String, usize)>,
+    /// The time it was scheduled for.
+    pub scheduled_for: Option<Timestamp>,
+    /// When it left the provider's queue.
+    pub sent_at: Option<Timestamp>,
+    /// Whether the account has deleted it since: the provider's API shows it no more.
+    pub deleted: bool,
 }
 
 /// How often each of our messages was accepted.

@@ -13,11 +13,13 @@ mod emulator;
 mod exchange;
 mod faults;
 mod files;
+mod heard;
 mod journal;
 mod limits;
 mod meta;
 mod post;
 mod recordings;
+mod schedule;
 mod server;
 mod telnyx;
 mod twilio;
@@ -97,6 +99,7 @@ impl Sandbox {
         let stop = watch::Sender::new(false);
         tokio::spawn(server::serve(listener, Arc::clone(&world), stop.subscribe()));
         tokio::spawn(server::serve(file_listener, Arc::clone(&world), stop.subscribe()));
+        tokio::spawn(schedule::run(Arc::clone(&world), stop.subscribe()));
         Ok(Self { address, world, stop })
     }
 
@@ -145,9 +148,10 @@ impl Sandbox {
         self.world.post.release();
     }
 
-    /// Lets time pass for windows, rates and links; webhooks keep the clock's time.
+    /// Lets time pass for windows, rates, links and what is scheduled; webhooks keep the clock's time.
     pub fn advance(&self, by: TimeDelta) {
         self.world.advance(by);
+        schedule::launch(&self.world);
     }
 
     /// Delivers a message of a person, and returns the provider's id of it and how each webhook was answered.

@@ -100,6 +100,11 @@ impl Post {
         let _ = self.pending.subscribe().wait_for(|pending| *pending == 0).await;
     }
 
+    /// Counts a message whose statuses will never come.
+    pub(super) fn lose(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Holds status webhooks back.
     pub(super) fn hold(&self, hold: Hold) {
         self.held.send_modify(|held| held.push(hold));
@@ -119,7 +124,7 @@ impl Post {
     /// Lets the statuses of a message follow.
     pub(super) fn tell(world: &Arc<World>, message: Arc<Accepted>, plan: Plan) {
         if *world.post.pending.borrow() >= PENDING {
-            world.post.lost.fetch_add(1, Ordering::Relaxed);
+            world.post.lose();
             return;
         }
         let pending = Pending::new(world);
@@ -134,6 +139,9 @@ impl Post {
                 world.post.released(&message.account).await;
                 message.with(|seen| {
                     status.word.clone_into(&mut seen.status);
+                    if !matches!(status.word, "canceled" | "cancelled") {
+                        seen.sent_at = seen.sent_at.or_else(|| Some(world.now()));
+                    }
                     seen.code = status.code;
                     seen.told.push(status.word.to_owned());
                 });

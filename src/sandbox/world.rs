@@ -10,9 +10,11 @@ use super::accounts::{self, SandboxAccount};
 use super::emulator::{self, Status};
 use super::faults::{FaultKind, Faults, Occasion, On};
 use super::files::Files;
+use super::heard::Inbox;
 use super::journal::{Accepted, Journal, SeenMessage};
 use super::limits::Limits;
 use super::post::{Plan, Post};
+use super::schedule::{self, Judge, Schedule};
 use super::{SandboxOptions, meta, twilio, waha};
 use crate::clock::{Clock, Timestamp};
 use crate::ids::Ids;
@@ -34,6 +36,8 @@ pub(super) struct World {
     faults: Mutex<Faults>,
     limits: Mutex<Limits>,
     files: Mutex<Files>,
+    heard: Mutex<Inbox>,
+    schedule: Mutex<Schedule>,
     templates: Mutex<meta::Templates>,
     people: Mutex<meta::People>,
     contents: Mutex<twilio::Contents>,
@@ -87,6 +91,8 @@ impl World {
             faults: Mutex::default(),
             limits: Mutex::default(),
             files: Mutex::default(),
+            heard: Mutex::default(),
+            schedule: Mutex::default(),
             templates: Mutex::default(),
             people: Mutex::default(),
             contents: Mutex::default(),
@@ -188,6 +194,14 @@ impl World {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn heard(&self) -> MutexGuard<'_, Inbox> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn templates(&self) -> MutexGuard<'_, meta::Templates> {
         self.templates.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,6 +233,25 @@ impl World {
 
     /// Records a message that passed all checks, and lets its statuses follow.
     pub(super) fn accept(self: &Arc<Self>, new: NewMessage) -> Arc<Accepted> {
+        let (message, plan) = self.enter(new, None);
+        Post::tell(self, Arc::clone(&message), plan);
+        message
+    }
+
+    /// Records a message that passed all checks and shall leave at `at`, in the time of [`World::later`]. What `judge` says
+    /// then goes before what was planned.
+    pub(super) fn accept_later(
+        &self,
+        new: NewMessage,
+        at: Timestamp,
+        judge: Judge,
+    ) -> Arc<Accepted> {
+        let (message, plan) = self.enter(new, Some(at));
+        schedule::add(self, &message, plan, judge);
+        message
+    }
+
+    fn enter(&self, new: NewMessage, at: Option<Timestamp>) -> (Arc<Accepted>, Plan) {
         let provider = new.account.provider.clone();
         let occasion = Occasion {
             provider: &provider,
@@ -262,10 +295,12 @@ impl World {
             code: None,
             told: Vec::new(),
             fetched: Vec::new(),
+            scheduled_for: at,
+            sent_at: None,
+            deleted: false,
         };
         let message = Accepted::new(new.account, new.status_url, seen);
         self.journal().accept(&message);
-        Post::tell(self, Arc::clone(&message), plan);
-        message
+        (message, plan)
     }
 }

@@ -207,7 +207,15 @@ fn block(world: &World, account: &SandboxAccount, inbound: &Inbound) -> (String,
         return (kind, block);
     }
     if let Some((latitude, longitude)) = inbound.location {
-        return ("location".to_owned(), json!({ "latitude": latitude, "longitude": longitude }));
+        let mut place = json!({ "latitude": latitude, "longitude": longitude });
+        for (name, text) in
+            [("name", &inbound.location_name), ("address", &inbound.location_address)]
+        {
+            if let Some(text) = text {
+                place[name] = json!(text);
+            }
+        }
+        return ("location".to_owned(), place);
     }
     if let Some((id, title)) = &inbound.button {
         let reply = json!({ "type": "button_reply", "button_reply": { "id": id, "title": title } });

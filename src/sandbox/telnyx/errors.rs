@@ -27,6 +27,8 @@ pub(super) fn title(code: &str) -> (&'static str, u16) {
         "40316" => ("No content provided", 400),
         "40317" => ("Invalid MMS content", 400),
         "40318" => ("Message queue full", 429),
+        "40321" => ("No usable numbers on messaging profile", 400),
+        "41000" => ("WhatsApp Error", 400),
         _ => ("Bad Request", 400),
     }
 }

@@ -1,9 +1,13 @@
 //! Emulates Telnyx's messaging API, as `/telnyx/v2/…`.
 //! <https://developers.telnyx.com/api-reference/messages/send-a-message>
 
+mod cancel;
 mod errors;
 mod send;
+mod sender;
+mod view;
 mod webhooks;
+mod whatsapp;
 
 use std::sync::Arc;
 
@@ -35,14 +39,18 @@ fn sight(world: &World, request: &Request) -> Sight {
     let account = world
         .find_account("telnyx", |account| account.is_named(&from) || account.is_named(&profile))
         .or_else(|| world.find_account("telnyx", |account| account.secret("api_key") == key));
-    let sends = request.method == "POST" && request.segments(1) == ["v2", "messages"];
+    let path = request.segments(1);
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let sends = request.method == "POST"
+        && (path == ["v2", "messages", "whatsapp"] || send::way(&path).is_some());
     let on = if sends { On::Send } else { On::Other };
     Sight { account, on, to: body["to"].as_str().map(ToOwned::to_owned) }
 }
 
 /// The accounts whose key the request has. Never empty.
 fn authenticate(world: &World, request: &Request) -> Result<Vec<Arc<SandboxAccount>>, Answer> {
-    let key = request.bearer().unwrap_or_default();
+    // Whoever brings no key at all is told of no such place.
+    let key = request.bearer().ok_or_else(nowhere)?;
     let mut accounts = world.accounts_of("telnyx");
     accounts.retain(|account| account.secret("api_key") == key);
     if accounts.is_empty() {
@@ -61,8 +69,12 @@ fn answer(world: &Arc<World>, request: &Request) -> Handled {
     let path = request.segments(1);
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match (request.method.as_str(), &path[..]) {
-        ("POST", ["v2", "messages"]) => send::answer(world, &accounts, request),
-        ("GET", ["v2", "messages", id]) => send::one(world, &accounts, id),
+        ("POST", ["v2", "messages", "whatsapp"]) => whatsapp::answer(world, &accounts, request),
+        ("POST", path) if let Some(way) = send::way(path) => {
+            send::answer(world, &accounts, way, request)
+        }
+        ("GET", ["v2", "messages", id]) => view::one(world, &accounts, id),
+        ("DELETE", ["v2", "messages", id]) => cancel::answer(world, &accounts, id),
         ("GET", ["v2", "balance"]) => Ok(Answer::json(
             200,
             &json!({ "data": {
@@ -79,21 +91,45 @@ fn answer(world: &Arc<World>, request: &Request) -> Handled {
                 .iter()
                 .flat_map(|account| profiles(account).into_iter().map(|id| profile(account, id)))
                 .collect();
-            let meta = json!({
-                "page_number": 1,
-                "page_size": 20,
-                "total_pages": 1,
-                "total_results": found.len(),
-            });
-            Ok(Answer::json(200, &json!({ "data": found, "meta": meta })))
+            Ok(Answer::json(200, &json!({ "data": found, "meta": meta(found.len()) })))
         }
         ("GET", ["v2", "messaging_profiles", id]) => {
             let account = accounts.iter().find(|account| profiles(account).contains(id));
             let account = account.ok_or_else(|| fail("10005", None, "Resource not found"))?;
             Ok(Answer::json(200, &json!({ "data": profile(account, id) })))
         }
-        _ => Err(fail("10005", None, "The requested resource or URL could not be found.")),
+        ("GET", ["v2", "messaging_profiles", id, "phone_numbers"]) => {
+            let account = accounts.iter().find(|account| profiles(account).contains(id));
+            let account = account.ok_or_else(|| fail("10005", None, "Resource not found"))?;
+            let numbers: Vec<_> = sender::pool(account)
+                .map(|number| {
+                    json!({
+                        "record_type": "messaging_phone_number",
+                        "id": number,
+                        "phone_number": number,
+                        "messaging_profile_id": id,
+                        "type": "long-code",
+                    })
+                })
+                .collect();
+            Ok(Answer::json(200, &json!({ "data": numbers, "meta": meta(numbers.len()) })))
+        }
+        _ => Err(nowhere()),
     }
+}
+
+fn nowhere() -> Answer {
+    fail("10005", None, "The requested resource or URL could not be found.")
+}
+
+/// The one page of a list.
+fn meta(results: usize) -> serde_json::Value {
+    json!({
+        "page_number": 1,
+        "page_size": results.max(20),
+        "total_pages": 1,
+        "total_results": results,
+    })
 }
 
 fn profile(account: &SandboxAccount, id: &str) -> serde_json::Value {
@@ -105,5 +141,12 @@ fn profile(account: &SandboxAccount, id: &str) -> serde_json::Value {
         "webhook_url": account.webhook_url,
         "webhook_failover_url": "",
         "webhook_api_version": "2",
+        "number_pool_settings": {
+            "toll_free_weight": 1,
+            "long_code_weight": 1,
+            "skip_unhealthy": false,
+            "sticky_sender": true,
+            "geomatch": false,
+        },
     })
 }

@@ -1,41 +1,91 @@
-//! `POST /v2/messages` and `GET /v2/messages/{id}`.
+//! SMS and MMS: `POST /v2/messages`, `/v2/messages/schedule`, `/v2/messages/number_pool` and `/v2/messages/long_code`.
+//! <https://developers.telnyx.com/docs/messaging/messages/schedule-message>
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::errors::{fail, title};
-use super::profiles;
-use crate::sandbox::accounts::{SandboxAccount, is_e164, is_sender_name, person};
+use super::errors::fail;
+use super::sender;
+use super::view::{self, parts};
+use crate::clock::Timestamp;
+use crate::sandbox::accounts::{SandboxAccount, is_e164, person};
 use crate::sandbox::emulator::Status;
 use crate::sandbox::exchange::{Answer, Handled, Request};
 use crate::sandbox::faults::{FaultKind, On};
-use crate::sandbox::journal::SeenMessage;
+use crate::sandbox::journal::Accepted;
 use crate::sandbox::world::{NewMessage, World};
 
 const WAY: [Status; 2] = [Status::of("sent"), Status::of("delivered")];
+const STOPPED: [Status; 1] = [Status { word: "sending_failed", code: Some(40_300) }];
+
+/// How far ahead a message may be scheduled.
+const AHEAD: (TimeDelta, TimeDelta) = (TimeDelta::minutes(5), TimeDelta::days(5));
 
 /// How many parts a text may have.
 const PARTS: usize = 10;
 
-pub(super) fn answer(
-    world: &Arc<World>,
-    accounts: &[Arc<SandboxAccount>],
+/// What the endpoints for messages differ in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Way {
+    /// Whoever sends, now or later.
+    Any,
+    /// Later.
+    Scheduled,
+    /// From a number of the profile's pool.
+    NumberPool,
+    /// From the number that is named.
+    LongCode,
+}
+
+/// The endpoint of a path.
+pub(super) fn way(path: &[&str]) -> Option<Way> {
+    match path {
+        ["v2", "messages"] => Some(Way::Any),
+        ["v2", "messages", "schedule"] => Some(Way::Scheduled),
+        ["v2", "messages", "number_pool"] => Some(Way::NumberPool),
+        ["v2", "messages", "long_code"] => Some(Way::LongCode),
+        _ => None,
+    }
+}
+
+/// The body, and the recipient: whatever `fits`.
+pub(super) fn addressed(
     request: &Request,
-) -> Handled {
+    fits: fn(&str) -> bool,
+) -> Result<(Value, String), Answer> {
     let body = request.json().filter(Value::is_object);
     let body = body.ok_or_else(|| fail("10015", None, "The request body is not a JSON object."))?;
     let to = match &body["to"] {
-        Value::String(to) if is_e164(to) => to.clone(),
+        Value::String(to) if fits(to) => to.clone(),
         Value::Null => return Err(fail("10004", Some("/to"), "The 'to' parameter is required.")),
         _ => return Err(fail("40310", Some("/to"), "The 'to' address should be in E.164 format.")),
     };
-    let (account, from) = sender(accounts, &body)?;
+    Ok((body, to))
+}
+
+pub(super) fn answer(
+    world: &Arc<World>,
+    accounts: &[Arc<SandboxAccount>],
+    way: Way,
+    request: &Request,
+) -> Handled {
+    let (body, to) = addressed(request, is_e164)?;
+    let (account, from) = match way {
+        Way::NumberPool => sender::of_pool(accounts, &body, &to)?,
+        Way::LongCode if body["from"].is_null() => {
+            return Err(fail("10004", Some("/from"), "The 'from' parameter is required."));
+        }
+        _ => sender::of(accounts, &body, &to)?,
+    };
     let links = content(&body)?;
     let status_url = urls(&account, &body)?;
+    let send_at = send_at(way, &body, world.later())?;
     permitted(world, &account, &from, &to)?;
     let kind = if links.is_empty() { "SMS" } else { "MMS" };
-    let message = world.accept(NewMessage {
+    let status = if send_at.is_some() { "scheduled" } else { "queued" };
+    let new = NewMessage {
         account: Arc::clone(&account),
         id: world.new_uuid(),
         ours: our_id(&body),
@@ -43,30 +93,53 @@ pub(super) fn answer(
         to,
         kind: kind.to_owned(),
         body,
-        status: "queued",
+        status,
         status_url,
         statuses: WAY.to_vec(),
         links,
         link_code: 40_317,
-    });
-    let mut seen = message.seen();
-    "queued".clone_into(&mut seen.status);
-    seen.told.clear();
-    Ok(Answer::json(200, &json!({ "data": view(&account, &seen) })).accepted())
+    };
+    let message = match send_at {
+        Some(at) => world.accept_later(new, at, due),
+        None => world.accept(new),
+    };
+    Ok(taken(&message, status))
 }
 
-pub(super) fn one(world: &World, accounts: &[Arc<SandboxAccount>], id: &str) -> Handled {
-    let message = world.journal().message(id);
-    let message = message.filter(|message| {
-        accounts.iter().any(|account| account.name() == message.account.name())
-            && message.account.provider == "telnyx"
-    });
-    let message = message.ok_or_else(|| fail("10005", None, "Resource not found"))?;
-    Ok(Answer::json(200, &json!({ "data": view(&message.account, &message.seen()) })))
+/// The answer shows the message as it was taken, whatever has become of it since.
+pub(super) fn taken(message: &Accepted, status: &str) -> Answer {
+    let mut seen = message.seen();
+    status.clone_into(&mut seen.status);
+    seen.code = None;
+    seen.sent_at = None;
+    Answer::json(200, &json!({ "data": view::view(&message.account, &seen) })).accepted()
+}
+
+/// When the message shall be sent, if not now.
+fn send_at(way: Way, body: &Value, now: Timestamp) -> Result<Option<Timestamp>, Answer> {
+    let wrong = |detail: &str| Err(fail("10015", Some("/send_at"), detail));
+    let at = match (&body["send_at"], way) {
+        (_, Way::NumberPool | Way::LongCode) | (Value::Null, Way::Any) => return Ok(None),
+        (Value::Null, Way::Scheduled) => {
+            return Err(fail("10004", Some("/send_at"), "The 'send_at' parameter is required."));
+        }
+        (at, _) => at.as_str().and_then(|at| at.parse::<Timestamp>().ok()),
+    };
+    let Some(at) = at else { return wrong("The value is not an ISO 8601 date.") };
+    match AHEAD.0 <= at - now && at - now <= AHEAD.1 {
+        true => Ok(Some(at)),
+        false => wrong("The date must be at least 5 minutes and at most 5 days in the future."),
+    }
+}
+
+/// What has changed since a message was scheduled: its recipient said STOP.
+fn due(world: &World, message: &Accepted) -> Option<Vec<Status>> {
+    let (from, to) = message.with(|seen| (seen.from.clone(), person(&seen.to)));
+    world.limits().has_opted_out(&from, &to).then(|| STOPPED.to_vec())
 }
 
 /// Our id, among the tags or in the query of the webhook URL.
-fn our_id(body: &Value) -> Option<String> {
+pub(super) fn our_id(body: &Value) -> Option<String> {
     let is_uuid = |text: &&str| uuid::Uuid::try_parse(text).is_ok();
     let tags = body["tags"].as_array().into_iter().flatten().filter_map(Value::as_str);
     if let Some(tag) = tags.into_iter().find(is_uuid) {
@@ -74,42 +147,6 @@ fn our_id(body: &Value) -> Option<String> {
     }
     let url = url::Url::parse(body["webhook_url"].as_str()?).ok()?;
     url.query_pairs().find(|(name, _)| name == "message").map(|(_, id)| id.into_owned())
-}
-
-/// The account and number that sends: `from`, or any number of the profile.
-fn sender(
-    accounts: &[Arc<SandboxAccount>],
-    body: &Value,
-) -> Result<(Arc<SandboxAccount>, String), Answer> {
-    let profile = body["messaging_profile_id"].as_str();
-    let in_profile = |account: &&Arc<SandboxAccount>| {
-        profile.is_none_or(|profile| profiles(account).contains(&profile))
-    };
-    if let Some(from) = body["from"].as_str() {
-        // A name is no number of anybody's: the profile says who sends.
-        let named = is_sender_name(from) && profile.is_some();
-        let owns = |account: &&Arc<SandboxAccount>| named || account.line("sms", from).is_some();
-        let owner = accounts.iter().filter(in_profile).find(owns).ok_or_else(|| {
-            let detail = "The 'from' address is not a number of the messaging profile.";
-            fail("40305", Some("/from"), detail)
-        })?;
-        return Ok((Arc::clone(owner), from.to_owned()));
-    }
-    if profile.is_none() {
-        let detail = "Either 'from' or 'messaging_profile_id' is required.";
-        return Err(fail("10004", Some("/from"), detail));
-    }
-    accounts
-        .iter()
-        .filter(in_profile)
-        .find_map(|account| {
-            let route = account.routes.iter().find(|route| route.channel == "sms")?;
-            Some((Arc::clone(account), route.address.clone()))
-        })
-        .ok_or_else(|| {
-            let detail = "The messaging profile does not exist or has no number.";
-            fail("10015", Some("/messaging_profile_id"), detail)
-        })
 }
 
 /// The text and the files. Returns the latter.
@@ -152,16 +189,12 @@ fn content(body: &Value) -> Result<Vec<String>, Answer> {
     Ok(links)
 }
 
-fn parts(text: &str) -> usize {
-    crate::sandbox::twilio::segments(text)
-}
-
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// Where statuses go: what the request names, else the profile's, unless the request wants neither.
-fn urls(account: &SandboxAccount, body: &Value) -> Result<Option<String>, Answer> {
+pub(super) fn urls(account: &SandboxAccount, body: &Value) -> Result<Option<String>, Answer> {
     match &body["webhook_url"] {
         Value::String(url) if !url.is_empty() => match is_url(url) {
             true => Ok(Some(url.clone())),
@@ -172,7 +205,12 @@ fn urls(account: &SandboxAccount, body: &Value) -> Result<Option<String>, Answer
     }
 }
 
-fn permitted(world: &World, account: &SandboxAccount, from: &str, to: &str) -> Result<(), Answer> {
+pub(super) fn permitted(
+    world: &World,
+    account: &SandboxAccount,
+    from: &str,
+    to: &str,
+) -> Result<(), Answer> {
     let stopped = || fail("40300", Some("/to"), "The recipient has sent STOP to this number.");
     let (person, now, mut limits) = (person(to), world.later(), world.limits());
     if limits.has_opted_out(from, &person) {
@@ -185,55 +223,4 @@ fn permitted(world: &World, account: &SandboxAccount, from: &str, to: &str) -> R
         true => Err(stopped()),
         false => Ok(()),
     }
-}
-
-/// A message as answers and webhooks show it.
-pub(super) fn view(account: &SandboxAccount, seen: &SeenMessage) -> Value {
-    let text = seen.body["text"].as_str().unwrap_or_default();
-    let media: Vec<Value> = seen.body["media_urls"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|url| json!({ "url": url, "content_type": null, "sha256": null, "size": null }))
-        .collect();
-    let is_final = !matches!(seen.status.as_str(), "queued" | "sending" | "sent");
-    let at = seen.at.to_rfc3339();
-    let errors: Vec<Value> = seen
-        .code
-        .iter()
-        .map(|code| {
-            let code = code.to_string();
-            json!({ "code": code, "title": title(&code).0, "detail": title(&code).0 })
-        })
-        .collect();
-    json!({
-        "record_type": "message",
-        "direction": "outbound",
-        "id": seen.id,
-        "type": seen.kind,
-        "messaging_profile_id": profiles(account).first(),
-        "organization_id": "b6f0a2c4-91d3-4e7b-a5c8-2d4f6e8a0b1c",
-        "from": { "phone_number": seen.from, "carrier": "Telnyx", "line_type": "VoIP" },
-        "to": [{
-            "phone_number": seen.to,
-            "status": seen.status,
-            "carrier": "Sandbox",
-            "line_type": "Wireless",
-        }],
-        "cc": [],
-        "subject": seen.body["subject"].as_str().unwrap_or_default(),
-        "text": text,
-        "media": media,
-        "encoding": if text.is_ascii() { "GSM-7" } else { "UCS-2" },
-        "parts": parts(text),
-        "tags": seen.body["tags"].as_array().cloned().unwrap_or_default(),
-        "cost": is_final.then(|| json!({ "amount": "0.0051", "currency": "USD" })),
-        "received_at": at,
-        "sent_at": (seen.status != "queued").then_some(&at),
-        "completed_at": is_final.then_some(&at),
-        "valid_until": null,
-        "errors": errors,
-        "webhook_url": seen.body["webhook_url"].as_str().unwrap_or_default(),
-        "webhook_failover_url": seen.body["webhook_failover_url"].as_str().unwrap_or_default(),
-    })
 }

@@ -10,6 +10,7 @@ fn message(code: u32) -> (&'static str, u16) {
     match code {
         20_001 => ("Invalid parameter", 400),
         20_003 => ("Authenticate", 401),
+        20_009 => ("Cannot delete this resource before it is complete", 409),
         20_404 => ("The requested resource was not found", 404),
         20_429 => ("Too Many Requests", 429),
         20_500 => ("Internal Server Error", 500),
@@ -35,14 +36,27 @@ fn message(code: u32) -> (&'static str, u16) {
         21_617 => ("The concatenated message body exceeds the 1600 character limit", 400),
         21_619 => ("A text message body or media urls must be specified.", 400),
         21_620 => ("Invalid media URL(s)", 400),
-        21_621 => ("The 'ValidityPeriod' is invalid", 400),
         21_623 => ("Number of media files exceeds allowed limit", 400),
+        21_624 => ("Invalid validity period value", 400),
         21_655 => ("The ContentSid is Invalid", 400),
         21_656 => ("The Content Variables parameter is invalid", 400),
         21_701 => ("The Messaging Service does not exist", 400),
+        21_711 => (
+            "Phone Number, Shortcode, or AlphaSender is not associated to the specified Messaging Service",
+            400,
+        ),
         21_910 => {
             ("Invalid 'From' and 'To' pair. 'From' and 'To' should be of the same channel", 400)
         }
+        30_400 => ("Parameters are not valid", 400),
+        30_409 => ("This message cannot be canceled", 409),
+        35_111 => ("SendAt timestamp is missing", 400),
+        35_114 => (
+            "SendAt time must be between 300 seconds and 35 days (3024000 seconds) in the future, inclusive",
+            400,
+        ),
+        35_118 => ("MessagingServiceSid is required to schedule a message", 400),
+        35_126 => ("The ScheduleType value provided is not supported for this channel", 400),
         63_007 => ("Twilio could not find a Channel with the specified From address", 400),
         _ => ("The request failed", 400),
     }

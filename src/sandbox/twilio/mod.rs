@@ -1,8 +1,11 @@
 //! Emulates Twilio's messaging APIs, as `/twilio/2010-04-01/…`, `/twilio/v1/Content` and `/twilio/v3/Indicators`.
 //! <https://www.twilio.com/docs/messaging/api>
 
+mod change;
 mod contents;
 mod errors;
+mod list;
+mod media;
 mod read;
 mod send;
 mod webhooks;
@@ -90,16 +93,19 @@ fn answer(world: &Arc<World>, request: &Request) -> Handled {
             send::answer(world, &account, request)
         }
         ("GET", ["2010-04-01", "Accounts", _, "Messages.json"]) => {
-            read::list(world, &account, request)
+            list::answer(world, &account, request)
         }
         ("GET", ["2010-04-01", "Accounts", _, "Messages", sid]) => {
-            read::one(world, &account, sid.trim_end_matches(".json"))
+            Ok(Answer::json(200, &read::find(world, &account, sid)?.view()))
         }
-        ("GET", ["2010-04-01", "Accounts", _, "Messages", _, "Media", media]) => {
-            read::media(world, &account, media.trim_end_matches(".json"))
+        ("POST", ["2010-04-01", "Accounts", _, "Messages", sid]) => {
+            change::update(world, &account, sid, &request.form())
         }
-        ("DELETE", ["2010-04-01", "Accounts", _, "Messages", _, "Media", media]) => {
-            read::delete_media(world, &account, media.trim_end_matches(".json"))
+        ("DELETE", ["2010-04-01", "Accounts", _, "Messages", sid]) => {
+            change::delete(world, &account, sid)
+        }
+        (_, ["2010-04-01", "Accounts", _, "Messages", sid, media @ ..]) => {
+            media::answer(world, &account, sid, media, request)
         }
         (_, ["v1", "Content" | "ContentAndApprovals", ..]) => {
             contents::answer(world, &account, &path[1..], request)

@@ -1,21 +1,29 @@
 //! `POST /2010-04-01/Accounts/{AccountSid}/Messages.json`.
+//! <https://www.twilio.com/docs/messaging/features/message-scheduling>
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::errors::fail;
 use super::{is_sid, read};
-use crate::sandbox::accounts::{SandboxAccount, is_e164, is_sender_name, person};
+use crate::clock::Timestamp;
+use crate::sandbox::accounts::{SandboxAccount, is_e164, is_sender_name, is_user_id, person};
 use crate::sandbox::emulator::Status;
 use crate::sandbox::exchange::{Answer, Form, Handled, Request};
 use crate::sandbox::faults::{FaultKind, On};
+use crate::sandbox::journal::Accepted;
 use crate::sandbox::world::{NewMessage, World};
 
 const WAY: [Status; 3] = [Status::of("sent"), Status::of("delivered"), Status::of("read")];
 
 const CLOSED: [Status; 1] = [Status { word: "failed", code: Some(63_016) }];
 const BLOCKED: [Status; 1] = [Status { word: "undelivered", code: Some(63_024) }];
+const OPTED_OUT: [Status; 1] = [Status { word: "failed", code: Some(21_610) }];
+
+/// How many seconds ahead a message may be scheduled: 5 minutes to 35 days.
+const AHEAD: std::ops::RangeInclusive<i64> = 300..=3_024_000;
 
 pub(super) fn answer(
     world: &Arc<World>,
@@ -39,13 +47,18 @@ pub(super) fn answer(
     }
     let period = form.get("ValidityPeriod").map(str::parse::<u32>);
     if period.is_some_and(|period| !period.is_ok_and(|period| (1..=36_000).contains(&period))) {
-        return Err(fail(21_621));
+        return Err(fail(21_624));
     }
+    let send_at = schedule(&form, world.later())?;
     let statuses = permitted(world, account, &form, &from, &to)?;
     let media = form.all("MediaUrl");
     let letters = if media.is_empty() { "SM" } else { "MM" };
-    let service = form.get("MessagingServiceSid").is_some();
-    let message = world.accept(NewMessage {
+    let status = match send_at {
+        Some(_) => "scheduled",
+        None if service(&form).is_some() => "accepted",
+        None => "queued",
+    };
+    let new = NewMessage {
         account: Arc::clone(account),
         id: format!("{letters}{}", world.new_id()),
         ours: status_url.and_then(our_id),
@@ -53,17 +66,64 @@ pub(super) fn answer(
         to,
         kind: kind(&form).to_owned(),
         body: form.to_json(),
-        status: if service { "accepted" } else { "queued" },
+        status,
         status_url: status_url.map(ToOwned::to_owned),
         statuses,
         links: media.into_iter().map(ToOwned::to_owned).collect(),
         link_code: if whatsapp { 63_019 } else { 30_008 },
-    });
+    };
+    let message = match send_at {
+        Some(at) => world.accept_later(new, at, due),
+        None => world.accept(new),
+    };
     // What is answered is the message as it was taken, whatever has become of it since.
     let mut seen = message.seen();
-    if service { "accepted" } else { "queued" }.clone_into(&mut seen.status);
+    status.clone_into(&mut seen.status);
     seen.told.clear();
+    seen.sent_at = None;
     Ok(Answer::json(201, &read::view(&seen)).accepted())
+}
+
+/// When the message shall be sent, if not now.
+fn schedule(form: &Form, now: Timestamp) -> Result<Option<Timestamp>, Answer> {
+    let (kind, at) = (form.get("ScheduleType"), form.get("SendAt"));
+    if kind.is_none() && at.is_none() {
+        return Ok(None);
+    }
+    if service(form).is_none() {
+        return Err(fail(35_118));
+    }
+    if kind != Some("fixed") {
+        return Err(fail(35_126));
+    }
+    let at = at.ok_or_else(|| fail(35_111))?;
+    let at: Timestamp = at.parse().map_err(|_| fail(35_114))?;
+    let ahead = at - now;
+    match TimeDelta::seconds(*AHEAD.start()) <= ahead && ahead <= TimeDelta::seconds(*AHEAD.end()) {
+        true => Ok(Some(at)),
+        false => Err(fail(35_114)),
+    }
+}
+
+/// What has changed since a message was scheduled: its recipient said STOP, or their window has closed.
+fn due(world: &World, message: &Accepted) -> Option<Vec<Status>> {
+    let seen = message.seen();
+    let (line, person, limits) =
+        (seen.from.trim_start_matches("whatsapp:"), person(&seen.to), world.limits());
+    if limits.has_opted_out(line, &person) {
+        return Some(OPTED_OUT.to_vec());
+    }
+    let closed = is_whatsapp(&seen.to)
+        && message.account.strictness().window
+        && seen.kind != "content"
+        && !limits.is_open(line, &person, world.later());
+    closed.then(|| CLOSED.to_vec())
+}
+
+/// The messaging service that sends: `MessagingServiceSid`, or `From` where that names one.
+fn service(form: &Form) -> Option<&str> {
+    let from = form.get("From").filter(|from| is_sid(from, "MG"));
+    form.get("MessagingServiceSid").or(from)
 }
 
 /// The message's id among the query parameters of the status callback's URL.
@@ -93,12 +153,7 @@ fn is_address(address: &str) -> bool {
     match address.strip_prefix("whatsapp:") {
         None => is_e164(address),
         Some(number) if number.starts_with('+') => is_e164(number),
-        Some(user) => {
-            let (country, id) = user.split_once('.').unwrap_or_default();
-            country.len() == 2
-                && !id.is_empty()
-                && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        }
+        Some(user) => is_user_id(user),
     }
 }
 
@@ -109,10 +164,17 @@ fn is_url(text: &str) -> bool {
 /// Our own address, which must be one of the account's and of the recipient's channel.
 fn sender(account: &SandboxAccount, form: &Form, to: &str) -> Result<String, Answer> {
     let whatsapp = is_whatsapp(to);
-    if let Some(service) = form.get("MessagingServiceSid") {
+    if let Some(service) = service(form) {
         let known = account.setting("messaging_service_sid") == Some(service);
         let channel = if whatsapp { "whatsapp" } else { "sms" };
-        let route = account.routes.iter().find(|route| route.channel == channel);
+        let wanted = form.get("From").filter(|from| *from != service);
+        let wanted = wanted.map(|from| from.trim_start_matches("whatsapp:"));
+        if wanted.is_some_and(|from| known && account.line(channel, from).is_none()) {
+            return Err(fail(21_711));
+        }
+        let route = account.routes.iter().find(|route| {
+            route.channel == channel && wanted.is_none_or(|from| route.address == from)
+        });
         return match route.filter(|_| known && is_sid(service, "MG")) {
             Some(route) if whatsapp => Ok(format!("whatsapp:{}", route.address)),
             Some(route) => Ok(route.address.clone()),

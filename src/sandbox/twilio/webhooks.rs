@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
-use super::read::segments;
+use serde_json::json;
+
+use super::read::{self, segments};
 use super::send::is_whatsapp;
 use crate::sandbox::accounts::{SandboxAccount, SandboxRoute, digits};
 use crate::sandbox::emulator::{Arrival, Inbound, Letter, Status};
 use crate::sandbox::exchange::write_form;
 use crate::sandbox::files::StoredFile;
+use crate::sandbox::heard::Heard;
 use crate::sandbox::journal::Accepted;
 use crate::sandbox::world::World;
 
@@ -34,7 +37,7 @@ pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec
         field("From", &seen.from),
         field("ApiVersion", "2010-04-01"),
     ];
-    if let Some(service) = seen.body["MessagingServiceSid"].as_str() {
+    if let Some(service) = read::service(&seen) {
         fields.push(field("MessagingServiceSid", service));
     }
     if let Some(code) = status.code {
@@ -89,9 +92,12 @@ pub(super) fn arrive(
             ("ButtonText", inbound.button.as_ref().map(|(_, title)| title.clone())),
             ("Latitude", inbound.location.map(|(latitude, _)| latitude.to_string())),
             ("Longitude", inbound.location.map(|(_, longitude)| longitude.to_string())),
+            ("Label", inbound.location_name.clone()),
+            ("Address", inbound.location_address.clone()),
         ];
         fields.extend(known.into_iter().filter_map(|(name, value)| Some((name, value?))));
     }
+    let mut files = Vec::new();
     if let Some(file) = &inbound.media {
         let media = format!("ME{}", world.new_id());
         let stored = StoredFile {
@@ -102,14 +108,59 @@ pub(super) fn arrive(
             at: world.later(),
         };
         world.files().put(media.clone(), stored);
+        files.push(media.clone());
         let sid = account.name();
         let path = format!("2010-04-01/Accounts/{sid}/Messages/{id}/Media/{media}");
         fields.push(("MediaUrl0", format!("{}/twilio/{path}", world.base())));
         fields.push(("MediaContentType0", file.mime_type.clone()));
     }
+    keep(world, account, &fields, files);
     let fields: Vec<_> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let url = account.webhook_url.clone();
     Arrival { id, letters: url.map(|url| letter(world, url, &fields)).into_iter().collect() }
+}
+
+/// Keeps the message for whoever asks the API for it.
+fn keep(
+    world: &World,
+    account: &SandboxAccount,
+    fields: &[(&'static str, String)],
+    files: Vec<String>,
+) {
+    let field = |name: &str| {
+        let found = fields.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let (id, at) = (field("MessageSid"), world.now());
+    let (uri, date) = (read::uri(account.name(), &id), read::rfc2822(at));
+    let view = json!({
+        "sid": id,
+        "account_sid": account.name(),
+        "api_version": "2010-04-01",
+        "messaging_service_sid": null,
+        "to": field("To"),
+        "from": field("From"),
+        "body": field("Body"),
+        "status": "received",
+        "num_segments": field("NumSegments"),
+        "num_media": field("NumMedia"),
+        "direction": "inbound",
+        "price": "-0.00750",
+        "price_unit": "USD",
+        "error_code": null,
+        "error_message": null,
+        "date_created": date,
+        "date_sent": date,
+        "date_updated": date,
+        "uri": format!("{uri}.json"),
+        "subresource_uris": {
+            "media": format!("{uri}/Media.json"),
+            "feedback": format!("{uri}/Feedback.json"),
+        },
+    });
+    let (from, to) = (field("From"), field("To"));
+    let account = account.name().to_owned();
+    world.heard().keep(Heard { provider: "twilio", account, id, from, to, at, files, view });
 }
 
 fn kind(inbound: &Inbound) -> &str {

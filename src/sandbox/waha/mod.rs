@@ -4,6 +4,8 @@
 //! The session that an account of the sandbox names is there from the beginning, linked and `WORKING`. Numbers that end in
 //! `0000` are not on WhatsApp.
 
+mod chats;
+mod contacts;
 mod errors;
 mod read;
 mod send;
@@ -72,9 +74,12 @@ fn authenticate(world: &World, request: &Request) -> Result<Arc<SandboxAccount>,
 }
 
 fn answer(world: &Arc<World>, request: &Request) -> Handled {
-    let account = authenticate(world, request)?;
     let path = request.segments(1);
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if (request.method.as_str(), &path[..]) == ("GET", &["ping"]) {
+        return Ok(Answer::json(200, &json!({ "message": "pong" })));
+    }
+    let account = authenticate(world, request)?;
     let Some((&"api", path)) = path.split_first() else { return Err(unknown(request)) };
     match (request.method.as_str(), path) {
         (_, ["sessions", ..]) => sessions::answer(world, &account, &path[1..], request),
@@ -85,7 +90,12 @@ fn answer(world: &Arc<World>, request: &Request) -> Handled {
         ("POST", [action @ ("sendSeen" | "startTyping" | "stopTyping")]) => {
             send::receipt(world, &account, action, request)
         }
+        ("GET", ["server", "version" | "environment"]) => Ok(Answer::json(200, &environment())),
         ("GET", ["contacts", "check-exists"]) => read::exists(world, &account, request),
+        ("GET", ["contacts", what @ ..]) => contacts::answer(world, &account, what, request),
+        ("GET" | "PUT", [session, "contacts", id]) => {
+            contacts::one(world, &account, session, id, request)
+        }
         ("GET", ["files", session, file]) => read::file(world, &account, session, file),
         ("GET", [session, "auth", "qr"]) => sessions::qr(world, &account, session, request),
         ("POST", [session, "auth", "request-code"]) => {
@@ -99,20 +109,36 @@ fn answer(world: &Arc<World>, request: &Request) -> Handled {
                 &json!({ "id": format!("3EB0{}", id.get(..18).unwrap_or_default()) }),
             ))
         }
+        ("GET", [session, "chats"]) => chats::list(world, &account, session, request),
+        ("GET" | "POST", [session, "chats", "overview"]) => {
+            chats::overview(world, &account, session, request)
+        }
+        ("POST", [session, "chats", chat, "messages", "read"]) => {
+            chats::read(world, &account, session, chat)
+        }
         ("GET", [session, "chats", chat, "messages"]) => {
             read::messages(world, &account, session, chat, request)
         }
         ("GET", [session, "chats", chat, "messages", id]) => {
             read::message(world, &account, session, chat, id)
         }
-        ("GET", [session, "lids", lid]) => {
-            working(world, &account, session)?;
-            let number = world.sessions().number_of(lid);
-            let lid = format!("{}@lid", lid.trim_end_matches("@lid"));
-            Ok(Answer::json(200, &json!({ "lid": lid, "pn": number })))
+        ("GET", [session, "lids", what @ ..]) => {
+            contacts::lids(world, &account, session, what, request)
         }
         _ => Err(unknown(request)),
     }
+}
+
+/// What the server is.
+pub(super) fn environment() -> Value {
+    json!({
+        "version": "2026.7.1",
+        "engine": "NOWEB",
+        "tier": "CORE",
+        "browser": null,
+        "platform": "linux/x64",
+        "worker": { "id": null },
+    })
 }
 
 fn unknown(request: &Request) -> Answer {

@@ -1,13 +1,17 @@
 //! Messages, numbers and files, read.
 //! <https://waha.devlike.pro/docs/how-to/chats/>
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::errors::{fail, invalid};
 use super::working;
+use crate::clock::Timestamp;
 use crate::sandbox::accounts::{SandboxAccount, digits};
 use crate::sandbox::exchange::{Answer, Handled, Request};
-use crate::sandbox::journal::SeenMessage;
+use crate::sandbox::heard::Heard;
+use crate::sandbox::journal::{Accepted, SeenMessage};
 use crate::sandbox::world::World;
 
 /// How many messages of a chat are listed, unless asked otherwise and at most.
@@ -31,9 +35,10 @@ pub(super) fn view(session: &str, seen: &SeenMessage) -> Value {
     let words = ["text", "caption"].iter().find_map(|name| seen.body[*name].as_str());
     let location = seen.body["latitude"].is_number().then(|| {
         json!({
-            "latitude": seen.body["latitude"],
-            "longitude": seen.body["longitude"],
-            "description": seen.body["title"],
+            "latitude": seen.body["latitude"].to_string(),
+            "longitude": seen.body["longitude"].to_string(),
+            "live": false,
+            "name": seen.body["title"],
         })
     });
     let cards: Vec<&Value> =
@@ -77,27 +82,84 @@ pub(super) fn messages(
     let offset = number("offset").map_err(wrong)?.and_then(|offset| usize::try_from(offset).ok());
     let since = number("filter.timestamp.gte").map_err(wrong)?;
     let until = number("filter.timestamp.lte").map_err(wrong)?;
-    // What people wrote is not kept: asked for only that, there is nothing.
-    let ours = query.get("filter.fromMe") != Some("false");
-    let fits = |seen: &SeenMessage| {
-        let at = seen.at.timestamp();
-        ours && seen.provider == "waha"
-            && seen.account == account.name()
-            && seen.kind != "reaction"
-            && (chat == "all" || seen.to == chat)
-            && since.is_none_or(|since| at >= since)
-            && until.is_none_or(|until| at <= until)
+    let from_me = query.get("filter.fromMe");
+    let fits = |message: &ChatMessage| {
+        let at = message.at().timestamp();
+        let wanted = match message {
+            ChatMessage::Sent(_) => from_me != Some("false"),
+            ChatMessage::Heard(_) => from_me != Some("true"),
+        };
+        wanted && since.is_none_or(|since| at >= since) && until.is_none_or(|until| at <= until)
     };
-    let journal = world.journal();
-    let found: Vec<Value> = journal
-        .messages()
-        .rev()
-        .filter(|message| message.with(|seen| fits(seen)))
+    let found: Vec<Value> = all(world, &account, Some(chat).filter(|chat| *chat != "all"))
+        .iter()
+        .filter(|message| fits(message))
         .skip(offset.unwrap_or_default())
         .take(limit.unwrap_or(PAGE.0).min(PAGE.1))
-        .map(|message| message.with(|seen| view(session, seen)))
+        .map(|message| message.view(session))
         .collect();
     Ok(Answer::json(200, &json!(found)))
+}
+
+/// A message of either direction.
+pub(super) enum ChatMessage {
+    Sent(Arc<Accepted>),
+    Heard(Arc<Heard>),
+}
+
+impl ChatMessage {
+    pub(super) fn at(&self) -> Timestamp {
+        match self {
+            Self::Sent(message) => message.with(|seen| seen.at),
+            Self::Heard(heard) => heard.at,
+        }
+    }
+
+    /// Whom it was written to or by.
+    pub(super) fn chat(&self) -> String {
+        match self {
+            Self::Sent(message) => message.with(|seen| seen.to.clone()),
+            Self::Heard(heard) => heard.from.clone(),
+        }
+    }
+
+    /// The name that the person gave themselves.
+    pub(super) fn push_name(&self) -> Option<&str> {
+        match self {
+            Self::Sent(_) => None,
+            Self::Heard(heard) => heard.view["_data"]["pushName"].as_str(),
+        }
+    }
+
+    pub(super) fn view(&self, session: &str) -> Value {
+        match self {
+            Self::Sent(message) => message.with(|seen| view(session, seen)),
+            Self::Heard(heard) => heard.view.clone(),
+        }
+    }
+}
+
+/// The messages of an account, or of one of its chats, newest first. Reactions are none.
+pub(super) fn all(world: &World, account: &SandboxAccount, chat: Option<&str>) -> Vec<ChatMessage> {
+    let fits = |seen: &SeenMessage| {
+        seen.provider == "waha"
+            && seen.account == account.name()
+            && seen.kind != "reaction"
+            && chat.is_none_or(|chat| seen.to == chat)
+    };
+    let mut found: Vec<ChatMessage> = {
+        let journal = world.journal();
+        let sent = journal.messages().rev().filter(|message| message.with(|seen| fits(seen)));
+        sent.cloned().map(ChatMessage::Sent).collect()
+    };
+    {
+        let heard = world.heard();
+        let theirs = heard.of("waha", account.name());
+        let theirs = theirs.filter(|heard| chat.is_none_or(|chat| heard.from == chat));
+        found.extend(theirs.cloned().map(ChatMessage::Heard));
+    }
+    found.sort_by_key(|message| std::cmp::Reverse(message.at()));
+    found
 }
 
 pub(super) fn message(
@@ -111,9 +173,18 @@ pub(super) fn message(
     // The whole id, or only the part that was chosen by the sender.
     let journal = world.journal();
     let found = journal.message(id).or_else(|| journal.message(&format!("true_{chat}_{id}")));
+    drop(journal);
     let seen = found.map(|message| message.seen());
-    match seen.filter(|seen| seen.account == account.name() && seen.to == chat) {
-        Some(seen) => Ok(Answer::json(200, &view(session, &seen))),
+    if let Some(seen) = seen.filter(|seen| seen.account == account.name() && seen.to == chat) {
+        return Ok(Answer::json(200, &view(session, &seen)));
+    }
+    let heard = world.heard();
+    let name = account.name();
+    let found = heard
+        .find("waha", name, id)
+        .or_else(|| heard.find("waha", name, &format!("false_{chat}_{id}")));
+    match found.filter(|heard| heard.from == chat) {
+        Some(heard) => Ok(Answer::json(200, &heard.view)),
         None => Err(fail(404, "Message not found")),
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions: devices that are linked, or wait to be.
 //! <https://waha.devlike.pro/docs/how-to/sessions/>
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -49,11 +49,12 @@ pub(super) struct Session {
     pub(super) statuses: Vec<(String, i64)>,
 }
 
-/// The sessions by name, and the numbers behind device-independent ids.
+/// The sessions by name, the numbers behind device-independent ids, and the names that contacts were given.
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Sessions {
     sessions: HashMap<String, Session>,
-    lids: HashMap<String, String>,
+    lids: BTreeMap<String, String>,
+    names: BTreeMap<(String, String), String>,
 }
 
 impl Sessions {
@@ -94,6 +95,28 @@ impl Sessions {
 
     pub(super) fn number_of(&self, lid: &str) -> Option<String> {
         self.lids.get(lid.trim_end_matches("@lid")).cloned()
+    }
+
+    /// The device-independent ids that are known, with their numbers.
+    pub(super) fn lids(&self) -> Vec<(String, String)> {
+        self.lids.iter().map(|(lid, number)| (format!("{lid}@lid"), number.clone())).collect()
+    }
+
+    /// Gives a contact of an account a name.
+    pub(super) fn name(&mut self, account: &str, contact: &str, name: &str) {
+        if self.names.len() < LIDS {
+            self.names.insert((account.to_owned(), contact.to_owned()), name.to_owned());
+        }
+    }
+
+    pub(super) fn name_of(&self, account: &str, contact: &str) -> Option<String> {
+        self.names.get(&(account.to_owned(), contact.to_owned())).cloned()
+    }
+
+    /// The contacts of an account that were given a name.
+    pub(super) fn named(&self, account: &str) -> Vec<String> {
+        let named = self.names.keys().filter(|(owner, _)| owner == account);
+        named.map(|(_, contact)| contact.clone()).collect()
     }
 }
 

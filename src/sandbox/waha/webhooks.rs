@@ -9,12 +9,14 @@ use http::HeaderValue;
 use serde_json::{Value, json};
 use sha2::Sha512;
 
+use super::environment;
 use super::read::ack;
 use super::sessions::{Session, me};
 use crate::clock::Timestamp;
 use crate::sandbox::accounts::{SandboxAccount, SandboxRoute, digits, is_e164};
 use crate::sandbox::emulator::{Arrival, Inbound, Letter, Status};
 use crate::sandbox::files::StoredFile;
+use crate::sandbox::heard::Heard;
 use crate::sandbox::journal::Accepted;
 use crate::sandbox::world::World;
 
@@ -36,7 +38,7 @@ pub(super) fn event(
         "me": me(session),
         "payload": payload,
         "engine": "NOWEB",
-        "environment": { "version": "2026.7.1", "engine": "NOWEB", "tier": "CORE", "browser": null },
+        "environment": environment(),
     });
     let body = Bytes::from(body.to_string());
     let letter = |url: String, key: Option<String>| Letter {
@@ -158,13 +160,35 @@ pub(super) fn arrive(
         "ackName": "SERVER",
         "replyTo": inbound.reply_to.as_ref().map(|id| json!({ "id": id })),
         "location": inbound.location.map(|(latitude, longitude)| {
-            json!({ "latitude": latitude.to_string(), "longitude": longitude.to_string() })
+            json!({
+                "latitude": latitude.to_string(),
+                "longitude": longitude.to_string(),
+                "live": false,
+                "name": inbound.location_name,
+                "address": inbound.location_address,
+            })
         }),
         "vCards": [],
         "_data": data,
     });
+    keep(world, name, &payload);
     let session = world.sessions().of(name).cloned();
     let letters =
         session.map_or_else(Vec::new, |session| event(world, name, &session, "message", &payload));
     Arrival { id, letters }
+}
+
+/// Keeps the message for whoever asks the API for it.
+fn keep(world: &World, session: &str, payload: &Value) {
+    let text = |name: &str| payload[name].as_str().unwrap_or_default().to_owned();
+    world.heard().keep(Heard {
+        provider: "waha",
+        account: session.to_owned(),
+        id: text("id"),
+        from: text("from"),
+        to: text("to"),
+        at: world.now(),
+        files: Vec::new(),
+        view: payload.clone(),
+    });
 }
