@@ -154,7 +154,24 @@ pub enum CallFact {
         #[serde(skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
-    /// Something else happened, of no consequence to the call's state: played, spoken, bridged, enqueued.
+    /// It was passed on to somebody: by this it is told whether anybody talked, whatever the call's own stage says.
+    PassedOn {
+        /// Where to: `dial` (another telephone), `queue`, `leg` (another leg of the same conversation) or `conference`.
+        to: String,
+        /// What became of it, in the provider's word.
+        how: String,
+        /// Whether somebody took it.
+        taken: bool,
+        /// Whether that is over, however it went.
+        over: bool,
+        /// How long they talked, in seconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seconds: Option<i64>,
+        /// How long the caller waited for it, in seconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        waited: Option<i64>,
+    },
+    /// Something else happened, of no consequence to the call's state: played, spoken, dequeued.
     Noted {
         /// What happened, in the provider's word.
         what: String,

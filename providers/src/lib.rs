@@ -27,6 +27,7 @@ mod signature;
 mod sms;
 mod status_url;
 mod template_drafts;
+mod twiml;
 
 pub mod evolution;
 pub mod meta;

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use sections::{
-    Auth, Data, Database, Intake, Keys, Limits, Log, Media, Metrics, Outgoing, Retention, Sending,
+    Auth, Calls, Data, Database, Intake, Keys, Limits, Log, Media, Metrics, Outgoing, Retention, Sending,
     Server,
 };
 pub use settings::{SETTINGS, Setting};
@@ -42,6 +42,8 @@ pub struct Config {
     pub auth: Auth,
     /// The commit batcher.
     pub intake: Intake,
+    /// Telephone calls.
+    pub calls: Calls,
     /// Sending.
     pub sending: Sending,
     /// Requests to others.
@@ -187,6 +189,9 @@ impl Config {
             if !(1..=36_500).contains(&value) {
                 return fail(name, "must be 1 to 36500 days");
             }
+        }
+        if !(0..=86_400).contains(&self.calls.silence_seconds) {
+            return fail("calls.silence_seconds", "must be 0 (never) to 86400 seconds");
         }
         self.check_limits()?;
         self.check_media()

@@ -69,6 +69,10 @@ section!(
     Intake { queue_requests: usize, queue_bytes: usize, batch_requests: usize, writers: usize, share_public_keys: bool }
 );
 section!(
+    /// `[calls]`
+    Calls { silence_seconds: i64 }
+);
+section!(
     /// `[sending]`
     Sending {
         max_age_hours: i64,

@@ -179,6 +179,11 @@ pub const SETTINGS: &[Setting] = &[
         "Whether accounts of several organizations may have the same public key (Telnyx). A public key proves nothing about whose an account is: allow it only if you trust all organizations.",
     ),
     setting(
+        "calls.silence_seconds",
+        "120",
+        "For how long nothing may be heard of a call that rang until it counts as missed (if we called: as not answered), 0 to 86400 seconds; 0: for ever. News that comes later corrects it.",
+    ),
+    setting(
         "sending.enabled",
         "true",
         "Whether this process sends. Messages are accepted all the same, and sent by the processes that do.",

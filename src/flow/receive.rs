@@ -8,17 +8,17 @@ use bytes::Bytes;
 use providers::{Batch, Event, EventKind, Inbound, KeyId, Line, Provider, Rejection, Reply};
 
 pub use super::prove::Endpoint;
+use super::owners::destination;
 use super::prove::{self, Unproven};
 use super::routing::{Authority, Destination, call_sides, line_name};
 use crate::gateway::{DirectoryAccount, Gateway, Snapshot};
 use crate::metrics;
 use crate::model::{
-    AccountId, InboxId, Item, KeptRequest, OrganizationId, QuarantineId, QuarantineReason,
+    InboxId, Item, KeptRequest, OrganizationId, QuarantineId, QuarantineReason,
     QuarantinedItem, Receipt, Submission,
 };
 use crate::store::StoreError;
 use crate::store::intake::SubmitError;
-use crate::store::messages::{owner_of, provider_ref};
 
 /// Headers without which a request could not be read again.
 const KEPT_HEADERS: [&str; 1] = ["content-type"];
@@ -199,17 +199,6 @@ pub(super) async fn sort(
     Ok((items, quarantined))
 }
 
-async fn destination(
-    gateway: &Gateway,
-    authority: &Authority<'_>,
-    event: &Event,
-) -> Result<Destination, StoreError> {
-    let destination = authority.destination(event);
-    let Destination::OneOf(candidates) = &destination else { return Ok(destination) };
-    let owner = owner(gateway, authority.provider().name, candidates, event).await?;
-    Ok(owner.unwrap_or(destination))
-}
-
 /// An event that cannot be written now, and why.
 fn waiting(
     gateway: &Gateway,
@@ -253,35 +242,6 @@ fn keeper(authority: &Authority<'_>, destination: &Destination) -> OrganizationI
         (Destination::Found { organization_id, .. }, _) => *organization_id,
         (_, [only]) => *only,
         _ => OrganizationId::PLATFORM,
-    }
-}
-
-/// News that names no line of ours belongs to whoever has the call or message it speaks of.
-async fn owner(
-    gateway: &Gateway,
-    provider: &str,
-    candidates: &[(OrganizationId, AccountId)],
-    event: &Event,
-) -> Result<Option<Destination>, StoreError> {
-    let Some(id) = spoken_of(&event.kind) else { return Ok(None) };
-    let organizations: Vec<_> = candidates.iter().map(|(organization, _)| *organization).collect();
-    let mut session = gateway.store.read_all().await?;
-    let found = owner_of(&mut session, &organizations, provider_ref(provider, id)).await?;
-    let account = candidates.iter().find(|(organization, _)| Some(*organization) == found);
-    Ok(account.map(|(organization_id, account_id)| Destination::Found {
-        organization_id: *organization_id,
-        account_id: *account_id,
-        our_address: None,
-    }))
-}
-
-/// The provider's id of the message or call that news speaks of.
-pub(super) fn spoken_of(kind: &EventKind) -> Option<&str> {
-    match kind {
-        EventKind::Call(progress) => Some(&progress.call.id),
-        EventKind::Status(status) => Some(&status.reference.0),
-        EventKind::Edited { target, .. } | EventKind::Revoked { target } => Some(&target.0),
-        _ => None,
     }
 }
 

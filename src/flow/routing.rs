@@ -175,17 +175,37 @@ impl<'s> Authority<'s> {
             // Recordings and costs name neither number, and the application only if it was given a name of its own; the
             // call they speak of may be known.
             (EventKind::Call(_), Line::Account(_)) if found == Destination::Nobody => {
-                Destination::OneOf(self.all().map(|a| (a.organization_id, a.id)).collect())
+                Destination::OneOf(self.candidates())
             }
             // One WABA may have numbers of several organizations.
-            (EventKind::Notice(notice), Line::Account(_))
+            (EventKind::Notice(notice), Line::Account(_) | Line::Unnamed)
                 if matches!(found, Destination::OneOf(_)) =>
             {
                 let numbers = notice.number.as_ref();
                 let numbers = numbers.map(|number| self.line(&Line::Address(number.clone()), None));
                 numbers.filter(|named| *named != Destination::Nobody).unwrap_or(found)
             }
+            // A published key is one provider-side account's: what it signs is about that account, whatever number or product of
+            // it nobody has claimed here.
+            (EventKind::Notice(_), _)
+                if found == Destination::Nobody && !self.provider.key_is_secret =>
+            {
+                self.account(self.accounts.iter())
+            }
             _ => found,
+        }
+    }
+
+    /// Every account that the request may speak for.
+    pub fn candidates(&self) -> Vec<(OrganizationId, AccountId)> {
+        self.all().map(|account| (account.organization_id, account.id)).collect()
+    }
+
+    /// The one organization that holds the key, if it is one alone.
+    pub fn only_holder(&self) -> Destination {
+        match self.account(self.accounts.iter()) {
+            Destination::OneOf(_) => Destination::Nobody,
+            found => found,
         }
     }
 
@@ -357,6 +377,8 @@ pub fn call_sides(
         _ => None,
     });
     let person = match direction {
+        // Whoever a call was passed on to is a telephone of ours, and no customer.
+        _ if progress.call.parent.is_some() => None,
         Some(Direction::Inbound) => progress.from.clone(),
         Some(Direction::Outbound) => progress.to.clone(),
         None => None,

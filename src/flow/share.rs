@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use providers::{Event, EventKind};
 use uuid::Uuid;
 
-use super::receive::spoken_of;
+use super::owners::spoken_of;
 use super::routing::{Authority, line_name};
 use crate::gateway::Gateway;
 use crate::model::{Item, OrganizationId, QuarantineReason, QuarantinedItem};

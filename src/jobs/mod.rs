@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::flow::access::{self, KeyMemory};
 use crate::flow::send::holds;
-use crate::flow::{media, sweep, time};
+use crate::flow::{calls, media, sweep, time};
 use crate::gateway::Gateway;
 use crate::store::{StoreError, jobs as queue};
 
@@ -27,6 +27,8 @@ const SWEEP: Duration = Duration::from_hours(1);
 const TIME: Duration = Duration::from_secs(20);
 /// How soon messages go on that waited for a paused template.
 const HOLDS: Duration = Duration::from_secs(2);
+/// How soon calls are closed of which nothing is heard, once their time is over.
+const CALLS: Duration = Duration::from_secs(5);
 const PRUNE: Duration = Duration::from_secs(30);
 
 /// How many lanes jobs may call this process to before its senders listen.
@@ -63,6 +65,7 @@ impl Jobs {
         every(&mut jobs, "time", TIME, Job::Time);
         every(&mut jobs, "sweep", SWEEP, Job::Sweep);
         every(&mut jobs, "prune", PRUNE, Job::Prune);
+        every(&mut jobs, "silent calls", CALLS, Job::Calls);
         if gateway.config.sending.enabled {
             let (call, called) = mpsc::channel(CALLED);
             let called = Arc::new(Mutex::new(called));
@@ -120,6 +123,8 @@ enum Job {
     Sweep,
     /// Deletes wake-ups that have served.
     Prune,
+    /// Closes calls of which nothing is heard any more.
+    Calls,
     /// Lets messages go on that waited for a paused template.
     Holds,
     /// Fetches the files that came with messages.
@@ -147,6 +152,7 @@ impl Job {
             }
             Job::KeyUses => access::flush_uses(gateway, keys).await,
             Job::Media => media::fetch_due(gateway).await.map(drop),
+            Job::Calls => calls::close_silent(gateway).await.map(drop),
             Job::Holds => holds::look(gateway).await,
             Job::Measure => sweep::measure(gateway).await,
             Job::Time => time::look(gateway).await.map(drop),

@@ -22,6 +22,10 @@ pub(super) struct CallView {
     communication: CommunicationView<'static>,
     /// Everything the provider told, in the order in which it happened.
     events: Vec<CallEventView>,
+    /// The call that this leg was dialled from; null if it is no leg, or its call is not known here.
+    parent_id: Option<Uuid>,
+    /// The legs by which this call was passed on, earliest first, at most 100.
+    leg_ids: Vec<Uuid>,
 }
 
 /// One thing the provider told of a call.
@@ -108,13 +112,14 @@ pub(super) async fn get(
     let organization = access.needs(Scope::CommunicationsRead)?;
     let mut session = app.gateway.store.read(organization).await?;
     let found = call_logs::get(&mut session, organization, id).await?;
-    let (communication, events) = found.ok_or_else(|| Problem::not_found("call"))?;
+    let found = found.ok_or_else(|| Problem::not_found("call"))?;
     let event = |event: call_logs::CallEvent| CallEventView {
         stage: event.stage,
         facts: event.facts,
         at: event.at.into(),
         received_at: event.received_at.into(),
     };
-    let events = events.into_iter().map(event).collect();
-    Ok(Answer(CallView { communication: communication.into(), events }))
+    let events = found.events.into_iter().map(event).collect();
+    let (parent_id, leg_ids) = (found.parent, found.legs);
+    Ok(Answer(CallView { communication: found.communication.into(), events, parent_id, leg_ids }))
 }

@@ -34,6 +34,25 @@ pub(super) fn titled(event_type: &str, data: &Value) -> String {
     }
 }
 
+/// How many reasons a title names.
+const REASONS_LIMIT: usize = 3;
+
+/// Why something did not work, in the provider's words: registrations give a list of texts or of objects, orders one text.
+pub(super) fn reasons(data: &Value) -> Vec<String> {
+    let named = ["rejection_reason", "reasons", "failure_reasons", "failureReasons", "errors"];
+    let given = named.iter().filter_map(|name| data.get(name));
+    let each = given.flat_map(|value| match value {
+        Value::Array(items) => items.iter().collect(),
+        one => vec![one],
+    });
+    let said = ["description", "detail", "title", "message", "reason"];
+    let worded = each.filter_map(|reason| match reason {
+        Value::Object(members) => said.iter().find_map(|name| word(members.get(*name)?)),
+        other => word(other),
+    });
+    worded.take(REASONS_LIMIT).collect()
+}
+
 /// A text or a number; porting orders wrap theirs as `{"value": …}`.
 fn word(value: &Value) -> Option<String> {
     match value.get("value").unwrap_or(value) {

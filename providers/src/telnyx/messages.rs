@@ -3,6 +3,7 @@
 
 use serde_json::value::RawValue;
 
+use super::notices;
 use super::routing::{address, addresses};
 use super::webhook::{Scope, Unreadable};
 use super::whatsapp;
@@ -24,11 +25,13 @@ const KEYWORDS: Keywords = Keywords {
 /// Reads `message.received`.
 pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
     let wire: WireMessage = outside::part(payload)?;
+    let Some(channel) = channel(&wire) else {
+        return notices::read(scope, payload);
+    };
     let reference = reference(&wire)?;
     let sender = wire.from.0.first().and_then(address);
     let sender =
         sender.ok_or_else(|| Unreadable("the message names nobody who wrote it".to_owned()))?;
-    let channel = channel(&wire)?;
     let (content, reply_to) = match channel {
         Channel::Whatsapp => whatsapp::read(&wire)?,
         _ => (content(&wire)?, None),
@@ -71,13 +74,12 @@ pub(super) fn money(cost: &WireCost) -> Option<Money> {
     Money::parse(cost.amount.get()?, cost.currency.get()?)
 }
 
-/// RCS is none of our channels: such messages are kept until it is one.
-fn channel(wire: &WireMessage) -> Result<Channel, Unreadable> {
-    let kind = wire.kind.get().unwrap_or("SMS");
-    match kind.to_ascii_uppercase().as_str() {
-        "SMS" | "MMS" => Ok(Channel::Sms),
-        "WHATSAPP" => Ok(Channel::Whatsapp),
-        _ => Err(Unreadable(format!("unknown message type `{kind}`"))),
+/// `None` for channels that are none of ours (RCS): what is told of their messages is a notice.
+pub(super) fn channel(wire: &WireMessage) -> Option<Channel> {
+    match wire.kind.get().unwrap_or("SMS").to_ascii_uppercase().as_str() {
+        "SMS" | "MMS" => Some(Channel::Sms),
+        "WHATSAPP" => Some(Channel::Whatsapp),
+        _ => None,
     }
 }
 

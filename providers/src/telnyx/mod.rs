@@ -15,6 +15,7 @@ mod messages;
 mod notices;
 mod routing;
 mod sending;
+mod severity;
 mod signature;
 mod statuses;
 mod texml;

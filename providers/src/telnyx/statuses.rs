@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::answers::most_telling;
 use super::errors::{self, DELIVERY_FAILED, EXPIRED, SENDING_FAILED};
-use super::messages::{money, reference};
+use super::messages::{channel, money, reference};
+use super::notices;
 use super::routing::address;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{WireError, WireMessage};
@@ -17,6 +18,9 @@ use crate::{DeliveryStatus, EventKind, FailureClass, StatusChange, StatusFailure
 /// Reads `message.sent`, `message.finalized` or `message.read`: one change a recipient.
 pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
     let wire: WireMessage = outside::part(payload)?;
+    if channel(&wire).is_none() {
+        return notices::read(scope, payload);
+    }
     let reference = reference(&wire)?;
     // All of them or none: an event with one unreadable recipient is kept whole, and read again whole.
     let statuses = wire

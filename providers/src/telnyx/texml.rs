@@ -10,6 +10,7 @@ use super::wire::Quality;
 use crate::form::Form;
 use crate::lenient::rfc3339;
 use crate::outside;
+use crate::twiml;
 use crate::{
     Address, Batch, CallFact, CallProgress, CallRef, CallStage, Channel, Direction, EventKind,
     KeyId, Notice, Recording, Reply, Severity, Timestamp,
@@ -18,8 +19,11 @@ use crate::{
 /// No instruction. Telnyx wants TeXML for every fetch, and takes it for callbacks.
 const NO_INSTRUCTION: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
 
-/// Fields whose values are only noted: what became of a dialled leg, a place in a queue, a conference, a stream.
-const NOTED: [&str; 4] = ["DialCallStatus", "QueueResult", "StatusCallbackEvent", "StreamEvent"];
+/// Fields whose values are only noted: news of a conference, a stream, a transcript.
+const NOTED: [&str; 3] = ["StatusCallbackEvent", "StreamEvent", "TranscriptionEvent"];
+
+/// A conference's end names the call that ended it.
+const ID_NAMES: [&str; 2] = ["CallSid", "CallSidEndingConference"];
 
 /// Reads the fields of a TeXML request that is known to be Telnyx's. It is about one call, or one conference.
 pub(super) fn read(fields: &[u8], arrived: Timestamp, signed_with: Option<KeyId>) -> Batch {
@@ -30,8 +34,12 @@ pub(super) fn read(fields: &[u8], arrived: Timestamp, signed_with: Option<KeyId>
     let named = ["OccurredAt", "Timestamp"];
     let told = named.iter().find_map(|name| form.get(name).and_then(rfc3339));
     let at = told.unwrap_or(arrived);
-    let item = match (form.get("CallSid"), form.get("ConferenceSid")) {
+    let item = match (form.any(&ID_NAMES), form.get("ConferenceSid")) {
         (Some(id), _) => call(id, &form, routing.direction(), at).map(|progress| {
+            if let Some(leg) = dialled_leg(&form, &progress) {
+                let key = format!("{}:dial:{}", leg.call.id, digest(fields));
+                batch.push(key, at, line.clone(), EventKind::Call(Box::new(leg)));
+            }
             let key = key(&progress, &form, fields);
             (key, EventKind::Call(Box::new(progress)))
         }),
@@ -48,6 +56,31 @@ pub(super) fn read(fields: &[u8], arrived: Timestamp, signed_with: Option<KeyId>
         }
     }
     batch
+}
+
+/// The leg that `<Dial>` made, once it is over: how it ended.
+fn dialled_leg(form: &Form<'_>, parent: &CallProgress) -> Option<CallProgress> {
+    let id = form.owned("DialCallSid")?;
+    let stage = match stage(form.get("DialCallStatus")?).ok()?? {
+        CallStage::InProgress => CallStage::Completed,
+        stage => stage,
+    };
+    let seconds = form.number("DialCallDuration").filter(|_| stage == CallStage::Completed);
+    let duration = seconds.map(|seconds| CallFact::Duration { seconds });
+    let passed = twiml::passed_on(form);
+    let facts = duration.into_iter().chain(twiml::of_leg(stage, passed.as_ref())).collect();
+    let (session, parent) = (parent.call.session.clone(), Some(parent.call.id.clone()));
+    Some(CallProgress {
+        call: CallRef { id, session, parent, control: None },
+        channel: Channel::Voip,
+        direction: Some(Direction::Outbound),
+        from: None,
+        to: None,
+        name: None,
+        stage: Some(stage),
+        sequence: None,
+        facts,
+    })
 }
 
 /// TeXML requests have no id. Callbacks about progress and recordings are known by what they say; of everything else
@@ -101,7 +134,7 @@ fn call(
 
 /// Whether `CallStatus` is news. Callbacks about recordings and transcripts repeat it, minutes later at times.
 fn is_progress(form: &Form<'_>) -> bool {
-    let about_files = ["RecordingStatus", "TranscriptionSid", "TranscriptionText"];
+    let about_files = ["RecordingStatus", "TranscriptionSid", "TranscriptionText", "Transcript"];
     form.get("CallbackSource").is_some() || form.any(&about_files).is_none()
 }
 
@@ -151,6 +184,12 @@ fn facts(
         text("ErrorCode").map(|code| CallFact::Error { code, detail: text("ErrorMessage") }),
     );
     let noted = NOTED.iter().filter_map(|name| form.get(name).map(|word| (name, word)));
+    let passed = twiml::passed_on(form);
+    if passed.is_none() {
+        let dialled = form.get("DialCallStatus");
+        facts.extend(dialled.map(|word| CallFact::Noted { what: format!("dial-{word}") }));
+    }
+    facts.extend(passed);
     facts.extend(noted.map(|(name, word)| CallFact::Noted { what: format!("{name}: {word}") }));
     Ok(facts)
 }
@@ -194,10 +233,14 @@ fn recording(form: &Form<'_>, at: Timestamp) -> Result<Option<Recording>, Unread
     }))
 }
 
-/// The words of a recording, or what became of them.
+/// The words of a recording, or what became of them; the words of a call that goes on (`<Transcription>`), part by part.
+/// <https://developers.telnyx.com/docs/voice/programmable-voice/texml-verbs/transcription>
 fn transcript(form: &Form<'_>) -> Option<CallFact> {
-    let words = form.owned("TranscriptionText");
-    let words = words.map(|text| CallFact::Transcribed { text, track: None, is_final: true });
+    let words = form.owned("TranscriptionText").or_else(|| form.owned("Transcript"));
+    let track = form.any(&["TranscriptionTrack", "Track"]);
+    let track = track.map(|word| word.strip_suffix("_track").unwrap_or(word).to_owned());
+    let is_final = form.any(&["IsFinal", "Final"]) != Some("false");
+    let words = words.map(|text| CallFact::Transcribed { text, track, is_final });
     let status = form.get("TranscriptionStatus");
     words.or_else(|| {
         status.map(|word| CallFact::Noted { what: format!("TranscriptionStatus: {word}") })

@@ -28,10 +28,12 @@ use crate::{
 pub(super) const RECORDING_LIFE: TimeDelta = TimeDelta::minutes(10);
 
 /// Events that change a call's stage or tell something of their own.
-const READ: [&str; 13] = [
+const READ: [&str; 16] = [
     "call.answered",
+    "call.bridged",
     "call.cost",
     "call.dtmf.received",
+    "call.enqueued",
     "call.gather.ended",
     "call.hangup",
     "call.initiated",
@@ -41,45 +43,29 @@ const READ: [&str; 13] = [
     "call.recording.saved",
     "call.recording.transcription.saved",
     "call.transcription",
+    "conference.participant.joined",
     "conference.recording.saved",
 ];
 
-/// Events that are only noted, by how their types begin.
-const NOTED: [&str; 21] = [
-    "call.ai_gather.",
-    "call.bridged",
-    "call.conversation.",
-    "call.conversation_insights.",
-    "call.deepfake_detection.",
-    "call.dequeued",
-    "call.enqueued",
-    "call.fork.",
-    "call.hold",
-    "call.machine.greeting.",
-    "call.machine.premium.greeting.",
-    "call.playback.",
-    "call.refer.",
-    "call.siprec.",
-    "call.speak.",
-    "call.streaming.",
-    "call.suppression.",
-    "call.unhold",
-    "conference.",
-    "siprec.",
-    "streaming.",
-];
+/// Families of events about calls, by how their types begin. What has no reader of its own is only noted, documented or not.
+const FAMILIES: [&str; 4] = ["call.", "conference.", "siprec.", "streaming."];
 
 pub(super) fn is_known(event_type: &str) -> bool {
-    READ.contains(&event_type) || NOTED.iter().any(|family| event_type.starts_with(family))
+    FAMILIES.iter().any(|family| event_type.starts_with(family))
+}
+
+/// Whether an event says something of a leg that must not be lost where it cannot be read.
+pub(super) fn is_of_a_leg(event_type: &str) -> bool {
+    READ.contains(&event_type)
 }
 
 /// Reads one event of a call. Where the leg's id is missing its control id stands in, and the session joins the two.
-/// A conference as a whole is no call: its events that name neither are notices.
+/// A conference as a whole is no call: its events that name neither are notices, as is whatever has no reader of its own.
 pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
     let wire: WireCall = outside::part(payload)?;
     let control = wire.call_control_id.0.clone();
     let Some(id) = wire.call_leg_id.0.clone().or(control.clone()) else {
-        if scope.event_type.starts_with("conference.") {
+        if !is_of_a_leg(&scope.event_type) || scope.event_type.starts_with("conference.") {
             return notices::read(scope, payload);
         }
         return Err(Unreadable("the event names no call".to_owned()));
@@ -116,6 +102,11 @@ fn news(scope: &Scope<'_>, payload: &RawValue) -> Result<News, Unreadable> {
             return Ok((Some(CallStage::InProgress), facts));
         }
         "call.hangup" => return hangup(payload),
+        "call.bridged" => Some(passed_on("leg", "bridged", true)),
+        "call.enqueued" => {
+            return Ok((None, vec![passed_on("queue", "enqueued", false), noted(scope, payload)?]));
+        }
+        "conference.participant.joined" => Some(passed_on("conference", "joined", false)),
         "call.gather.ended" => return Ok((None, gathered(scope, payload)?)),
         "call.dtmf.received" => {
             let keys: Keys = outside::part(payload)?;
@@ -133,6 +124,12 @@ fn news(scope: &Scope<'_>, payload: &RawValue) -> Result<News, Unreadable> {
     };
     let fact = fact.map_or_else(|| noted(scope, payload), Ok)?;
     Ok((None, vec![fact]))
+}
+
+/// Telnyx tells when a call is passed on; when that is over, the call's end tells.
+fn passed_on(to: &str, how: &str, taken: bool) -> CallFact {
+    let (to, how) = (to.to_owned(), how.to_owned());
+    CallFact::PassedOn { to, how, taken, over: false, seconds: None, waited: None }
 }
 
 /// What has no consequence for the call, and what a known event says without its own words.

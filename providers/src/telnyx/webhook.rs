@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -14,7 +15,7 @@ use super::{messages, notices, statuses, texml, voice};
 use crate::form::Form;
 use crate::lenient::rfc3339;
 use crate::outside::{self, Json};
-use crate::{Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp};
+use crate::{Address, Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp};
 
 /// `by_get` is whether a GET is believed, whose query is not signed.
 pub(super) fn receive(
@@ -51,8 +52,15 @@ pub(super) fn claims(request: &Request<Bytes>) -> Vec<Line> {
         return Routing::of_form(&Form::parse(fields)).claims();
     }
     let body = Json::of(request.body());
-    let routing = open(&body).map(|(_, content)| Routing::of_json(content));
-    routing.unwrap_or_default().claims()
+    let Ok((_, content)) = open(&body) else {
+        return Vec::new();
+    };
+    let claims = Routing::of_json(content).claims();
+    if !claims.is_empty() {
+        return claims;
+    }
+    let data: Option<Value> = outside::part(content).ok();
+    data.as_ref().and_then(notices::number).map(Line::Address).into_iter().collect()
 }
 
 /// The fields of a TeXML request: the query of a GET, the body of a POST. `None` for JSON, which shows in the body: its type is
@@ -115,15 +123,19 @@ fn read_event(
         direction,
         line: line.clone(),
     };
+    let has_payload = event.payload.is_some();
     match event_type {
-        known if notices::is_known(known) => notices::read(&mut scope, content),
-        _ if event.payload.is_none() => Err(Unreadable("`payload` is missing".to_owned())),
-        "message.received" => messages::read(&mut scope, content),
-        "message.sent" | "message.finalized" | "message.read" => {
-            statuses::read(&mut scope, content)
+        "message.received" | "message.sent" | "message.finalized" | "message.read" => {
+            match event_type {
+                _ if !has_payload => Err(Unreadable("`payload` is missing".to_owned())),
+                "message.received" => messages::read(&mut scope, content),
+                _ => statuses::read(&mut scope, content),
+            }
         }
-        known if voice::is_known(known) => voice::read(&mut scope, content),
-        unknown => Err(Unreadable(format!("unknown event type `{unknown}`"))),
+        known if voice::is_known(known) && has_payload => voice::read(&mut scope, content),
+        leg if voice::is_of_a_leg(leg) => Err(Unreadable("`payload` is missing".to_owned())),
+        // Telnyx has many more products, and adds events without notice. None of them is a message or a call of ours.
+        _ => notices::read(&mut scope, content),
     }
 }
 
@@ -158,6 +170,13 @@ pub(super) struct Scope<'b> {
 }
 
 impl Scope<'_> {
+    /// Says which line the event concerns, where nothing else in it does.
+    pub(super) fn concerns(&mut self, number: &Address) {
+        if self.line == Line::Unnamed {
+            self.line = Line::Address(number.clone());
+        }
+    }
+
     /// Adds what the event says. `part` tells apart several items of one event.
     pub(super) fn push(&mut self, part: Option<&str>, kind: EventKind) {
         let mut key = format!("{}:{}", self.id, self.event_type);

@@ -4,12 +4,13 @@
 
 use serde::Deserialize;
 
-use super::calls::{about, id, push};
+use super::calls::{about, id, line, push, time};
 use super::facts;
 use super::webhook::{Scope, Unreadable};
+use crate::form::Form;
 use crate::lenient::Maybe;
 use crate::outside;
-use crate::{CallFact, CallProgress};
+use crate::{CallFact, CallProgress, EventKind, Notice, Severity};
 
 /// A recording was begun, saved or lost.
 /// <https://www.twilio.com/docs/voice/api/recording#recordingstatuscallback>
@@ -109,6 +110,41 @@ fn track(word: &str) -> String {
     word.strip_suffix("_track").unwrap_or(word).to_owned()
 }
 
+/// Whether this is news of a conference as a whole, which names no call.
+pub(super) fn is_of_conference(form: &Form<'_>) -> bool {
+    form.has("ConferenceSid")
+        && form.has("StatusCallbackEvent")
+        && form.any(&["CallSid", "CallSidEndingConference"]).is_none()
+}
+
+/// A conference as a whole is no call: what is told of it alone is a notice.
+pub(super) fn conference(scope: &mut Scope<'_>) {
+    let form = scope.form;
+    let event = form.get("StatusCallbackEvent").unwrap_or_default().trim();
+    let topic = "voice.conference";
+    let notice = Notice {
+        topic: topic.to_owned(),
+        title: format!("{topic}: {}", with_reason(form, event)),
+        severity: Severity::Info,
+        number: None,
+        template: None,
+        preference: None,
+        data: form.to_json(),
+    };
+    let number = form.get("SequenceNumber").unwrap_or_default();
+    let key = format!("{}:{event}:{number}", id(form));
+    let at = time(form).unwrap_or(scope.at);
+    scope.push(key, at, line(form), EventKind::Notice(notice));
+}
+
+/// What happened to a conference, and why it ended.
+fn with_reason(form: &Form<'_>, event: &str) -> String {
+    match form.get("ReasonConferenceEnded").map(str::trim) {
+        Some(reason) if !reason.is_empty() => format!("{event}, {reason}"),
+        _ => event.to_owned(),
+    }
+}
+
 /// Conferences and media streams report events that change nothing about the call.
 /// <https://www.twilio.com/docs/voice/twiml/conference#statuscallback>,
 /// <https://www.twilio.com/docs/voice/twiml/stream#statuscallback>
@@ -125,7 +161,8 @@ pub(super) fn other(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
         Some(number) => format!("{source}:{event}:{number}"),
         None => format!("{source}:{event}:{}", id(form)),
     };
-    push_fact(scope, key, noted(event));
+    let fact = noted(&with_reason(form, event));
+    push_fact(scope, key, fact);
     Ok(())
 }
 

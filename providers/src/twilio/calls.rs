@@ -7,13 +7,17 @@ use super::facts;
 use super::webhook::{Scope, Unreadable};
 use crate::form::Form;
 use crate::lenient::{rfc2822, rfc3339};
+use crate::twiml;
 use crate::{
     Address, CallFact, CallProgress, CallRef, CallStage, Channel, Direction, EventKind, Line,
     Timestamp,
 };
 
-/// A conference is recorded as a whole, and stands where else a call does.
-const ID_NAMES: [&str; 2] = ["CallSid", "ConferenceSid"];
+/// A conference's end names the call that ended it. What else is told of a conference as a whole stands where a call does.
+const ID_NAMES: [&str; 3] = ["CallSid", "CallSidEndingConference", "ConferenceSid"];
+
+/// How a browser or a telephone application is written: one of ours, never a person's.
+const CLIENT: &str = "client:";
 
 /// Whether these are news of a call.
 pub(super) fn is_call(form: &Form<'_>) -> bool {
@@ -31,6 +35,8 @@ pub(super) fn line(form: &Form<'_>) -> Line {
     let (from, to) = sides(form);
     let ours = match form.get("Direction").map(str::trim) {
         Some("outbound-dial") => either(from, to),
+        // Whoever calls from a browser of ours has no line of their own; whom they called has not either.
+        Some(_) if is_from_client(form) => None,
         Some(_) => match direction(form) {
             Some(Direction::Inbound) => to.map(Line::Address),
             Some(Direction::Outbound) => from.map(Line::Address),
@@ -49,16 +55,29 @@ fn either(likelier: Option<Address>, other: Option<Address>) -> Option<Line> {
     }
 }
 
-/// Who called and who was called. `Caller` and `Called` repeat them for old programs.
+/// Who called and who was called, unless it is a browser of ours. `Caller` and `Called` repeat them for old programs.
 fn sides(form: &Form<'_>) -> (Option<Address>, Option<Address>) {
-    let side = |names: &[&str]| form.any(names).and_then(caller);
-    (side(&["From", "Caller"]), side(&["To", "Called"]))
+    let side = |names: [&str; 2]| form.any(&names).filter(|text| !is_client(text)).and_then(caller);
+    (side(FROM), side(TO))
+}
+
+const FROM: [&str; 2] = ["From", "Caller"];
+const TO: [&str; 2] = ["To", "Called"];
+
+fn is_client(text: &str) -> bool {
+    text.trim().starts_with(CLIENT)
+}
+
+/// Whether a browser of ours began it, to call somebody; to Twilio, such a call comes in.
+fn is_from_client(form: &Form<'_>) -> bool {
+    form.any(&FROM).is_some_and(is_client) && !form.has("ParentCallSid")
 }
 
 /// `inbound`, `outbound-api`, `outbound-dial`; a SIP trunk's `terminating` calls leave for the telephone network, its
 /// `originating` ones come from there.
 fn direction(form: &Form<'_>) -> Option<Direction> {
     match form.get("Direction")?.trim() {
+        "inbound" if is_from_client(form) => Some(Direction::Outbound),
         "inbound" | "trunking-originating" => Some(Direction::Inbound),
         "outbound-api" | "outbound-dial" | "outbound" | "trunking-terminating" => {
             Some(Direction::Outbound)
@@ -77,6 +96,11 @@ pub(super) fn read(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
         callbacks::transcription(scope)
     } else if form.has("DialCallStatus") {
         dialled(scope)
+    } else if form.has("QueueResult") {
+        queued(scope)
+    } else if callbacks::is_of_conference(form) {
+        callbacks::conference(scope);
+        Ok(())
     } else if form.has("CallStatus") {
         progress(scope)
     } else if form.has("RecordingStatus") {
@@ -124,10 +148,9 @@ fn dialled(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
     };
     let stage = if form.has("CallStatus") { Some(status(form, "CallStatus")?.1) } else { None };
     let id = id(form);
-    let mut facts = vec![CallFact::Noted { what: format!("dial-{word}") }];
-    if form.get("DialBridged").map(str::trim) == Some("true") {
-        facts.push(CallFact::Noted { what: "bridged".to_owned() });
-    }
+    let passed = twiml::passed_on(form);
+    let noted = || CallFact::Noted { what: format!("dial-{word}") };
+    let mut facts = vec![passed.clone().unwrap_or_else(noted)];
     facts.extend(facts::recorded(form));
     // Conferences and queues are no legs and have no id.
     let leg = form.owned("DialCallSid");
@@ -149,10 +172,24 @@ fn dialled(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
             name: None,
             stage: Some(dial_stage),
             sequence: None,
-            facts: facts::of_dialled_leg(form, dial_stage),
+            facts: facts::of_dialled_leg(form, dial_stage, passed.as_ref()),
         };
         push(scope, key, leg);
     }
+    Ok(())
+}
+
+/// The call left its queue: whether anybody took it, and that it goes on from there.
+/// <https://www.twilio.com/docs/voice/twiml/enqueue#action>
+fn queued(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
+    let form = scope.form;
+    let stage = if form.has("CallStatus") { Some(status(form, "CallStatus")?.1) } else { None };
+    let told = stage.map(|stage| facts::of_progress(form, stage)).unwrap_or_default();
+    let facts = twiml::passed_on(form).into_iter().chain(told).collect();
+    // A call may wait in the same queue twice.
+    let key = format!("{}:queue:{}", id(form), scope.distinction());
+    let call = CallProgress { stage, facts, ..about(form) };
+    push(scope, key, call);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use super::calls::time;
 use super::errors;
 use crate::form::Form;
 use crate::lenient::rfc2822;
+use crate::twiml;
 use crate::{CallFact, CallStage, Recording};
 
 /// Everything that a request with a call's status may tell beside it.
@@ -31,9 +32,16 @@ pub(super) fn of_progress(form: &Form<'_>, stage: CallStage) -> Vec<CallFact> {
 }
 
 /// What the action of `<Dial>` tells about the leg it made.
-pub(super) fn of_dialled_leg(form: &Form<'_>, stage: CallStage) -> Vec<CallFact> {
-    let facts =
-        [duration(form, "DialCallDuration", stage), hangup(form, "DialSipResponseCode", stage)];
+pub(super) fn of_dialled_leg(
+    form: &Form<'_>,
+    stage: CallStage,
+    passed: Option<&CallFact>,
+) -> Vec<CallFact> {
+    let facts = [
+        duration(form, "DialCallDuration", stage),
+        hangup(form, "DialSipResponseCode", stage),
+        twiml::of_leg(stage, passed),
+    ];
     facts.into_iter().flatten().collect()
 }
 

@@ -18,6 +18,7 @@ mod openapi;
 mod outside;
 mod prechecks;
 mod properties;
+mod telnyx_events;
 mod telnyx_sending;
 mod twilio;
 mod twilio_asking;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::CallRow;
+use super::passed::{MEMBER, News, Passed};
 use crate::clock::Timestamp;
 use crate::ids;
 use crate::model::Item;
@@ -62,11 +63,14 @@ impl CallRow {
         at: Timestamp,
         now: Timestamp,
     ) {
+        let silent = self.break_silence().then(|| self.standing());
         self.processed_at = now;
         // News may come in any order; the call began with the first of what is told, and that is its place on the timeline.
         self.occurred_at = self.occurred_at.min(at);
         fill(&mut self.session_id, progress.call.session.as_ref());
-        fill(&mut self.parent_call_id, progress.call.parent.as_ref());
+        if let Some(parent) = &progress.call.parent {
+            self.dialled_from(parent);
+        }
         fill(&mut self.control_id, progress.call.control.as_ref());
         if let Some(stage) = progress.stage {
             if stage.rank() > self.state.rank() {
@@ -79,7 +83,7 @@ impl CallRow {
             }
         }
         for fact in &progress.facts {
-            self.learn_fact(fact);
+            self.learn_fact(fact, at);
         }
         // A call that was answered and is over, without a word on its length, lasted from the one to the other.
         if self.duration_seconds.is_none()
@@ -87,6 +91,11 @@ impl CallRow {
             && ended >= answered
         {
             self.metadata["measured_seconds"] = json!((ended - answered).num_seconds());
+        }
+        self.note_end();
+        // What does not say that the call went on changes nothing about its silence.
+        if silent.is_some_and(|before| before == self.standing()) {
+            self.fall_silent(now);
         }
     }
 
@@ -96,8 +105,12 @@ impl CallRow {
         ids::moved(self.id, self.occurred_at)
     }
 
-    fn learn_fact(&mut self, fact: &CallFact) {
+    fn learn_fact(&mut self, fact: &CallFact, at: Timestamp) {
         match fact {
+            CallFact::PassedOn { to, taken, over, seconds, waited, how: _ } => {
+                let (taken, over, seconds, waited) = (*taken, *over, *seconds, *waited);
+                self.pass(|passed| passed.learn(&News { to, taken, over, seconds, waited }, at));
+            }
             CallFact::AnsweredBy { who, detail } => {
                 fill(&mut self.answered_by, Some(who));
                 self.metadata["answered_by_detail"] = json!(detail);
@@ -158,33 +171,69 @@ impl CallRow {
         }
     }
 
-    /// How the call ended, in one word; `None` while it lasts. A call that ended without having been answered was
-    /// missed (inbound) or not taken (outbound), whatever the provider calls its end.
+    /// What is known of passing it on.
+    pub(super) fn passed(&self) -> Passed {
+        Passed::of(&self.metadata)
+    }
+
+    /// Changes what is known of passing it on.
+    pub(super) fn pass(&mut self, change: impl FnOnce(&mut Passed)) {
+        let mut passed = self.passed();
+        change(&mut passed);
+        if passed != Passed::default() {
+            self.metadata[MEMBER] = json!(passed);
+        }
+    }
+
+    /// Since when those talk who took it is told, and till when is the call's end.
+    fn note_end(&mut self) {
+        let ended = self.ended_at;
+        if ended.is_some() && self.metadata.get(MEMBER).is_some() {
+            self.pass(|passed| passed.until = ended);
+        }
+    }
+
+    /// Whether it was answered, by its own news.
+    pub(super) fn answered(&self) -> bool {
+        self.answered_at.is_some() || self.duration_seconds > Some(0)
+    }
+
+    /// How long it lasted from answer to end, in seconds.
+    pub(super) fn lasted(&self) -> Option<i64> {
+        let measured = || self.metadata.get("measured_seconds").and_then(Value::as_i64);
+        self.duration_seconds.or_else(measured)
+    }
+
+    /// How the call ended, in one word; `None` while it lasts.
     pub(in crate::store) fn outcome(&self) -> Option<&'static str> {
-        outcome(
-            self.state,
-            self.answered_at.is_some() || self.duration_seconds > Some(0),
-            self.direction,
-        )
+        outcome(self.state, self.answered(), self.direction, &self.passed())
     }
 }
 
-/// How a call in `state` ended; `None` while it lasts.
+/// How a call in `state` ended; `None` while it lasts. Where it was passed on, that tells who talked, whatever the stage that
+/// the provider last said it was in. A call that ended without having been answered was missed (inbound) or not taken
+/// (outbound), whatever the provider calls its end.
 pub(in crate::store) fn outcome(
     state: CallStage,
     answered: bool,
     direction: Direction,
+    passed: &Passed,
 ) -> Option<&'static str> {
+    let talked = passed.talked();
+    let is_over = state.is_final() || talked.is_some() && passed.is_over();
     Some(match (state, direction) {
-        (state, _) if !state.is_final() => return None,
-        (CallStage::Completed, _) if answered => "answered",
+        _ if !is_over => return None,
+        _ if talked == Some(true) => "answered",
+        (_, Direction::Inbound) if talked == Some(false) => "missed",
+        (CallStage::Completed, _) if answered && talked.is_none() => "answered",
         (CallStage::Completed | CallStage::NoAnswer | CallStage::Canceled, Direction::Inbound) => {
             "missed"
         }
         (CallStage::Canceled, Direction::Outbound) => "canceled",
-        (CallStage::Completed | CallStage::NoAnswer, Direction::Outbound) => "no_answer",
         (CallStage::Busy, _) => "busy",
         (CallStage::Rejected, _) => "rejected",
+        (CallStage::Failed, _) => "failed",
+        (_, Direction::Outbound) => "no_answer",
         _ => "failed",
     })
 }

@@ -1,6 +1,9 @@
 //! `call_logs` and `call_events`: calls, and everything that became known of them.
 
+pub(super) mod legs;
 mod machine;
+pub(super) mod passed;
+pub mod silence;
 
 use providers::{CallProgress, CallStage, Channel, Direction};
 use serde_json::{Value, json};
@@ -9,13 +12,16 @@ use uuid::Uuid;
 
 use super::bulk::{Column, Rows};
 use super::session::on;
+use super::messages::provider_ref;
 use super::timeline::Placed;
 use super::types::{channel, direction};
 use super::{Session, StoreError, timeline};
 use crate::clock::Timestamp;
 use crate::model::{AccountId, CallId, Communication, IdentityId, Item, OrganizationId};
 
+pub use legs::owner_of_conversation;
 pub(super) use machine::outcome;
+pub(super) use passed::Passed;
 
 /// The columns of [`Stored`], in its order, of a table called `c`.
 pub(super) const COLUMNS: &str = "c.organization_id, c.id, c.account_id, c.identity_id, c.provider_ref,
@@ -136,6 +142,17 @@ impl TryFrom<Stored> for CallRow {
     }
 }
 
+impl CallRow {
+    /// What an event of the stream says of it.
+    pub(super) fn summary(&self) -> Value {
+        let mut data = json!({ "status": self.state.word(), "outcome": self.outcome() });
+        if self.metadata.get(silence::MEMBER).is_some() {
+            data["presumed"] = json!(true);
+        }
+        data
+    }
+}
+
 /// Writes one item of news; `false` if it was there already.
 pub(super) async fn insert_event(
     session: &mut Session,
@@ -214,6 +231,7 @@ pub(super) async fn upsert(session: &mut Session, calls: &[&CallRow]) -> Result<
         .column("occurred_at", time(|c| c.occurred_at))
         .column("created_at", time(|c| c.created_at))
         .column("processed_at", time(|c| c.processed_at))
+        .column("watched_since", maybe_time(CallRow::watched_since))
         .insert(session, "call_logs", ON_CONFLICT)
         .await
 }
@@ -229,7 +247,7 @@ const ON_CONFLICT: &str = "on conflict (organization_id, id) do update set
     cost_currency = excluded.cost_currency, recordings = excluded.recordings,
     transcript = excluded.transcript, metadata = excluded.metadata, answered_at = excluded.answered_at,
     ended_at = excluded.ended_at, occurred_at = excluded.occurred_at, place = excluded.place,
-    processed_at = excluded.processed_at";
+    processed_at = excluded.processed_at, watched_since = excluded.watched_since";
 
 /// Which calls to list.
 #[derive(Debug, Clone, Default)]
@@ -283,12 +301,28 @@ pub async fn list(
     timeline::page_of(session, organization, found, limit).await
 }
 
-/// One call with its events, in the order in which they happened.
+/// One call, and what else is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// As it stands in the timeline.
+    pub communication: Communication<'static>,
+    /// Everything that was told of it, in the order in which it happened.
+    pub events: Vec<CallEvent>,
+    /// The call that it was dialled from, if that is here.
+    pub parent: Option<Uuid>,
+    /// The calls that were dialled from it, earliest first, at most [`LEGS`].
+    pub legs: Vec<Uuid>,
+}
+
+/// How many legs of a call are named at most.
+pub const LEGS: i64 = 100;
+
+/// One call with everything that is known of it.
 pub async fn get(
     session: &mut Session,
     organization: OrganizationId,
     id: CallId,
-) -> Result<Option<(Communication<'static>, Vec<CallEvent>)>, StoreError> {
+) -> Result<Option<Call>, StoreError> {
     let found = timeline::by_ids(session, organization, &[id.0]).await?;
     let Some(communication) = found.into_iter().next().filter(|found| found.kind == "call") else {
         return Ok(None);
@@ -300,5 +334,22 @@ pub async fn get(
         on!(session, |c| sqlx::query_as(sql).bind(organization).bind(id).fetch_all(c).await)?;
     let event =
         |(stage, Json(facts), at, received_at): Found| CallEvent { stage, facts, at, received_at };
-    Ok(Some((communication, events.into_iter().map(event).collect())))
+    let events = events.into_iter().map(event).collect();
+    let parent = "select id from call_logs where organization_id = $1 and provider_ref = $2";
+    let text = |name: &str| communication.metadata.more.get(name).and_then(Value::as_str);
+    let reference = |name| text(name).map(|id| provider_ref(&communication.provider, id));
+    let parent = match reference("parent_call_id") {
+        Some(reference) => on!(session, |c| {
+            sqlx::query_scalar(parent).bind(organization).bind(reference).fetch_optional(c).await
+        })?,
+        None => None,
+    };
+    let legs = "select id from call_logs where organization_id = $1 and parent_call_id = $2
+                and provider = $3 order by place limit $4";
+    let own = text("provider_call_id").unwrap_or_default();
+    let legs = on!(session, |c| {
+        let query = sqlx::query_scalar(legs).bind(organization).bind(own);
+        query.bind(communication.provider.as_ref()).bind(LEGS).fetch_all(c).await
+    })?;
+    Ok(Some(Call { communication, events, parent, legs }))
 }

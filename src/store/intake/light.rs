@@ -130,7 +130,7 @@ pub(super) async fn write(
     let Hands { store, ids, memory, now } = hands;
     let works = Work::of(batch);
     let mut identities = Identities::new(memory);
-    let people = people_of(&works);
+    let people = people_of(&works, &HashSet::new());
     let unknown: Vec<&Person<'_>> =
         people.iter().filter(|person| !identities.remembers(person)).collect();
     if !unknown.is_empty() {

@@ -1,6 +1,8 @@
 //! Writes a batch of submissions in one transaction, table by table.
 
-use providers::EventKind;
+use std::collections::HashSet;
+
+use providers::{CallProgress, EventKind};
 
 use super::identities::{Identities, Memory};
 use super::people::Person;
@@ -8,8 +10,10 @@ use super::{calls, changes, messages, people, quarantine, wishes};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{Item, Receipt, Submission};
+use crate::store::call_logs::legs::Reference;
 use crate::store::events::{Outbox, Patience};
 use crate::store::lines::templates;
+use crate::store::messages::provider_ref;
 use crate::store::{Session, Store, StoreError, notices};
 
 /// One transaction at work.
@@ -78,10 +82,11 @@ impl<'a> Writer<'a> {
 
     async fn write(&mut self, batch: &[&'a Submission]) -> Result<(), StoreError> {
         let works = Work::of(batch);
-        people::resolve(self, &people_of(&works)).await?;
+        let later = calls::later_legs(self, &works).await?;
+        people::resolve(self, &people_of(&works, &later)).await?;
         let stored = messages::insert(self, &works).await?;
         changes::apply(self, &works, &stored).await?;
-        calls::apply(self, &works).await?;
+        calls::apply(self, &works, &later).await?;
         self.write_notices(&works).await?;
         quarantine::insert(self, batch).await
     }
@@ -119,7 +124,8 @@ impl<'a> Writer<'a> {
 }
 
 /// Everyone the items name: authors and recipients, callers, people whose addresses changed.
-pub(super) fn people_of<'a>(works: &[Work<'a>]) -> Vec<Person<'a>> {
+/// `later` are legs by which calls were passed on: whoever is called by them is none of our customers.
+pub(super) fn people_of<'a>(works: &[Work<'a>], later: &HashSet<Reference>) -> Vec<Person<'a>> {
     let mut people = Vec::with_capacity(works.len());
     for Work { item, .. } in works {
         let mut person = Person {
@@ -138,6 +144,7 @@ pub(super) fn people_of<'a>(works: &[Work<'a>]) -> Vec<Person<'a>> {
             EventKind::Identity(change) => {
                 person.addresses.extend(change.before.iter().chain(&change.after));
             }
+            EventKind::Call(progress) if is_later(item, progress, later) => {}
             EventKind::Call(progress) => {
                 person.addresses.extend(&item.person);
                 person.name = progress.name.as_deref();
@@ -152,4 +159,9 @@ pub(super) fn people_of<'a>(works: &[Work<'a>]) -> Vec<Person<'a>> {
         }
     }
     people
+}
+
+fn is_later(item: &Item, progress: &CallProgress, later: &HashSet<Reference>) -> bool {
+    !later.is_empty()
+        && later.contains(&(item.organization_id, provider_ref(item.provider, &progress.call.id)))
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::clock::Timestamp;
 use crate::model::{Communication, CommunicationMetadata, ContactId, LeadId, OrganizationId};
 use crate::store::StoreError;
-use crate::store::call_logs::outcome;
+use crate::store::call_logs::{Passed, outcome, silence};
 use crate::store::types::{channel, direction};
 
 /// The columns in the order of the statement; texts lie in the database's answer still. Read by place: finding fifty rows'
@@ -179,6 +179,11 @@ fn describe_call(
     direction: providers::Direction,
 ) -> Result<(), StoreError> {
     metadata.remove("direction_guessed");
+    metadata.remove("parent_inferred");
+    if metadata.remove(silence::MEMBER).is_some() {
+        metadata.insert("presumed".to_owned(), json!(true));
+    }
+    let passed = Passed::take(metadata);
     let state = CallStage::from_word(status)
         .ok_or_else(|| StoreError::Damaged(format!("call state `{status}`")))?;
     let measured = metadata.remove("measured_seconds");
@@ -186,8 +191,9 @@ fn describe_call(
         None | Some(Value::Null) => measured,
         told => told,
     };
+    let whole = duration.as_ref().and_then(Value::as_i64);
     let answered = call.get("answered_at").is_some_and(|at| !at.is_null())
-        || duration.as_ref().and_then(Value::as_i64) > Some(0);
+        || whole > Some(0);
     let nanos = call.remove("cost_nanos").and_then(|nanos| nanos.as_i64());
     let currency = call.remove("cost_currency");
     if let (Some(nanos), Some(Value::String(currency))) = (nanos, currency)
@@ -195,7 +201,15 @@ fn describe_call(
     {
         metadata.insert("cost".to_owned(), json!(cost));
     }
-    let outcome = outcome(state, answered, direction);
+    let outcome = outcome(state, answered, direction, &passed);
+    let duration = match passed.talked() {
+        None => duration,
+        // Whoever waited for somebody was on the line for longer than anybody talked.
+        Some(_) => {
+            metadata.extend(duration.map(|whole| ("line_seconds".to_owned(), whole)));
+            outcome.and_then(|_| passed.talk(whole)).map(Value::from)
+        }
+    };
     metadata.extend(call.into_iter().filter(|(_, value)| !value.is_null()));
     metadata.insert("duration_seconds".to_owned(), duration.unwrap_or(Value::Null));
     metadata.insert("outcome".to_owned(), json!(outcome));

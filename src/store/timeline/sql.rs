@@ -289,7 +289,8 @@ fn shown(engine: Engine, people: &People, total: &str) -> Shown {
              'answered_at', c.answered_at, 'ended_at', c.ended_at, 'answered_by', c.answered_by,
              'hangup_cause', c.hangup_cause, 'hangup_source', c.hangup_source, 'sip_code', c.sip_code,
              'cost_nanos', c.cost_nanos, 'cost_currency', c.cost_currency,
-             'provider_call_id', c.provider_call_id, 'session_id', c.session_id)
+             'provider_call_id', c.provider_call_id, 'session_id', c.session_id,
+             'parent_call_id', c.parent_call_id)
           from call_logs c where c.organization_id = page.organization_id and c.id = page.id)"
     );
     let select = format!(
