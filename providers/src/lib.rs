@@ -22,6 +22,7 @@ mod message;
 mod money;
 mod outbound;
 mod outbound_content;
+mod outbound_interactive;
 mod secret;
 mod signature;
 mod sms;
@@ -58,6 +59,7 @@ pub use outbound::{
 pub use outbound_content::{
     Button, FileSource, ListRow, ListSection, OutboundContent, OutboundFile, Template,
 };
+pub use outbound_interactive::{Flow, FlowAction, FlowForm, Header, ProductSection};
 pub use secret::{KeyId, Secret};
 
 /// An instant in UTC, at most microseconds fine.

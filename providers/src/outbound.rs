@@ -60,7 +60,7 @@ pub struct OutboundMessage {
     pub to: Address,
     /// What it says.
     pub content: OutboundContent,
-    /// The files of [`OutboundContent::Media`], in the same order; empty for other contents.
+    /// The files of the content, in the order of [`OutboundContent::files`].
     pub files: Vec<LoadedFile>,
     /// The message it answers.
     pub reply_to: Option<MessageRef>,

@@ -1,11 +1,12 @@
 //! What a message of ours says, without a provider's words. This is also how it is kept until it is sent.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ContactCard, MediaKind, MessageRef};
+use crate::{ContactCard, Flow, Header, MediaKind, MessageRef, ProductSection};
 
 /// What a message of ours says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,9 +56,9 @@ pub enum OutboundContent {
     },
     /// Words with buttons to press.
     Buttons {
-        /// A line above the words.
+        /// What stands above the words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        header: Option<String>,
+        header: Option<Header>,
         /// The words.
         body: String,
         /// A line below the words.
@@ -80,6 +81,54 @@ pub enum OutboundContent {
         button: String,
         /// The list's sections, in order. The ids of all rows differ.
         sections: Vec<ListSection>,
+    },
+    /// Words with a button that opens a web page.
+    CtaUrl {
+        /// What stands above the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<Header>,
+        /// The words.
+        body: String,
+        /// A line below the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        footer: Option<String>,
+        /// What the button says.
+        text: String,
+        /// The page.
+        url: String,
+    },
+    /// Words that ask the person where they are, with a button to send the place.
+    LocationRequest {
+        /// The words.
+        body: String,
+    },
+    /// Words with a button that opens a form.
+    Flow(Flow),
+    /// Products of a catalogue: one, several in sections, or the whole catalogue where no section is given.
+    Products {
+        /// The provider's id of the catalogue.
+        catalog_id: String,
+        /// A line above the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<String>,
+        /// The words.
+        body: String,
+        /// A line below the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        footer: Option<String>,
+        /// The sections, in order. The ids in all of them differ.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sections: Vec<ProductSection>,
+    },
+    /// A question with options to vote for.
+    Poll {
+        /// The question.
+        question: String,
+        /// The options, in order. They differ.
+        options: Vec<String>,
+        /// Whether one person may choose several.
+        #[serde(default)]
+        multiple: bool,
     },
     /// A message whose wording the provider has approved.
     Template(Template),
@@ -173,6 +222,11 @@ impl OutboundContent {
             OutboundContent::Reaction { .. } => "reaction",
             OutboundContent::Buttons { .. } => "buttons",
             OutboundContent::List { .. } => "list",
+            OutboundContent::CtaUrl { .. } => "cta_url",
+            OutboundContent::LocationRequest { .. } => "location_request",
+            OutboundContent::Flow(_) => "flow",
+            OutboundContent::Products { .. } => "products",
+            OutboundContent::Poll { .. } => "poll",
             OutboundContent::Template(_) => "template",
         }
     }
@@ -182,7 +236,12 @@ impl OutboundContent {
         match self {
             OutboundContent::Text { body, .. }
             | OutboundContent::Buttons { body, .. }
-            | OutboundContent::List { body, .. } => Some(body),
+            | OutboundContent::List { body, .. }
+            | OutboundContent::CtaUrl { body, .. }
+            | OutboundContent::LocationRequest { body }
+            | OutboundContent::Flow(Flow { body, .. })
+            | OutboundContent::Products { body, .. } => Some(body),
+            OutboundContent::Poll { question, .. } => Some(question),
             OutboundContent::Media { caption, .. } => caption.as_deref(),
             OutboundContent::Location { name, address, .. } => {
                 name.as_deref().or(address.as_deref())
@@ -193,8 +252,78 @@ impl OutboundContent {
         }
     }
 
+    /// Its files, in order: those of media, or the one above the words.
+    pub fn files(&self) -> &[OutboundFile] {
+        match self {
+            OutboundContent::Media { files, .. } => files,
+            OutboundContent::Buttons { header: Some(Header::File(file)), .. }
+            | OutboundContent::CtaUrl { header: Some(Header::File(file)), .. }
+            | OutboundContent::Flow(Flow { header: Some(Header::File(file)), .. }) => {
+                slice::from_ref(file)
+            }
+            _ => &[],
+        }
+    }
+
+    /// The same, to be completed.
+    pub fn files_mut(&mut self) -> &mut [OutboundFile] {
+        match self {
+            OutboundContent::Media { files, .. } => files,
+            OutboundContent::Buttons { header: Some(Header::File(file)), .. }
+            | OutboundContent::CtaUrl { header: Some(Header::File(file)), .. }
+            | OutboundContent::Flow(Flow { header: Some(Header::File(file)), .. }) => {
+                slice::from_mut(file)
+            }
+            _ => &mut [],
+        }
+    }
+
+    /// The member of the API's request that tells of the file at this place in [`OutboundContent::files`].
+    pub fn file_field(&self, position: usize) -> String {
+        match self {
+            OutboundContent::Media { .. } => format!("content.files[{position}]"),
+            _ => "content.header".to_owned(),
+        }
+    }
+
     /// Whether it may be sent although the customer-service window is closed.
     pub fn opens_window(&self) -> bool {
         matches!(self, OutboundContent::Template(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What waits in the queue was written by one version and is read by another.
+    #[test]
+    fn what_is_kept_is_read_as_it_was_written() {
+        let file = json!({ "media": "image", "source": { "stored": "7" }, "size": 3 });
+        let contents = [
+            json!({ "kind": "buttons", "header": "Your visit", "body": "?", "buttons": [] }),
+            json!({ "kind": "buttons", "header": file, "body": "?", "buttons": [] }),
+            json!({ "kind": "cta_url", "header": file, "body": "?", "text": "t", "url": "u" }),
+            json!({ "kind": "location_request", "body": "?" }),
+            json!({ "kind": "flow", "body": "?", "flow_id": "7", "cta": "c", "action": "navigate",
+                    "screen": "S", "data": { "a": [1.5, null] } }),
+            json!({ "kind": "flow", "header": file, "body": "?", "flow_name": "n", "cta": "c",
+                    "token": "t", "action": "data_exchange" }),
+            json!({ "kind": "products", "catalog_id": "7", "body": "?" }),
+            json!({ "kind": "products", "catalog_id": "7", "header": "h", "body": "?", "footer": "f",
+                    "sections": [{ "title": "t", "ids": ["a", "b"] }] }),
+            json!({ "kind": "poll", "question": "?", "options": ["a", "b"], "multiple": true }),
+        ];
+        for written in contents {
+            let content: OutboundContent = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(content.kind(), written["kind"]);
+            assert_eq!(content.text(), Some("?"));
+            assert!(!content.opens_window());
+            let files = usize::from(written["header"].is_object());
+            assert_eq!(content.files().len(), files, "{written}");
+            assert_eq!(serde_json::to_value(&content).unwrap(), written);
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod compose;
+mod interactive;
 mod upload;
 
 use std::time::Duration;
@@ -21,8 +22,8 @@ use super::refusal;
 use super::wire::{Named, Taken, TakenFor};
 use crate::{
     Address, Cause, Channel, DeliveryStatus, Failure, FailureClass, FileSource, LoadedFile,
-    MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, PairPace,
-    ProviderRequest, ProviderResponse, Reach, Sent, Step, Unfit,
+    MessageRef, Messages, OutboundFile, OutboundMessage, Pace, PairPace, ProviderRequest,
+    ProviderResponse, Reach, Sent, Step, Unfit,
 };
 
 /// Hours of the customer-service window.
@@ -52,9 +53,9 @@ impl Messages for Graph {
             check::message(message).map_err(|reason| unfit(&reason))?;
         }
         let sending = Sending { graph: self, number, message };
-        match &message.content {
-            OutboundContent::Media { files, .. } => sending.file(files, answers),
-            _ => sending.words(None, answers),
+        match message.content.files() {
+            [] => sending.words(None, answers),
+            files => sending.file(files, answers),
         }
     }
 
