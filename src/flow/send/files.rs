@@ -28,9 +28,10 @@ pub(super) async fn complete(
     content: &mut OutboundContent,
 ) -> Result<(), FlowError> {
     let organization = account.organization_id;
-    let OutboundContent::Media { files, .. } = content else { return Ok(()) };
-    for (position, file) in files.iter_mut().enumerate() {
-        let field = |name: &str| format!("content.files[{position}].{name}");
+    let places: Vec<String> =
+        (0..content.files().len()).map(|position| content.file_field(position)).collect();
+    for (place, file) in places.iter().zip(content.files_mut()) {
+        let field = |name: &str| format!("{place}.{name}");
         match &file.source {
             FileSource::Link(link) => {
                 let checked = match is_brought(account) {
@@ -110,7 +111,7 @@ pub(super) async fn load(
     if is_brought(account) && bring(gateway, organization, &mut claimed.content).await? {
         keep(gateway, organization, claimed).await?;
     }
-    let OutboundContent::Media { files, .. } = &claimed.content else { return Ok(Vec::new()) };
+    let files = claimed.content.files();
     let mut loaded = Vec::with_capacity(files.len());
     for file in files {
         loaded.push(match &file.source {
@@ -127,9 +128,8 @@ async fn bring(
     organization: OrganizationId,
     content: &mut OutboundContent,
 ) -> Result<bool, Failure> {
-    let OutboundContent::Media { files, .. } = content else { return Ok(false) };
     let mut any = false;
-    for file in files {
+    for file in content.files_mut() {
         let FileSource::Link(link) = &file.source else { continue };
         let told = (file.mime_type.as_deref(), file.filename.as_deref());
         let brought = media::bring(gateway, organization, link, told, LARGEST).await;

@@ -34,7 +34,7 @@ pub(super) static EMULATOR: Emulator = Emulator {
 };
 
 /// What sends a message, by the last segment of its path.
-const SENDS: [&str; 8] = [
+const SENDS: [&str; 9] = [
     "sendText",
     "sendImage",
     "sendFile",
@@ -42,6 +42,7 @@ const SENDS: [&str; 8] = [
     "sendVideo",
     "sendLocation",
     "sendContactVcard",
+    "sendPoll",
     "reaction",
 ];
 
