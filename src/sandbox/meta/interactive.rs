@@ -100,7 +100,11 @@ fn page(action: &Object) -> Result<(), Answer> {
     let url = words(parameters, "url", PARAMETERS, 2_000)?;
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match host {
-        Some(rest) if !rest.starts_with(['/', '?', '#']) && !url.contains(char::is_whitespace) => {
+        Some(rest)
+            if !rest.is_empty()
+                && !rest.starts_with(['/', '?', '#'])
+                && !url.contains(char::is_whitespace) =>
+        {
             Ok(())
         }
         _ => Err(fail(131_009, &format!("{PARAMETERS}['url'] is not a valid URL"))),

@@ -2,6 +2,7 @@
 //! code that reads the real ones.
 
 mod faults;
+mod kinds;
 mod meta;
 mod ours;
 mod telnyx;

@@ -22,8 +22,8 @@ use super::refusal;
 use super::wire::{Named, Taken, TakenFor};
 use crate::{
     Address, Cause, Channel, DeliveryStatus, Failure, FailureClass, FileSource, LoadedFile,
-    MessageRef, Messages, OutboundFile, OutboundMessage, Pace, PairPace, ProviderRequest,
-    ProviderResponse, Reach, Sent, Step, Unfit,
+    MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, PairPace,
+    ProviderRequest, ProviderResponse, Reach, Sent, Step, Unfit,
 };
 
 /// Hours of the customer-service window.
@@ -53,9 +53,11 @@ impl Messages for Graph {
             check::message(message).map_err(|reason| unfit(&reason))?;
         }
         let sending = Sending { graph: self, number, message };
-        match message.content.files() {
-            [] => sending.words(None, answers),
-            files => sending.file(files, answers),
+        match (&message.content, message.content.files()) {
+            // Media without a file is refused where the file is looked for.
+            (OutboundContent::Media { .. }, files) => sending.file(files, answers),
+            (_, []) => sending.words(None, answers),
+            (_, files) => sending.file(files, answers),
         }
     }
 
