@@ -103,7 +103,7 @@ pub enum OutboundContent {
         body: String,
     },
     /// Words with a button that opens a form.
-    Flow(Flow),
+    Flow(Box<Flow>),
     /// Products of a catalogue: one, several in sections, or the whole catalogue where no section is given.
     Products {
         /// The provider's id of the catalogue.
@@ -239,8 +239,8 @@ impl OutboundContent {
             | OutboundContent::List { body, .. }
             | OutboundContent::CtaUrl { body, .. }
             | OutboundContent::LocationRequest { body }
-            | OutboundContent::Flow(Flow { body, .. })
             | OutboundContent::Products { body, .. } => Some(body),
+            OutboundContent::Flow(flow) => Some(&flow.body),
             OutboundContent::Poll { question, .. } => Some(question),
             OutboundContent::Media { caption, .. } => caption.as_deref(),
             OutboundContent::Location { name, address, .. } => {
@@ -254,26 +254,32 @@ impl OutboundContent {
 
     /// Its files, in order: those of media, or the one above the words.
     pub fn files(&self) -> &[OutboundFile] {
-        match self {
-            OutboundContent::Media { files, .. } => files,
-            OutboundContent::Buttons { header: Some(Header::File(file)), .. }
-            | OutboundContent::CtaUrl { header: Some(Header::File(file)), .. }
-            | OutboundContent::Flow(Flow { header: Some(Header::File(file)), .. }) => {
-                slice::from_ref(file)
+        let header = match self {
+            OutboundContent::Media { files, .. } => return files,
+            OutboundContent::Buttons { header, .. } | OutboundContent::CtaUrl { header, .. } => {
+                header
             }
+            OutboundContent::Flow(flow) => &flow.header,
+            _ => return &[],
+        };
+        match header {
+            Some(Header::File(file)) => slice::from_ref(file),
             _ => &[],
         }
     }
 
     /// The same, to be completed.
     pub fn files_mut(&mut self) -> &mut [OutboundFile] {
-        match self {
-            OutboundContent::Media { files, .. } => files,
-            OutboundContent::Buttons { header: Some(Header::File(file)), .. }
-            | OutboundContent::CtaUrl { header: Some(Header::File(file)), .. }
-            | OutboundContent::Flow(Flow { header: Some(Header::File(file)), .. }) => {
-                slice::from_mut(file)
+        let header = match self {
+            OutboundContent::Media { files, .. } => return files,
+            OutboundContent::Buttons { header, .. } | OutboundContent::CtaUrl { header, .. } => {
+                header
             }
+            OutboundContent::Flow(flow) => &mut flow.header,
+            _ => return &mut [],
+        };
+        match header {
+            Some(Header::File(file)) => slice::from_mut(file),
             _ => &mut [],
         }
     }

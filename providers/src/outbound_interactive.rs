@@ -12,7 +12,7 @@ pub enum Header {
     /// A line.
     Text(String),
     /// A picture, a film or a document.
-    File(OutboundFile),
+    File(Box<OutboundFile>),
 }
 
 /// Words with a button that opens a form (a WhatsApp Flow).

@@ -91,7 +91,7 @@ impl HeaderBody {
     pub(super) fn read(self) -> Result<Header, Problem> {
         Ok(match self {
             HeaderBody::Text(text) => Header::Text(text),
-            HeaderBody::File(file) => Header::File(file.read("content.header")?),
+            HeaderBody::File(file) => Header::File(Box::new(file.read("content.header")?)),
         })
     }
 }
@@ -126,7 +126,7 @@ impl FlowBody {
             }
         };
         let header = header.map(HeaderBody::read).transpose()?;
-        Ok(OutboundContent::Flow(Flow {
+        Ok(OutboundContent::Flow(Box::new(Flow {
             header,
             body,
             footer,
@@ -136,7 +136,7 @@ impl FlowBody {
             action,
             screen,
             data,
-        }))
+        })))
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn block(content: &OutboundContent, place: Option<FilePlace<'_>>) -> 
         }
         OutboundContent::Flow(flow) => {
             let header = flow.header.as_ref().map(|header| above(header, place));
-            let Flow { body, footer, .. } = flow;
+            let Flow { body, footer, .. } = flow.as_ref();
             Frame { kind: "flow", header, body, footer: footer.as_deref() }
                 .around(json!({ "name": "flow", "parameters": parameters(flow) }))
         }

@@ -61,7 +61,11 @@ fn file() -> impl Strategy<Value = OutboundFile> {
 }
 
 fn header() -> BoxedStrategy<Option<Header>> {
-    option::of(prop_oneof![text().prop_map(Header::Text), file().prop_map(Header::File)]).boxed()
+    option::of(prop_oneof![
+        text().prop_map(Header::Text),
+        file().prop_map(|file| Header::File(Box::new(file)))
+    ])
+    .boxed()
 }
 
 fn invitations() -> BoxedStrategy<OutboundContent> {
@@ -81,7 +85,7 @@ fn invitations() -> BoxedStrategy<OutboundContent> {
         text().prop_map(|body| OutboundContent::LocationRequest { body }),
         (header(), words(), form, text(), option::of(text()), begins).prop_map(
             |(header, (body, footer), form, cta, token, (action, screen, data))| {
-                OutboundContent::Flow(Flow {
+                OutboundContent::Flow(Box::new(Flow {
                     header,
                     body,
                     footer,
@@ -91,7 +95,7 @@ fn invitations() -> BoxedStrategy<OutboundContent> {
                     action,
                     screen,
                     data,
-                })
+                }))
             }
         ),
         (id(), option::of(text()), words(), vec(section, 0..3)).prop_map(
