@@ -22,6 +22,7 @@ mod message;
 mod money;
 mod outbound;
 mod outbound_content;
+mod outbound_interactive;
 mod secret;
 mod signature;
 mod sms;
@@ -60,6 +61,7 @@ pub use outbound::{
 pub use outbound_content::{
     Button, FileSource, ListRow, ListSection, OutboundContent, OutboundFile, Template,
 };
+pub use outbound_interactive::{Flow, FlowAction, FlowForm, Header, ProductSection};
 pub use secret::{KeyId, Secret};
 pub use template_drafts::{TemplateDraft, TemplateDrafts};
 

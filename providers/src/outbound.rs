@@ -60,7 +60,7 @@ pub struct OutboundMessage {
     pub to: Address,
     /// What it says.
     pub content: OutboundContent,
-    /// The files of the content ([`OutboundContent::files`]), in the same order.
+    /// The files of the content, in the order of [`OutboundContent::files`].
     pub files: Vec<LoadedFile>,
     /// The message it answers.
     pub reply_to: Option<MessageRef>,

@@ -6,7 +6,7 @@ use std::slice;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ContactCard, MediaKind, MessageRef};
+use crate::{ContactCard, Flow, Header, MediaKind, MessageRef, ProductSection};
 
 /// What a message of ours says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,9 +56,9 @@ pub enum OutboundContent {
     },
     /// Words with buttons to press.
     Buttons {
-        /// A line above the words.
+        /// What stands above the words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        header: Option<String>,
+        header: Option<Header>,
         /// The words.
         body: String,
         /// A line below the words.
@@ -81,6 +81,54 @@ pub enum OutboundContent {
         button: String,
         /// The list's sections, in order. The ids of all rows differ.
         sections: Vec<ListSection>,
+    },
+    /// Words with a button that opens a web page.
+    CtaUrl {
+        /// What stands above the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<Header>,
+        /// The words.
+        body: String,
+        /// A line below the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        footer: Option<String>,
+        /// What the button says.
+        text: String,
+        /// The page.
+        url: String,
+    },
+    /// Words that ask the person where they are, with a button to send the place.
+    LocationRequest {
+        /// The words.
+        body: String,
+    },
+    /// Words with a button that opens a form.
+    Flow(Box<Flow>),
+    /// Products of a catalogue: one, several in sections, or the whole catalogue where no section is given.
+    Products {
+        /// The provider's id of the catalogue.
+        catalog_id: String,
+        /// A line above the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        header: Option<String>,
+        /// The words.
+        body: String,
+        /// A line below the words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        footer: Option<String>,
+        /// The sections, in order. The ids in all of them differ.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sections: Vec<ProductSection>,
+    },
+    /// A question with options to vote for.
+    Poll {
+        /// The question.
+        question: String,
+        /// The options, in order. They differ.
+        options: Vec<String>,
+        /// Whether one person may choose several.
+        #[serde(default)]
+        multiple: bool,
     },
     /// A message whose wording the provider has approved.
     Template(Template),
@@ -177,6 +225,11 @@ impl OutboundContent {
             OutboundContent::Reaction { .. } => "reaction",
             OutboundContent::Buttons { .. } => "buttons",
             OutboundContent::List { .. } => "list",
+            OutboundContent::CtaUrl { .. } => "cta_url",
+            OutboundContent::LocationRequest { .. } => "location_request",
+            OutboundContent::Flow(_) => "flow",
+            OutboundContent::Products { .. } => "products",
+            OutboundContent::Poll { .. } => "poll",
             OutboundContent::Template(_) => "template",
         }
     }
@@ -186,7 +239,12 @@ impl OutboundContent {
         match self {
             OutboundContent::Text { body, .. }
             | OutboundContent::Buttons { body, .. }
-            | OutboundContent::List { body, .. } => Some(body),
+            | OutboundContent::List { body, .. }
+            | OutboundContent::CtaUrl { body, .. }
+            | OutboundContent::LocationRequest { body }
+            | OutboundContent::Products { body, .. } => Some(body),
+            OutboundContent::Flow(flow) => Some(&flow.body),
+            OutboundContent::Poll { question, .. } => Some(question),
             OutboundContent::Media { caption, .. } => caption.as_deref(),
             OutboundContent::Location { name, address, .. } => {
                 name.as_deref().or(address.as_deref())
@@ -197,20 +255,36 @@ impl OutboundContent {
         }
     }
 
-    /// Its files, in order: those of media, or the one at a template's head.
+    /// Its files, in order: those of media, or the one above the words of anything else.
     pub fn files(&self) -> &[OutboundFile] {
-        match self {
-            OutboundContent::Media { files, .. } => files,
-            OutboundContent::Template(Template { header: Some(file), .. }) => slice::from_ref(file),
+        let header = match self {
+            OutboundContent::Media { files, .. } => return files,
+            OutboundContent::Buttons { header, .. } | OutboundContent::CtaUrl { header, .. } => {
+                header
+            }
+            OutboundContent::Flow(flow) => &flow.header,
+            OutboundContent::Template(template) => return template.header.as_slice(),
+            _ => return &[],
+        };
+        match header {
+            Some(Header::File(file)) => slice::from_ref(file),
             _ => &[],
         }
     }
 
     /// The same, to be completed.
     pub fn files_mut(&mut self) -> &mut [OutboundFile] {
-        match self {
-            OutboundContent::Media { files, .. } => files,
-            OutboundContent::Template(Template { header: Some(file), .. }) => slice::from_mut(file),
+        let header = match self {
+            OutboundContent::Media { files, .. } => return files,
+            OutboundContent::Buttons { header, .. } | OutboundContent::CtaUrl { header, .. } => {
+                header
+            }
+            OutboundContent::Flow(flow) => &mut flow.header,
+            OutboundContent::Template(template) => return template.header.as_mut_slice(),
+            _ => return &mut [],
+        };
+        match header {
+            Some(Header::File(file)) => slice::from_mut(file),
             _ => &mut [],
         }
     }
@@ -226,5 +300,41 @@ impl OutboundContent {
     /// Whether it may be sent although the customer-service window is closed.
     pub fn opens_window(&self) -> bool {
         matches!(self, OutboundContent::Template(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What waits in the queue was written by one version and is read by another.
+    #[test]
+    fn what_is_kept_is_read_as_it_was_written() {
+        let file = json!({ "media": "image", "source": { "stored": "7" }, "size": 3 });
+        let contents = [
+            json!({ "kind": "buttons", "header": "Your visit", "body": "?", "buttons": [] }),
+            json!({ "kind": "buttons", "header": file, "body": "?", "buttons": [] }),
+            json!({ "kind": "cta_url", "header": file, "body": "?", "text": "t", "url": "u" }),
+            json!({ "kind": "location_request", "body": "?" }),
+            json!({ "kind": "flow", "body": "?", "flow_id": "7", "cta": "c", "action": "navigate",
+                    "screen": "S", "data": { "a": [1.5, null] } }),
+            json!({ "kind": "flow", "header": file, "body": "?", "flow_name": "n", "cta": "c",
+                    "token": "t", "action": "data_exchange" }),
+            json!({ "kind": "products", "catalog_id": "7", "body": "?" }),
+            json!({ "kind": "products", "catalog_id": "7", "header": "h", "body": "?", "footer": "f",
+                    "sections": [{ "title": "t", "ids": ["a", "b"] }] }),
+            json!({ "kind": "poll", "question": "?", "options": ["a", "b"], "multiple": true }),
+        ];
+        for written in contents {
+            let content: OutboundContent = serde_json::from_value(written.clone()).unwrap();
+            assert_eq!(content.kind(), written["kind"]);
+            assert_eq!(content.text(), Some("?"));
+            assert!(!content.opens_window());
+            let files = usize::from(written["header"].is_object());
+            assert_eq!(content.files().len(), files, "{written}");
+            assert_eq!(serde_json::to_value(&content).unwrap(), written);
+        }
     }
 }

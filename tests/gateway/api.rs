@@ -50,6 +50,14 @@ async fn every_route_is_described_and_the_description_is_openapi_3_1() {
             );
         }
     }
+    // Each kind of content is described under its name.
+    let contents = description.pointer("/components/schemas/ContentBody").unwrap().to_string();
+    for kind in ["text", "media", "location", "contacts", "reaction", "buttons", "list", "cta_url"]
+        .into_iter()
+        .chain(["location_request", "flow", "products", "poll", "template"])
+    {
+        assert!(contents.contains(&format!("\"{kind}\"")), "{kind} is not described");
+    }
     // References lead somewhere.
     let text = description.to_string();
     for reference in text.split("\"$ref\":\"").skip(1) {

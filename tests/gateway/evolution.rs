@@ -155,6 +155,37 @@ with_a_peer! {
         assert!(problem.to_string().contains("content.buttons"), "{problem}");
     }
 
+    a_poll_is_sent_and_its_echo_is_no_second_message(gateway) {
+        let aurora = gateway.organization_in("Aurora", Some("BR")).await;
+        let peer = Peer::start(vec![]).await;
+        let id = connect(&gateway, &aurora, &peer).await;
+        let poll = json!({ "kind": "poll", "question": "Quando?", "options": ["Sexta", "Sábado"] });
+        let draft = json!({ "channel": "whatsapp", "to": PERSON, "content": poll });
+        let accepted = gateway.post(&aurora, "/api/v1/messages", draft).await.expect(202);
+        peer.will(answer(201, &json!({
+            "key": { "remoteJid": "5511987654321@s.whatsapp.net", "fromMe": true, "id": OURS }, "status": "PENDING",
+        })));
+        gateway.drain().await;
+        let asked = peer.requests();
+        assert_eq!(asked[0].path, "/message/sendPoll/aurora-frontdesk");
+        let body: Value = serde_json::from_slice(&asked[0].body).unwrap();
+        let expected = json!({ "number": "5511987654321", "name": "Quando?", "selectableCount": 1, "values": ["Sexta", "Sábado"] });
+        assert_eq!(body, expected);
+        let options = json!([{ "optionName": "Sexta" }, { "optionName": "Sábado" }]);
+        let echo = json!({ "key": { "remoteJid": "5511987654321@s.whatsapp.net", "fromMe": true, "id": OURS }, "status": "SERVER_ACK",
+                           "messageType": "pollCreationMessageV3", "messageTimestamp": 1_793_534_400,
+                           "message": { "pollCreationMessageV3": { "name": "Quando?", "options": options, "selectableOptionsCount": 1 } } });
+        deliver(&gateway, &id, Some(&secret()), "messages.upsert", &echo).await.expect(200);
+        let items = gateway.communications(&aurora).await;
+        assert_eq!(items.len(), 1, "{items:?}");
+        assert_eq!((&items[0]["id"], &items[0]["kind"]), (&accepted["id"], &json!("poll")));
+        assert_eq!(items[0]["metadata"]["options"], json!(["Sexta", "Sábado"]));
+        let many = json!({ "kind": "poll", "question": "?", "options": ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"] });
+        let refused = json!({ "channel": "whatsapp", "to": PERSON, "content": many });
+        let problem = gateway.post(&aurora, "/api/v1/messages", refused).await.expect(422);
+        assert_eq!(problem["errors"][0]["field"], "content.options");
+    }
+
     who_is_not_found_by_lid_is_written_to_by_number(gateway) {
         let aurora = gateway.organization_in("Aurora", Some("BR")).await;
         let peer = Peer::start(vec![]).await;

@@ -41,6 +41,7 @@ mod sandbox;
 mod sending;
 mod sending_crashes;
 mod sending_faults;
+mod sending_kinds;
 mod sending_providers;
 mod shares;
 mod signatures;

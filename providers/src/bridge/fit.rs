@@ -7,6 +7,11 @@ const TEXT_CHARS: usize = 65_536;
 const CAPTION_CHARS: usize = 1_024;
 const FILE_BYTES: i64 = 64 << 20;
 
+/// Characters of a poll's question and of each option, and how many options it may have.
+const QUESTION_CHARS: usize = 255;
+const OPTION_CHARS: usize = 100;
+const OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
+
 /// Whether the content keeps the limits that hold for every bridge. Reactions, and what one bridge can send and another
 /// cannot (stickers, parts of cards), are judged by the bridge.
 pub(crate) fn check(content: &OutboundContent) -> Result<(), Unfit> {
@@ -27,6 +32,13 @@ pub(crate) fn check(content: &OutboundContent) -> Result<(), Unfit> {
         OutboundContent::Reaction { .. } => Ok(()),
         OutboundContent::Buttons { .. } => Err(unable("content.buttons", "buttons")),
         OutboundContent::List { .. } => Err(unable("content.sections", "lists")),
+        OutboundContent::CtaUrl { .. } => Err(unable("content.url", "buttons that open a page")),
+        OutboundContent::LocationRequest { .. } => {
+            Err(unable("content.kind", "requests for a place"))
+        }
+        OutboundContent::Flow(_) => Err(unable("content.cta", "forms")),
+        OutboundContent::Products { .. } => Err(unable("content.catalog_id", "products")),
+        OutboundContent::Poll { question, options, .. } => check_poll(question, options),
         OutboundContent::Template(_) => Err(unable("content.name", "templates")),
     }
 }
@@ -44,6 +56,24 @@ fn check_text(text: &str, most: usize, field: &str) -> Result<(), Unfit> {
         true => Ok(()),
         false => Err(Unfit::new(field, format!("must have at most {most} characters"))),
     }
+}
+
+fn check_poll(question: &str, options: &[String]) -> Result<(), Unfit> {
+    check_text(question, QUESTION_CHARS, "content.question")?;
+    if !OPTIONS.contains(&options.len()) {
+        let (least, most) = (OPTIONS.start(), OPTIONS.end());
+        let reason = format!("must be {least} to {most} options, {} were given", options.len());
+        return Err(Unfit::new("content.options", reason));
+    }
+    for (index, option) in options.iter().enumerate() {
+        let field = format!("content.options[{index}]");
+        check_text(option, OPTION_CHARS, &field)?;
+        // Votes name the option by its words.
+        if options[..index].iter().any(|other| other.trim() == option.trim()) {
+            return Err(Unfit::new(field, "another one says the same"));
+        }
+    }
+    Ok(())
 }
 
 fn check_degrees(degrees: f64, limit: f64, field: &str) -> Result<(), Unfit> {

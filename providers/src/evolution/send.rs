@@ -17,6 +17,9 @@ use crate::{
 /// Kinds of files that WhatsApp shows without words.
 const WORDLESS: [MediaKind; 3] = [MediaKind::Voice, MediaKind::Audio, MediaKind::Sticker];
 
+/// The server refuses polls with more options than this, though WhatsApp has them.
+const POLL_OPTIONS: usize = 10;
+
 impl Messages for EvolutionAccount {
     fn check(&self, message: &OutboundMessage) -> Result<(), Unfit> {
         if message.channel != Channel::Whatsapp {
@@ -41,6 +44,10 @@ impl Messages for EvolutionAccount {
             }
             OutboundContent::Reaction { target, .. } => {
                 key(target, &chat, "content.target").map(|_| ())
+            }
+            OutboundContent::Poll { options, .. } if options.len() > POLL_OPTIONS => {
+                let reason = format!("Evolution sends polls of at most {POLL_OPTIONS} options");
+                Err(Unfit::new("content.options", reason))
             }
             _ => Ok(()),
         }
@@ -117,6 +124,12 @@ fn fill(body: &mut Map<String, Value>, message: &OutboundMessage) -> Result<&'st
         OutboundContent::Contacts { cards } => {
             put("contact", cards.iter().map(card).collect());
             Ok("sendContact")
+        }
+        OutboundContent::Poll { question, options, multiple } => {
+            put("name", question.as_str().into());
+            put("selectableCount", if *multiple { options.len() } else { 1 }.into());
+            put("values", options.as_slice().into());
+            Ok("sendPoll")
         }
         OutboundContent::Media { files, caption } => {
             let (Some(file), Some(loaded)) = (files.first(), message.files.first()) else {

@@ -116,6 +116,9 @@ impl Listed {
                 };
                 names(cards) == names(told)
             }
+            (OutboundContent::Poll { question, .. }, told) => {
+                told.text().map(str::trim) == Some(question.trim())
+            }
             // A reaction may simply be sent again.
             _ => false,
         }

@@ -61,6 +61,11 @@ fn content(message: &OutboundMessage) -> Result<(), Unfit> {
         OutboundContent::Reaction { .. } => "a reaction",
         OutboundContent::Buttons { .. } => "buttons",
         OutboundContent::List { .. } => "a list",
+        OutboundContent::CtaUrl { .. } => "a button that opens a page",
+        OutboundContent::LocationRequest { .. } => "a request for a place",
+        OutboundContent::Flow(_) => "a form",
+        OutboundContent::Products { .. } => "products",
+        OutboundContent::Poll { .. } => "a poll",
         OutboundContent::Template(_) => "a template",
     };
     Err(Unfit::new("content", format!("SMS cannot carry {missing}")))

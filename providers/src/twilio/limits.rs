@@ -74,11 +74,23 @@ fn content(message: &OutboundMessage) -> Result<(), Unfit> {
             Err(Unfit::new("content", "Twilio cannot send reactions"))
         }
         OutboundContent::Buttons { .. } | OutboundContent::List { .. } => {
-            let reason = "Twilio sends buttons and lists only as templates: make one in its Content \
-                          Template Builder and send that";
-            Err(Unfit::new("content", reason))
+            Err(only_as_template("buttons and lists"))
         }
+        OutboundContent::CtaUrl { .. } => Err(only_as_template("buttons that open a page")),
+        OutboundContent::Flow(_) => Err(only_as_template("forms")),
+        OutboundContent::Products { .. } => Err(only_as_template("products")),
+        OutboundContent::LocationRequest { .. } => {
+            Err(Unfit::new("content", "Twilio cannot send requests for a place"))
+        }
+        OutboundContent::Poll { .. } => Err(Unfit::new("content", "Twilio cannot send polls")),
     }
+}
+
+fn only_as_template(what: &str) -> Unfit {
+    let reason = format!(
+        "Twilio sends {what} only as templates: make one in its Content Template Builder and send that"
+    );
+    Unfit::new("content", reason)
 }
 
 /// WhatsApp shows no words beside sounds and stickers, and Twilio drops them silently.

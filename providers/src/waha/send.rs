@@ -75,7 +75,8 @@ impl WahaAccount {
         body.insert("chatId".to_owned(), chat.into());
         let endpoint = fill(&mut body, message)?;
         // A file's request has no place for an id.
-        let has_id = ["sendText", "sendLocation", "sendContactVcard"].contains(&endpoint);
+        let has_id =
+            ["sendText", "sendLocation", "sendContactVcard", "sendPoll"].contains(&endpoint);
         if let Some(id) = ids::chosen(&message.id).filter(|_| has_id) {
             body.insert("id".to_owned(), id.into());
         }
@@ -105,6 +106,13 @@ fn fill(body: &mut Map<String, Value>, message: &OutboundMessage) -> Result<&'st
             let cards = cards.iter().map(|card| json!({ "vcard": vcard::write(card) }));
             put("contacts", cards.collect());
             Ok("sendContactVcard")
+        }
+        OutboundContent::Poll { question, options, multiple } => {
+            put(
+                "poll",
+                json!({ "name": question, "options": options, "multipleAnswers": multiple }),
+            );
+            Ok("sendPoll")
         }
         OutboundContent::Media { files, caption } => {
             let (Some(file), Some(loaded)) = (files.first(), message.files.first()) else {

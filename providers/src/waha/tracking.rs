@@ -69,6 +69,10 @@ impl Tracking for WahaAccount {
         match (alike.next(), alike.next()) {
             (Some(found), None) => Ok(found.told()),
             (Some(_), Some(_)) => Ok(Told::Unclear),
+            // Engines list a poll with its question, or without any words: that none is like it proves nothing.
+            (None, _) if matches!(message.content, OutboundContent::Poll { .. }) => {
+                Ok(Told::Unclear)
+            }
             (None, _) => {
                 let had_time = response.at - sent_at >= ON_ITS_WAY;
                 let is_whole = listed.len() < LIMIT;
@@ -112,6 +116,7 @@ impl Listed<'_> {
         let has_media = self.0.has_media.unwrap_or_default();
         let says_the_same = match &message.content {
             OutboundContent::Text { body: ours, .. } => !has_media && body == Some(ours.trim()),
+            OutboundContent::Poll { question, .. } => !has_media && body == Some(question.trim()),
             OutboundContent::Media { caption, .. } => {
                 let caption = caption.as_deref().map(str::trim);
                 has_media && body.filter(|_| caption.is_some()) == caption

@@ -5,6 +5,7 @@ use providers::{
     Account, Address, Button, Cause, Channel, FailureClass, FileSource, ListSection, LoadedFile,
     MediaKind, MessageRef, OutboundContent, OutboundFile, OutboundMessage, Sender, Template,
 };
+use serde_json::json;
 
 pub fn text(body: &str) -> OutboundContent {
     OutboundContent::Text { body: body.to_owned(), preview_url: false }
@@ -43,14 +44,52 @@ pub fn media(kind: MediaKind, mime_type: Option<&str>, caption: Option<&str>) ->
 /// Whether these are refused by their member, with all that no bridge can send; and that a text of the greatest length is not.
 pub fn refuse(account: &dyn Account, own: Vec<(OutboundMessage, &str)>) {
     let messages = account.messages().unwrap();
-    for (message, field) in beyond_every_bridge().into_iter().chain(own) {
+    let all = beyond_every_bridge().into_iter().chain(odd_polls()).chain(invitations());
+    for (message, field) in all.chain(own) {
         let refused = messages.check(&message).map_err(|unfit| unfit.field);
         assert_eq!(refused, Err(field.to_owned()));
         let failure = messages.step(&message, &[]).unwrap_err();
         assert_eq!(failure.class, FailureClass::Permanent(Cause::Message), "{field}");
     }
     assert_eq!(messages.check(&message(text(&"x".repeat(65_536)))), Ok(()));
+    let longest = poll(&"ü".repeat(255), &["Sim", &"ü".repeat(100)]);
+    assert_eq!(messages.check(&longest), Ok(()));
     assert_eq!(messages.window_hours(Channel::Whatsapp), None);
+}
+
+/// A poll of this question with these options.
+pub fn poll(question: &str, options: &[&str]) -> OutboundMessage {
+    let options = options.iter().map(|option| (*option).to_owned()).collect();
+    message(OutboundContent::Poll { question: question.to_owned(), options, multiple: false })
+}
+
+/// Polls that overstep a limit of WhatsApp's, and the member that is to blame.
+fn odd_polls() -> Vec<(OutboundMessage, &'static str)> {
+    let long = "ü".repeat(101);
+    let numbers: Vec<String> = (0..13).map(|number| number.to_string()).collect();
+    let many: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    vec![
+        (poll(" ", &["Sim", "Não"]), "content.question"),
+        (poll(&"ü".repeat(256), &["Sim", "Não"]), "content.question"),
+        (poll("?", &["Sim"]), "content.options"),
+        (poll("?", &many), "content.options"),
+        (poll("?", &["Sim", ""]), "content.options[1]"),
+        (poll("?", &[&long, "Não"]), "content.options[0]"),
+        (poll("?", &["Sim", "Não", "Sim "]), "content.options[2]"),
+    ]
+}
+
+/// Interactive messages that only the Business Platform has, and the member that is to blame.
+fn invitations() -> Vec<(OutboundMessage, &'static str)> {
+    let all = json!([
+        { "kind": "cta_url", "body": "?", "text": "Abrir", "url": "https://aurora.example" },
+        { "kind": "location_request", "body": "?" },
+        { "kind": "flow", "body": "?", "flow_id": "7", "cta": "Abrir" },
+        { "kind": "products", "catalog_id": "7", "body": "?" },
+    ]);
+    let fields = ["content.url", "content.kind", "content.cta", "content.catalog_id"];
+    let contents: Vec<OutboundContent> = serde_json::from_value(all).unwrap();
+    contents.into_iter().map(message).zip(fields).collect()
 }
 
 fn beyond_every_bridge() -> Vec<(OutboundMessage, &'static str)> {

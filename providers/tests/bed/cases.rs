@@ -189,6 +189,10 @@ fn any_content() -> impl Strategy<Value = OutboundContent> {
             header: None,
             components: None,
         })),
+        (words(), vec(words(), 0..14), any::<bool>()).prop_map(|(question, options, multiple)| {
+            OutboundContent::Poll { question, options, multiple }
+        }),
+        words().prop_map(|body| OutboundContent::LocationRequest { body }),
         Just(OutboundContent::Contacts { cards: vec![ContactCard::default()] }),
     ]
 }
@@ -226,9 +230,6 @@ pub fn loaded(message: &OutboundMessage) -> OutboundMessage {
         };
         LoadedFile { bytes: None, link: Some(link) }
     };
-    let files = match &message.content {
-        OutboundContent::Media { files, .. } => files.iter().map(file).collect(),
-        _ => Vec::new(),
-    };
+    let files = message.content.files().iter().map(file).collect();
     OutboundMessage { files, ..message.clone() }
 }

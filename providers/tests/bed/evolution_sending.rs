@@ -136,6 +136,27 @@ fn places_cards_and_reactions_have_endpoints_of_their_own() {
 }
 
 #[test]
+fn a_poll_has_an_endpoint_of_its_own() {
+    let mut asked = bridges::poll("Quando?", &["Sexta", "Sábado", "Domingo"]);
+    let request = first(&asked);
+    assert!(!request.repeatable);
+    let (line, body) = shown(&request.http);
+    assert_eq!(line, format!("POST {BASE}/message/sendPoll/aurora-frontdesk"));
+    let expected = json!({ "number": "5511987654321", "name": "Quando?", "selectableCount": 1,
+                           "values": ["Sexta", "Sábado", "Domingo"] });
+    assert_eq!(body, expected);
+    asked.reply_to = Some(MessageRef("false_3A5E".to_owned()));
+    if let OutboundContent::Poll { multiple, .. } = &mut asked.content {
+        *multiple = true;
+    }
+    let (_, body) = shown(&first(&asked).http);
+    assert_eq!(
+        (&body["selectableCount"], &body["quoted"]["key"]["id"]),
+        (&json!(3), &json!("3A5E"))
+    );
+}
+
+#[test]
 fn what_the_bridge_cannot_do_is_refused_by_its_member() {
     let mut odd = message(text("x"));
     odd.reply_to = Some(MessageRef("true_3A_5511987654321@c.us".to_owned()));
@@ -147,6 +168,10 @@ fn what_the_bridge_cannot_do_is_refused_by_its_member() {
         (media(MediaKind::Audio, None, Some("x")), "content.caption"),
         (media(MediaKind::Sticker, None, Some("x")), "content.caption"),
         (odd, "reply_to"),
+        (
+            bridges::poll("?", &["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]),
+            "content.options",
+        ),
         (cards(&[ContactCard { phones: Vec::new(), ..card() }]), "content.cards"),
         (cards(&[many]), "content.cards"),
         (cards(&[born]), "content.cards"),

@@ -114,6 +114,43 @@ fn places_cards_and_reactions_have_endpoints_of_their_own() {
 }
 
 #[test]
+fn a_poll_is_sent_once_under_an_id_of_ours() {
+    let mut asked = bridges::poll("Quando?", &["Sexta", "Sábado"]);
+    asked.reply_to = Some(MessageRef("false_3A1F".to_owned()));
+    let request = first(&asked);
+    assert!(!request.repeatable);
+    let (line, body) = shown(&request.http);
+    assert_eq!(line, format!("POST {BASE}/sendPoll"));
+    let poll =
+        json!({ "name": "Quando?", "options": ["Sexta", "Sábado"], "multipleAnswers": false });
+    assert_eq!(
+        body,
+        json!({ "session": "aurora-reception", "chatId": "5511987654321@c.us", "poll": poll,
+                "reply_to": "false_5511987654321@c.us_3A1F", "id": CHOSEN })
+    );
+    if let OutboundContent::Poll { multiple, .. } = &mut asked.content {
+        *multiple = true;
+    }
+    let (_, body) = shown(&first(&asked).http);
+    assert_eq!(body["poll"]["multipleAnswers"], true);
+    let sent = settled(&asked, answer(201, &Value::Null)).unwrap();
+    assert_eq!(sent.references[0].0, format!("true_{CHOSEN}"), "it is known by our id");
+}
+
+#[test]
+fn a_poll_without_an_answer_is_found_by_its_id_or_question_and_never_sent_twice() {
+    let late = TimeDelta::minutes(5);
+    let asked = bridges::poll("Quando?", &["Sexta", "Sábado"]);
+    let ours = json!([listed(CHOSEN, "", 2)]);
+    assert_eq!(reference(&told(&asked, late, &ours)), Some(format!("true_{CHOSEN}").as_str()));
+    let alike = json!([listed("3EB0AA", "Quando?", 2), listed("3EB0AB", "Sexta", 2)]);
+    assert_eq!(reference(&told(&asked, late, &alike)), Some("true_3EB0AA"));
+    // An engine that shows a poll without its words may have it all the same.
+    assert_eq!(told(&asked, late, &json!([listed("3EB0AC", "", 2)])), Told::Unclear);
+    assert_eq!(told(&asked, late, &json!([])), Told::Unclear);
+}
+
+#[test]
 fn what_whatsapp_web_cannot_do_is_refused_by_its_member() {
     let cases = vec![(media(MediaKind::Sticker, None, None), "content.files")];
     bridges::refuse(&*account(), cases);

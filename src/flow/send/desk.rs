@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use providers::{Channel, MessageRef, OutboundContent, OutboundMessage, Sender, Template};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::accept::Draft;
-use super::files;
 use super::judge::{Fit, window_closed};
 use super::recipient::{self, Found};
 use super::templates::Known;
 use super::way::{self, Way};
+use super::{files, shown};
 use crate::clock::Timestamp;
 use crate::flow::{FlowError, optional_text};
 use crate::gateway::{DirectoryAccount, Gateway};
@@ -366,14 +366,7 @@ fn metadata(
     send_at: Option<Timestamp>,
     reply_to: Option<&MessageRef>,
 ) -> Option<Value> {
-    let mut members = Map::new();
-    if let Ok(Value::Object(mut all)) = serde_json::to_value(content) {
-        all.remove("kind");
-        if matches!(content, OutboundContent::Text { .. }) {
-            all.clear();
-        }
-        members.extend(all);
-    }
+    let mut members = shown::parts(content);
     if let Some(reference) = client_reference {
         members.insert("client_reference".to_owned(), json!(reference));
     }

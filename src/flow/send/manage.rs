@@ -5,6 +5,7 @@ use providers::{Channel, DeliveryStatus, OutboundContent};
 use serde_json::json;
 
 use super::desk::Desk;
+use super::shown;
 use crate::clock::Timestamp;
 use crate::flow::audit::{self, Deed};
 use crate::flow::{Actor, FlowError};
@@ -69,6 +70,9 @@ pub async fn decide(
         _ => queued.content.clone(),
     };
     apply(gateway, &mut session, &mut outbox, &queued, fate, &content).await?;
+    if content != queued.content {
+        shown::anew(&mut session, organization, &queued, &content).await?;
+    }
     let what = match decision {
         Decision::Cancel => "message.cancel",
         Decision::Retry => "message.retry",

@@ -22,6 +22,7 @@ mod probe;
 pub mod recipient;
 pub mod recover;
 mod running;
+mod shown;
 mod sort;
 mod take;
 mod templates;

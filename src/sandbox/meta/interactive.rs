@@ -11,6 +11,9 @@ use crate::sandbox::accounts::SandboxAccount;
 use crate::sandbox::exchange::Answer;
 use crate::sandbox::world::World;
 
+/// What of a message's action is wrong.
+const PARAMETERS: &str = "interactive['action']['parameters']";
+
 pub(super) fn check(
     world: &World,
     account: &SandboxAccount,
@@ -19,15 +22,25 @@ pub(super) fn check(
     only(object, "interactive", &["type", "header", "body", "footer", "action"])?;
     let kind = words(object, "type", "interactive", 64)?;
     let body_limit = if kind == "list" { 4_096 } else { 1_024 };
-    let body = object.get("body").and_then(Value::as_object);
-    let body = body.ok_or_else(|| missing("interactive['body']"))?;
-    words(body, "text", "interactive['body']", body_limit)?;
+    match object.get("body") {
+        // A product alone may do without words.
+        None if kind == "product" => {}
+        body => {
+            let body = body.and_then(Value::as_object);
+            let body = body.ok_or_else(|| missing("interactive['body']"))?;
+            words(body, "text", "interactive['body']", body_limit)?;
+        }
+    }
     if let Some(footer) = object.get("footer") {
+        if kind == "location_request_message" {
+            return Err(fail(131_009, "interactive['footer'] is not allowed here"));
+        }
         let footer = footer.as_object().ok_or_else(|| missing("interactive['footer']"))?;
         words(footer, "text", "interactive['footer']", 60)?;
     }
     let links = match object.get("header") {
         Some(header) => self::header(world, account, kind, header)?,
+        None if kind == "product_list" => return Err(missing("interactive['header']")),
         None => Vec::new(),
     };
     let action = object.get("action").and_then(Value::as_object);
@@ -35,22 +48,15 @@ pub(super) fn check(
     match kind {
         "button" => buttons(action)?,
         "list" => list(action)?,
-        "cta_url" => {
-            named(action, "cta_url")?;
-            let parameters = parameters(action)?;
-            words(parameters, "display_text", "interactive['action']['parameters']", 20)?;
-            words(parameters, "url", "interactive['action']['parameters']", 2_000)?;
+        "cta_url" => page(action)?,
+        "location_request_message" => {
+            only(action, "interactive['action']", &["name"])?;
+            named(action, "send_location")?;
         }
-        "location_request_message" => named(action, "send_location")?,
-        "flow" => {
-            named(action, "flow")?;
-            let parameters = parameters(action)?;
-            words(parameters, "flow_message_version", "interactive['action']['parameters']", 8)?;
-            words(parameters, "flow_cta", "interactive['action']['parameters']", 20)?;
-            if !parameters.contains_key("flow_id") && !parameters.contains_key("flow_name") {
-                return Err(missing("interactive['action']['parameters']['flow_id']"));
-            }
-        }
+        "flow" => flow(action)?,
+        "product" => product(action)?,
+        "product_list" => products(action)?,
+        "catalog_message" => catalog(action)?,
         _ => return Err(fail(131_009, &format!("interactive type {kind} is not supported"))),
     }
     Ok(links)
@@ -64,15 +70,168 @@ fn header(
 ) -> Result<Vec<String>, Answer> {
     let object = header.as_object().ok_or_else(|| missing("interactive['header']"))?;
     let form = words(object, "type", "interactive['header']", 16)?;
+    let allowed: &[&str] = match kind {
+        "button" | "cta_url" | "flow" => &["text", "image", "video", "document"],
+        "list" | "product_list" => &["text"],
+        _ => &[],
+    };
+    if !allowed.contains(&form) {
+        return Err(fail(131_009, "interactive['header']['type'] is not allowed here"));
+    }
+    only(object, "interactive['header']", &["type", form])?;
     if form == "text" {
         words(object, "text", "interactive['header']", 60)?;
         return Ok(Vec::new());
     }
-    if kind == "list" || !matches!(form, "image" | "video" | "document") {
-        return Err(fail(131_009, "interactive['header']['type'] is not allowed here"));
-    }
     let block = object.get(form).and_then(Value::as_object);
-    file(world, account, form, block.ok_or_else(|| missing("interactive['header']"))?)
+    let block = block.ok_or_else(|| missing(&format!("interactive['header']['{form}']")))?;
+    if block.contains_key("caption") {
+        return Err(fail(100, &format!("Unexpected key \"caption\" on param \"{form}\".")));
+    }
+    file(world, account, form, block)
+}
+
+fn page(action: &Object) -> Result<(), Answer> {
+    only(action, "interactive['action']", &["name", "parameters"])?;
+    named(action, "cta_url")?;
+    let parameters = parameters(action)?;
+    only(parameters, PARAMETERS, &["display_text", "url"])?;
+    words(parameters, "display_text", PARAMETERS, 20)?;
+    let url = words(parameters, "url", PARAMETERS, 2_000)?;
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match host {
+        Some(rest)
+            if !rest.is_empty()
+                && !rest.starts_with(['/', '?', '#'])
+                && !url.contains(char::is_whitespace) =>
+        {
+            Ok(())
+        }
+        _ => Err(fail(131_009, &format!("{PARAMETERS}['url'] is not a valid URL"))),
+    }
+}
+
+/// <https://developers.facebook.com/docs/whatsapp/flows/guides/sendingaflow>
+fn flow(action: &Object) -> Result<(), Answer> {
+    only(action, "interactive['action']", &["name", "parameters"])?;
+    named(action, "flow")?;
+    let parameters = parameters(action)?;
+    let known = [
+        "mode",
+        "flow_message_version",
+        "flow_token",
+        "flow_id",
+        "flow_name",
+        "flow_cta",
+        "flow_action",
+        "flow_action_payload",
+    ];
+    only(parameters, PARAMETERS, &known)?;
+    if words(parameters, "flow_message_version", PARAMETERS, 8)? != "3" {
+        return Err(fail(131_009, &format!("{PARAMETERS}['flow_message_version'] must be 3")));
+    }
+    words(parameters, "flow_cta", PARAMETERS, 20)?;
+    maybe_words(parameters, "flow_token", PARAMETERS, usize::MAX)?;
+    maybe_words(parameters, "flow_name", PARAMETERS, usize::MAX)?;
+    match (parameters.get("flow_id").and_then(Value::as_str), parameters.contains_key("flow_name"))
+    {
+        (None, false) => return Err(missing("interactive['action']['parameters']['flow_id']")),
+        (Some(_), true) => {
+            return Err(fail(131_009, "Only one of flow_id and flow_name may be given"));
+        }
+        (Some(id), false) => numeric(id, "flow_id")?,
+        (None, true) => {}
+    }
+    if parameters.get("mode").is_some_and(|mode| *mode != "draft" && *mode != "published") {
+        return Err(fail(131_009, &format!("{PARAMETERS}['mode'] must be draft or published")));
+    }
+    let begins = parameters.get("flow_action").map_or(Some("navigate"), Value::as_str);
+    match (begins, parameters.get("flow_action_payload")) {
+        (Some("navigate" | "data_exchange"), None) => Ok(()),
+        (Some("navigate"), Some(payload)) => first_screen(payload),
+        (Some("data_exchange"), Some(_)) => {
+            Err(fail(131_009, "flow_action_payload is not allowed with data_exchange"))
+        }
+        _ => Err(fail(131_009, "flow_action must be navigate or data_exchange")),
+    }
+}
+
+fn first_screen(payload: &Value) -> Result<(), Answer> {
+    let at = "interactive['action']['parameters']['flow_action_payload']";
+    let payload = payload.as_object().ok_or_else(|| missing(at))?;
+    only(payload, at, &["screen", "data"])?;
+    words(payload, "screen", at, usize::MAX)?;
+    let is_filled = |data: &Value| data.as_object().is_some_and(|data| !data.is_empty());
+    match payload.get("data").is_none_or(is_filled) {
+        true => Ok(()),
+        false => Err(fail(131_009, &format!("{at}['data'] must be a non-empty object"))),
+    }
+}
+
+/// <https://developers.facebook.com/docs/whatsapp/guides/commerce-guides/share-products-with-customers>
+fn product(action: &Object) -> Result<(), Answer> {
+    let at = "interactive['action']";
+    only(action, at, &["catalog_id", "product_retailer_id"])?;
+    numeric(words(action, "catalog_id", at, 64)?, "catalog_id")?;
+    words(action, "product_retailer_id", at, 100).map(|_| ())
+}
+
+fn products(action: &Object) -> Result<(), Answer> {
+    let at = "interactive['action']";
+    only(action, at, &["catalog_id", "sections"])?;
+    numeric(words(action, "catalog_id", at, 64)?, "catalog_id")?;
+    let sections = action.get("sections").and_then(Value::as_array);
+    let sections = sections.ok_or_else(|| missing("interactive['action']['sections']"))?;
+    if sections.is_empty() || sections.len() > 10 {
+        return Err(fail(
+            131_009,
+            "Invalid sections count. Min allowed sections: 1, Max allowed sections: 10",
+        ));
+    }
+    let (mut ids, mut total) = (HashSet::new(), 0);
+    for section in sections {
+        let at = "interactive['action']['sections'][]";
+        let section = section.as_object().ok_or_else(|| missing(at))?;
+        only(section, at, &["title", "product_items"])?;
+        maybe_words(section, "title", at, 24)?;
+        if sections.len() > 1 && !section.contains_key("title") {
+            return Err(missing("interactive['action']['sections'][]['title']"));
+        }
+        let items = section.get("product_items").and_then(Value::as_array);
+        let items = items.filter(|items| !items.is_empty());
+        for item in items.ok_or_else(|| missing(&format!("{at}['product_items']")))? {
+            let at = "interactive['action']['sections'][]['product_items'][]";
+            let item = item.as_object().ok_or_else(|| missing(at))?;
+            only(item, at, &["product_retailer_id"])?;
+            if !ids.insert(words(item, "product_retailer_id", at, 100)?) {
+                return Err(fail(131_009, "Duplicated product_retailer_id found"));
+            }
+            total += 1;
+        }
+    }
+    match total {
+        ..=30 => Ok(()),
+        _ => Err(fail(131_009, "Total product count exceed max allowed count: 30")),
+    }
+}
+
+fn catalog(action: &Object) -> Result<(), Answer> {
+    only(action, "interactive['action']", &["name", "parameters"])?;
+    named(action, "catalog_message")?;
+    if action.contains_key("parameters") {
+        let parameters = parameters(action)?;
+        only(parameters, PARAMETERS, &["thumbnail_product_retailer_id"])?;
+        words(parameters, "thumbnail_product_retailer_id", PARAMETERS, 100)?;
+    }
+    Ok(())
+}
+
+/// Ids of flows and catalogues are digits.
+fn numeric(id: &str, name: &str) -> Result<(), Answer> {
+    match id.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(()),
+        false => Err(fail(131_009, &format!("{name} is not a valid id"))),
+    }
 }
 
 fn buttons(action: &Object) -> Result<(), Answer> {

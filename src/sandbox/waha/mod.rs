@@ -36,7 +36,7 @@ pub(super) static EMULATOR: Emulator = Emulator {
 };
 
 /// What sends a message, by the last segment of its path.
-const SENDS: [&str; 8] = [
+const SENDS: [&str; 9] = [
     "sendText",
     "sendImage",
     "sendFile",
@@ -44,6 +44,7 @@ const SENDS: [&str; 8] = [
     "sendVideo",
     "sendLocation",
     "sendContactVcard",
+    "sendPoll",
     "reaction",
 ];
 

@@ -1,6 +1,7 @@
 //! Sending, reacting, typing.
 //! <https://waha.devlike.pro/docs/how-to/send-messages/>
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -64,7 +65,33 @@ fn content(action: &str, body: &mut Value) -> Result<(Option<String>, Vec<String
                 false => Err(invalid("contacts must have a vcard, or fullName and phoneNumber")),
             }
         }
+        "sendPoll" => poll(&body["poll"]).map(|question| (Some(question), Vec::new())),
         _ => file(action, body),
+    }
+}
+
+/// Returns the question.
+fn poll(poll: &Value) -> Result<String, Answer> {
+    let question = poll["name"].as_str().map(str::trim).filter(|name| !name.is_empty());
+    let question = question.ok_or_else(|| invalid("poll.name must be a non-empty string"))?;
+    let options = poll["options"].as_array();
+    let options =
+        options.and_then(|all| all.iter().map(Value::as_str).collect::<Option<Vec<&str>>>());
+    let options = options.ok_or_else(|| invalid("each value in poll.options must be a string"))?;
+    if !(2..=12).contains(&options.len()) {
+        return Err(invalid("poll.options must contain 2 to 12 elements"));
+    }
+    let fits = |text: &str, most: usize| (1..=most).contains(&text.trim().chars().count());
+    if !fits(question, 255) || !options.iter().all(|option| fits(option, 100)) {
+        return Err(invalid("a poll's name has at most 255 characters and its options 1 to 100"));
+    }
+    let differ: HashSet<&str> = options.iter().map(|option| option.trim()).collect();
+    if differ.len() != options.len() {
+        return Err(invalid("all elements of poll.options must be unique"));
+    }
+    match poll["multipleAnswers"].is_boolean() {
+        true => Ok(question.to_owned()),
+        false => Err(invalid("poll.multipleAnswers must be a boolean value")),
     }
 }
 
@@ -110,10 +137,10 @@ pub(super) fn message(
     let account = working(world, account, &session)?;
     let chat = chat(&body)?;
     let (words, links) = content(action, &mut body)?;
-    // An id of our own choosing is taken with texts, places and cards only; a message of that id is sent once.
-    let chosen = body["id"]
-        .as_str()
-        .filter(|_| matches!(action, "sendText" | "sendLocation" | "sendContactVcard"));
+    // An id of our own choosing is taken with texts, places, cards and polls only; a message of that id is sent once.
+    let chosen = body["id"].as_str().filter(|_| {
+        matches!(action, "sendText" | "sendLocation" | "sendContactVcard" | "sendPoll")
+    });
     let chosen = chosen.map(ToOwned::to_owned);
     let key = chosen.clone().unwrap_or_else(|| {
         format!("3EB0{}", world.new_id().to_uppercase().get(..18).unwrap_or_default())

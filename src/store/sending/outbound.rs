@@ -1,7 +1,7 @@
 //! `outbound`: messages that wait to be sent, and those that were.
 
 use providers::{DeliveryStatus, Direction, MessageRef, OutboundContent, Template};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sqlx::AssertSqlSafe;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -254,6 +254,35 @@ pub async fn put_content(
     let sql = "update outbound set content = $3 where organization_id = $1 and message_id = $2";
     on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(id).bind(Json(content));
+        query.execute(c).await.map(drop)
+    })?;
+    Ok(())
+}
+
+/// What the timeline shows of a message beside its words.
+pub async fn metadata(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: MessageId,
+) -> Result<Map<String, Value>, StoreError> {
+    let sql = "select metadata from messages where organization_id = $1 and id = $2";
+    let found: Option<Option<Json<Map<String, Value>>>> = on!(session, |c| {
+        sqlx::query_scalar(sql).bind(organization).bind(id).fetch_optional(c).await
+    })?;
+    Ok(found.flatten().map(|Json(shown)| shown).unwrap_or_default())
+}
+
+/// Puts this in its place.
+pub async fn put_metadata(
+    session: &mut Session,
+    organization: OrganizationId,
+    id: MessageId,
+    shown: Map<String, Value>,
+) -> Result<(), StoreError> {
+    let sql = "update messages set metadata = $3 where organization_id = $1 and id = $2";
+    let shown = (!shown.is_empty()).then_some(Json(shown));
+    on!(session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(id).bind(shown);
         query.execute(c).await.map(drop)
     })?;
     Ok(())

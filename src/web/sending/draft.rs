@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::interactive::{CtaUrlBody, FlowBody, HeaderBody, ProductsBody};
 use crate::flow::send::accept::Draft;
 use crate::flow::send::recipient::Recipient;
 use crate::model::{ContactId, LeadId, MessageId, Purpose};
@@ -90,8 +91,8 @@ pub(crate) enum ContentBody {
     },
     /// Words with buttons to press.
     Buttons {
-        /// A line above the words.
-        header: Option<String>,
+        /// What stands above the words: a line, or a picture, film or document.
+        header: Option<HeaderBody>,
         /// The words.
         body: String,
         /// A line below the words.
@@ -111,6 +112,27 @@ pub(crate) enum ContentBody {
         button: String,
         /// The list's sections.
         sections: Vec<SectionBody>,
+    },
+    /// Words with a button that opens a web page (Meta).
+    CtaUrl(CtaUrlBody),
+    /// Words that ask the person where they are, with a button to send the place (Meta).
+    LocationRequest {
+        /// The words.
+        body: String,
+    },
+    /// Words with a button that opens a form, a WhatsApp Flow (Meta).
+    Flow(FlowBody),
+    /// Products of a catalogue (Meta): one, several in sections, or the whole catalogue.
+    Products(ProductsBody),
+    /// A question with options to vote for (WAHA, Evolution).
+    Poll {
+        /// The question.
+        question: String,
+        /// The options, 2 to 12 that differ; Evolution takes 10 at most.
+        options: Vec<String>,
+        /// Whether one person may choose several.
+        #[serde(default)]
+        multiple: bool,
     },
     /// A message whose wording the provider has approved.
     Template(TemplateBody),
@@ -254,11 +276,19 @@ impl ContentBody {
             ContentBody::Buttons { header, body, footer, buttons } => {
                 let button = |button: ButtonBody| Button { id: button.id, title: button.title };
                 let buttons = buttons.into_iter().map(button).collect();
+                let header = header.map(HeaderBody::read).transpose()?;
                 OutboundContent::Buttons { header, body, footer, buttons }
             }
             ContentBody::List { header, body, footer, button, sections } => {
                 let sections = sections.into_iter().map(SectionBody::read).collect();
                 OutboundContent::List { header, body, footer, button, sections }
+            }
+            ContentBody::CtaUrl(page) => page.read()?,
+            ContentBody::LocationRequest { body } => OutboundContent::LocationRequest { body },
+            ContentBody::Flow(flow) => flow.read()?,
+            ContentBody::Products(products) => products.read(),
+            ContentBody::Poll { question, options, multiple } => {
+                OutboundContent::Poll { question, options, multiple }
             }
             ContentBody::Template(template) => OutboundContent::Template(template.read("content")?),
         })
@@ -266,8 +296,8 @@ impl ContentBody {
 }
 
 impl FileBody {
-    /// `at` is the member that holds it.
-    fn read(self, at: &str) -> Result<OutboundFile, Problem> {
+    /// Reads it; `at` is where it stands in the request.
+    pub(super) fn read(self, at: &str) -> Result<OutboundFile, Problem> {
         let field = |name: &str| format!("{at}.{name}");
         let kinds = [
             MediaKind::Image,

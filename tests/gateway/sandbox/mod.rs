@@ -3,6 +3,7 @@
 
 mod faults;
 mod judges;
+mod kinds;
 mod meta;
 mod ours;
 mod telnyx;

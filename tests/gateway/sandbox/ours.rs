@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use providers::{
-    Account, Address, Button, Channel, ContactCard, OutboundContent, OutboundMessage, PhoneNumber,
-    ProviderRequest, ProviderResponse, Secret, Sender, Settings, Step, Template, Told,
+    Account, Address, Button, Channel, ContactCard, Header, OutboundContent, OutboundMessage,
+    PhoneNumber, ProviderRequest, ProviderResponse, Secret, Sender, Settings, Step, Template, Told,
 };
 use switchboard::clock::Clock;
 use switchboard::sandbox::RecordedAccount;
@@ -93,7 +93,7 @@ async fn what_we_send_through_meta_is_taken() {
     rig.person_writes("meta", &recorded.routes[0].address, ANA).await;
     let button = |id: &str| Button { id: id.to_owned(), title: id.to_owned() };
     let buttons = OutboundContent::Buttons {
-        header: Some("Which?".to_owned()),
+        header: Some(Header::Text("Which?".to_owned())),
         body: "Choose".to_owned(),
         footer: None,
         buttons: vec![button("yes"), button("no")],
@@ -138,7 +138,12 @@ async fn what_we_send_through_twilio_and_telnyx_is_taken() {
 async fn what_we_send_through_waha_is_taken_and_found_again() {
     let rig = Rig::start().await;
     let (recorded, account) = open(&rig, "waha");
-    for (number, content) in (1..).zip([text(), place(), card()]) {
+    let poll = OutboundContent::Poll {
+        question: "Quando?".to_owned(),
+        options: vec!["Sexta".to_owned(), "Sábado".to_owned()],
+        multiple: false,
+    };
+    for (number, content) in (1..).zip([text(), place(), card(), poll]) {
         let message = message(&rig, &recorded, Channel::Whatsapp, number, content);
         let sent_at = Clock::System.now();
         let id = send(&rig, &*account, &message).await;
@@ -149,7 +154,7 @@ async fn what_we_send_through_waha_is_taken_and_found_again() {
         };
         assert_eq!(sent.references[0].0, id);
     }
-    assert_eq!(rig.sandbox.counts().accepted, 3);
+    assert_eq!(rig.sandbox.counts().accepted, 4);
 }
 
 #[tokio::test]

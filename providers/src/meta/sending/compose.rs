@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::interactive;
 use crate::{
-    Address, Button, ContactCard, ListRow, ListSection, MediaKind, OutboundContent, OutboundFile,
-    OutboundMessage, Template,
+    Address, ContactCard, MediaKind, OutboundContent, OutboundFile, OutboundMessage, Template,
 };
 
 /// Where Meta finds the file of a message.
@@ -68,21 +68,13 @@ fn content(content: &OutboundContent, place: Option<FilePlace<'_>>) -> (&'static
             "reaction",
             json!({ "message_id": target.0, "emoji": emoji.as_deref().unwrap_or_default() }),
         ),
-        OutboundContent::Buttons { header, body, footer, buttons } => {
-            let buttons: Vec<Value> = buttons.iter().map(button).collect();
-            interactive("button", [header, footer], body, json!({ "buttons": buttons }))
-        }
-        OutboundContent::List { header, body, footer, button, sections } => {
-            let sections: Vec<Value> = sections.iter().map(section).collect();
-            let action = json!({ "button": button, "sections": sections });
-            interactive("list", [header, footer], body, action)
-        }
         OutboundContent::Template(wanted) => ("template", template(wanted, place)),
+        choices => ("interactive", interactive::block(choices, place)),
     }
 }
 
 /// An object of those members that are there.
-fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
+pub(super) fn object<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
     let present = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(present.collect())
 }
@@ -93,26 +85,28 @@ fn media(
     place: Option<FilePlace<'_>>,
 ) -> (&'static str, Value) {
     let kind = file.map_or(MediaKind::Document, |file| file.media);
-    let name = file.filter(|_| kind == MediaKind::Document).and_then(filename);
-    let (link, id) = link_or_id(place);
-    let block = object([
-        ("id", id),
-        ("link", link),
-        ("caption", caption.map(|caption| json!(caption))),
-        ("filename", name.map(|name| json!(name))),
-        ("voice", (kind == MediaKind::Voice).then_some(json!(true))),
-    ]);
-    // A voice message is audio that says so.
-    let word = if kind == MediaKind::Voice { "audio" } else { kind.word() };
-    (word, block)
+    let mut block = placed(file, place);
+    if let Some(caption) = caption {
+        block["caption"] = json!(caption);
+    }
+    if kind == MediaKind::Voice {
+        // A voice message is audio that says so.
+        block["voice"] = json!(true);
+        return ("audio", block);
+    }
+    (kind.word(), block)
 }
 
-fn link_or_id(place: Option<FilePlace<'_>>) -> (Option<Value>, Option<Value>) {
-    match place {
+/// Where Meta finds a file, and the name it is shown with.
+pub(super) fn placed(file: Option<&OutboundFile>, place: Option<FilePlace<'_>>) -> Value {
+    let is_document = |file: &&OutboundFile| file.media == MediaKind::Document;
+    let name = file.filter(is_document).and_then(filename);
+    let (link, id) = match place {
         Some(FilePlace::Link(link)) => (Some(json!(link)), None),
         Some(FilePlace::Uploaded(id)) => (None, Some(json!(id))),
         None => (None, None),
-    }
+    };
+    object([("id", id), ("link", link), ("filename", name.map(|name| json!(name)))])
 }
 
 /// Meta wants one part of the name beside the whole of it.
@@ -129,43 +123,6 @@ fn card(card: &ContactCard) -> Value {
         ("addresses", list("street", &card.addresses)),
         ("urls", list("url", &card.urls)),
         ("birthday", card.birthday.as_ref().map(|birthday| json!(birthday))),
-    ])
-}
-
-/// <https://developers.facebook.com/docs/whatsapp/guides/interactive-messages>
-fn interactive(
-    kind: &str,
-    [header, footer]: [&Option<String>; 2],
-    body: &str,
-    action: Value,
-) -> (&'static str, Value) {
-    let block = object([
-        ("type", Some(json!(kind))),
-        ("header", header.as_ref().map(|text| json!({ "type": "text", "text": text }))),
-        ("body", Some(json!({ "text": body }))),
-        ("footer", footer.as_ref().map(|text| json!({ "text": text }))),
-        ("action", Some(action)),
-    ]);
-    ("interactive", block)
-}
-
-fn button(button: &Button) -> Value {
-    json!({ "type": "reply", "reply": { "id": button.id, "title": button.title } })
-}
-
-fn section(section: &ListSection) -> Value {
-    let rows: Vec<Value> = section.rows.iter().map(row).collect();
-    object([
-        ("title", section.title.as_ref().map(|title| json!(title))),
-        ("rows", Some(Value::Array(rows))),
-    ])
-}
-
-fn row(row: &ListRow) -> Value {
-    object([
-        ("id", Some(json!(row.id))),
-        ("title", Some(json!(row.title))),
-        ("description", row.description.as_ref().map(|description| json!(description))),
     ])
 }
 
@@ -190,10 +147,7 @@ fn template(template: &Template, place: Option<FilePlace<'_>>) -> Value {
 /// The file as the one parameter of the header.
 fn header_component(file: &OutboundFile, place: Option<FilePlace<'_>>) -> Value {
     let kind = file.media.word();
-    let name = (file.media == MediaKind::Document).then(|| filename(file)).flatten();
-    let (link, id) = link_or_id(place);
-    let block = object([("id", id), ("link", link), ("filename", name.map(|name| json!(name)))]);
-    json!({ "type": "header", "parameters": [{ "type": kind, kind: block }] })
+    json!({ "type": "header", "parameters": [{ "type": kind, kind: placed(Some(file), place) }] })
 }
 
 /// The variables as parameters of the body: numbered ones in their order, named ones by their names.

@@ -6,6 +6,7 @@
 
 mod check;
 mod compose;
+mod interactive;
 mod upload;
 
 use std::time::Duration;

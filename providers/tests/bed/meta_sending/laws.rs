@@ -4,8 +4,9 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use providers::{
-    Address, Button, ContactCard, FileSource, ListRow, ListSection, LoadedFile, MediaKind,
-    MessageRef, OutboundContent, OutboundFile, OutboundMessage, PhoneNumber, Step, Template,
+    Address, Button, ContactCard, FileSource, Flow, FlowAction, FlowForm, Header, ListRow,
+    ListSection, LoadedFile, MediaKind, MessageRef, OutboundContent, OutboundFile, OutboundMessage,
+    PhoneNumber, ProductSection, Step, Template,
 };
 use serde_json::{Value, json};
 
@@ -59,7 +60,57 @@ fn file() -> impl Strategy<Value = OutboundFile> {
         })
 }
 
-fn choices() -> impl Strategy<Value = OutboundContent> {
+fn header() -> BoxedStrategy<Option<Header>> {
+    option::of(prop_oneof![
+        text().prop_map(Header::Text),
+        file().prop_map(|file| Header::File(Box::new(file)))
+    ])
+    .boxed()
+}
+
+fn invitations() -> BoxedStrategy<OutboundContent> {
+    let words = || (text(), option::of(text()));
+    let url = prop_oneof![4 => "https://[a-z]{1,9}\\.example/[a-z?=&%]{0,9}", 1 => text()];
+    let id = || prop_oneof![4 => "[0-9]{1,16}", 1 => text()];
+    let form = prop_oneof![id().prop_map(FlowForm::FlowId), text().prop_map(FlowForm::FlowName),];
+    let action = prop::sample::select(vec![FlowAction::Navigate, FlowAction::DataExchange]);
+    let data = prop::sample::select(vec![json!({ "a": [1] }), json!({}), json!("a"), Value::Null]);
+    let begins = (option::of(action), option::of(text()), option::weighted(0.3, data));
+    let section = (option::weighted(0.8, text()), vec(text(), 0..4));
+    let section = section.prop_map(|(title, ids)| ProductSection { title, ids });
+    prop_oneof![
+        (header(), words(), text(), url).prop_map(|(header, (body, footer), text, url)| {
+            OutboundContent::CtaUrl { header, body, footer, text, url }
+        }),
+        text().prop_map(|body| OutboundContent::LocationRequest { body }),
+        (header(), words(), form, text(), option::of(text()), begins).prop_map(
+            |(header, (body, footer), form, cta, token, (action, screen, data))| {
+                OutboundContent::Flow(Box::new(Flow {
+                    header,
+                    body,
+                    footer,
+                    form,
+                    cta,
+                    token,
+                    action,
+                    screen,
+                    data,
+                }))
+            }
+        ),
+        (id(), option::of(text()), words(), vec(section, 0..3)).prop_map(
+            |(catalog_id, header, (body, footer), sections)| {
+                OutboundContent::Products { catalog_id, header, body, footer, sections }
+            }
+        ),
+        (text(), vec(text(), 0..4), any::<bool>()).prop_map(|(question, options, multiple)| {
+            OutboundContent::Poll { question, options, multiple }
+        }),
+    ]
+    .boxed()
+}
+
+fn choices() -> BoxedStrategy<OutboundContent> {
     let button = (text(), text()).prop_map(|(id, title)| Button { id, title });
     let row = (text(), text(), option::of(text()));
     let row = row.prop_map(|(id, title, description)| ListRow { id, title, description });
@@ -69,7 +120,7 @@ fn choices() -> impl Strategy<Value = OutboundContent> {
     let section = section.prop_map(|(title, rows)| ListSection { title, rows });
     let lines = || (option::of(text()), text(), option::of(text()));
     prop_oneof![
-        (lines(), vec(button, 0..5)).prop_map(|((header, body, footer), buttons)| {
+        (header(), lines(), vec(button, 0..5)).prop_map(|(header, (_, body, footer), buttons)| {
             OutboundContent::Buttons { header, body, footer, buttons }
         }),
         (lines(), text(), vec(section, 0..3)).prop_map(
@@ -78,6 +129,7 @@ fn choices() -> impl Strategy<Value = OutboundContent> {
             }
         ),
     ]
+    .boxed()
 }
 
 fn template() -> impl Strategy<Value = OutboundContent> {
@@ -153,6 +205,7 @@ fn content() -> impl Strategy<Value = OutboundContent> {
             emoji
         }),
         2 => choices(),
+        2 => invitations(),
         2 => template(),
     ]
 }
@@ -167,10 +220,7 @@ fn message() -> impl Strategy<Value = OutboundMessage> {
     ];
     (content(), to, option::weighted(0.2, text()), any::<bool>(), "[a-z]\\PC{0,40}").prop_map(
         |(content, to, reply_to, with_bytes, id)| {
-            let count = match &content {
-                OutboundContent::Media { files, .. } => files.len(),
-                _ => 0,
-            };
+            let count = content.files().len();
             let loaded = LoadedFile {
                 bytes: with_bytes.then(|| "a file\0\r\n--".into()),
                 link: (!with_bytes).then(|| "https://example.com/ours".to_owned()),

@@ -57,7 +57,34 @@ fn a_limit_counts_characters_and_is_itself_allowed() {
         format!(r#"{{"id":"{id}","title":"{title}","description":"{description}"}}"#)
     };
     let image = r#"{"kind":"media","caption":"§","files":[{"media":"image","source":{"link":"https://example.com/a.png"}}]}"#;
-    let limits: [(usize, String); 15] = [
+    let page = |header: &str, body: &str, footer: &str, text: &str| {
+        format!(
+            r#"{{"kind":"cta_url","header":"{header}","body":"{body}","footer":"{footer}","text":"{text}","url":"https://a.example"}}"#
+        )
+    };
+    let flow = |body: &str, cta: &str, token: &str| {
+        format!(
+            r#"{{"kind":"flow","body":"{body}","flow_id":"7","cta":"{cta}","token":"{token}"}}"#
+        )
+    };
+    let products = |header: &str, body: &str, title: &str, id: &str| {
+        format!(
+            r#"{{"kind":"products","catalog_id":"7","header":"{header}","body":"{body}","sections":[{{"title":"{title}","ids":["{id}","b"]}}]}}"#
+        )
+    };
+    let limits: [(usize, String); 27] = [
+        (60, page("§", "b", "f", "t")),
+        (1_024, page("h", "§", "f", "t")),
+        (60, page("h", "b", "§", "t")),
+        (20, page("h", "b", "f", "§")),
+        (1_024, r#"{"kind":"location_request","body":"§"}"#.to_owned()),
+        (1_024, flow("§", "c", "t")),
+        (20, flow("b", "§", "t")),
+        (9_999, flow("b", "c", "§")),
+        (60, products("§", "b", "t", "a")),
+        (1_024, products("h", "§", "t", "a")),
+        (24, products("h", "b", "§", "a")),
+        (100, products("h", "b", "t", "§")),
         (4_096, r#"{"kind":"text","body":"§"}"#.to_owned()),
         (1_024, image.to_owned()),
         (60, buttons("§", "b", "f", &button("i", "t"))),

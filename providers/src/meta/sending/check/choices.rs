@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::{at_most, filled, optional};
-use crate::{Button, ListSection, Unfit};
+use super::{at_most, filled, media, optional};
+use crate::{Button, Header, ListSection, LoadedFile, Unfit};
 
 const HEADER_CHARS: usize = 60;
 const FOOTER_CHARS: usize = 60;
@@ -28,6 +28,22 @@ const ROW_DESCRIPTION_CHARS: usize = 72;
 pub(super) fn lines(header: Option<&str>, footer: Option<&str>) -> Result<(), Unfit> {
     optional("content.header", header, HEADER_CHARS)?;
     optional("content.footer", footer, FOOTER_CHARS)
+}
+
+/// A line or a file above, and a line below. `loaded` is the file, where it is there already.
+pub(super) fn around(
+    header: Option<&Header>,
+    footer: Option<&str>,
+    loaded: Option<&LoadedFile>,
+) -> Result<(), Unfit> {
+    match header {
+        Some(Header::File(file)) => {
+            media::above("content.header", file, loaded)?;
+            lines(None, footer)
+        }
+        Some(Header::Text(text)) => lines(Some(text), footer),
+        None => lines(None, footer),
+    }
 }
 
 pub(super) fn buttons(body: &str, buttons: &[Button]) -> Result<(), Unfit> {
@@ -79,7 +95,11 @@ pub(super) fn list(body: &str, button: &str, sections: &[ListSection]) -> Result
 }
 
 /// Refuses an id that was there before.
-fn unlike<'a>(ids: &mut HashSet<&'a str>, field: String, id: &'a str) -> Result<(), Unfit> {
+pub(super) fn unlike<'a>(
+    ids: &mut HashSet<&'a str>,
+    field: String,
+    id: &'a str,
+) -> Result<(), Unfit> {
     if ids.insert(id) {
         return Ok(());
     }

@@ -39,16 +39,34 @@ pub(super) fn files(
         return Err(Unfit::new("content.caption", reason));
     }
     optional("content.caption", caption, CAPTION_CHARS)?;
-    source(&first.source)?;
-    mime_type(first, &limit)?;
-    let announced = first.size.and_then(|size| u64::try_from(size).ok());
-    let bytes = loaded.first().and_then(|file| file.bytes.as_ref());
+    one("content.files[0]", first, loaded.first())
+}
+
+/// A file that stands above the words: `field` names the member that tells of it.
+pub(super) fn above(
+    field: &str,
+    file: &OutboundFile,
+    loaded: Option<&LoadedFile>,
+) -> Result<(), Unfit> {
+    if !matches!(file.media, MediaKind::Image | MediaKind::Video | MediaKind::Document) {
+        let reason = "must be image, video or document: nothing else can stand above the words";
+        return Err(Unfit::new(format!("{field}.media"), reason));
+    }
+    one(field, file, loaded)
+}
+
+fn one(field: &str, file: &OutboundFile, loaded: Option<&LoadedFile>) -> Result<(), Unfit> {
+    let limit = limit(file.media);
+    source(&format!("{field}.source"), &file.source)?;
+    mime_type(&format!("{field}.mime_type"), file, &limit)?;
+    let announced = file.size.and_then(|size| u64::try_from(size).ok());
+    let bytes = loaded.and_then(|file| file.bytes.as_ref());
     let real = bytes.and_then(|bytes| u64::try_from(bytes.len()).ok());
     let size = announced.into_iter().chain(real).max();
     if let Some(size) = size.filter(|size| *size > limit.bytes) {
-        let kind = first.media.word();
+        let kind = file.media.word();
         let reason = format!("{kind} files have at most {}, this one has {size} bytes", limit.size);
-        return Err(Unfit::new("content.files[0].size", reason));
+        return Err(Unfit::new(format!("{field}.size"), reason));
     }
     Ok(())
 }
@@ -67,8 +85,7 @@ fn limit(kind: MediaKind) -> Limit {
     }
 }
 
-fn source(source: &FileSource) -> Result<(), Unfit> {
-    let field = "content.files[0].source";
+fn source(field: &str, source: &FileSource) -> Result<(), Unfit> {
     match source {
         FileSource::Stored(id) => present(field, id),
         FileSource::Link(link) => match Url::parse(link) {
@@ -79,11 +96,10 @@ fn source(source: &FileSource) -> Result<(), Unfit> {
 }
 
 /// A type that is not known is left for Meta to judge.
-fn mime_type(file: &OutboundFile, limit: &Limit) -> Result<(), Unfit> {
+fn mime_type(field: &str, file: &OutboundFile, limit: &Limit) -> Result<(), Unfit> {
     let Some(given) = file.mime_type.as_deref() else {
         return Ok(());
     };
-    let field = "content.files[0].mime_type";
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_line = given.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
     let is_type = essence.split_once('/').is_some_and(|(kind, subtype)| {

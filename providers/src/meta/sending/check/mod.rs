@@ -4,6 +4,7 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages>
 
 mod choices;
+mod invitations;
 mod media;
 mod template;
 
@@ -61,12 +62,30 @@ fn content(message: &OutboundMessage) -> Result<(), Unfit> {
             optional("content.emoji", emoji.as_deref(), usize::MAX)
         }
         OutboundContent::Buttons { header, body, footer, buttons } => {
-            choices::lines(header.as_deref(), footer.as_deref())?;
+            choices::around(header.as_ref(), footer.as_deref(), message.files.first())?;
             choices::buttons(body, buttons)
         }
         OutboundContent::List { header, body, footer, button, sections } => {
             choices::lines(header.as_deref(), footer.as_deref())?;
             choices::list(body, button, sections)
+        }
+        OutboundContent::CtaUrl { header, body, footer, text, url } => {
+            choices::around(header.as_ref(), footer.as_deref(), message.files.first())?;
+            invitations::page(body, text, url)
+        }
+        OutboundContent::LocationRequest { body } => invitations::words(body),
+        OutboundContent::Flow(flow) => {
+            choices::around(flow.header.as_ref(), flow.footer.as_deref(), message.files.first())?;
+            invitations::flow(flow)
+        }
+        OutboundContent::Products { catalog_id, header, body, footer, sections } => {
+            choices::lines(header.as_deref(), footer.as_deref())?;
+            invitations::words(body)?;
+            invitations::products(catalog_id, header.as_deref(), sections)
+        }
+        OutboundContent::Poll { .. } => {
+            let reason = "Meta's Business Platform cannot send polls; only WhatsApp Web can";
+            Err(Unfit::new("content.options", reason))
         }
         OutboundContent::Template(wanted) => template::template(wanted, &message.files),
     }
