@@ -186,11 +186,11 @@ impl Bulk<'_> {
         let gateway = self.gateway;
         let piece = async {
             let place = gateway.bulks.place().await;
-            let (began, before) = (Instant::now(), gateway.intake.taken());
+            let (began, before) = (Instant::now(), gateway.batcher.taken());
             let mut piece = std::pin::pin!(self.piece(size));
             match tokio::time::timeout(OWN_PLACE, &mut piece).await {
                 Ok(done) => {
-                    if gateway.intake.taken() != before {
+                    if gateway.batcher.taken() != before {
                         gateway.bulks.rest(began.elapsed());
                     }
                     done
