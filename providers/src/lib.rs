@@ -26,6 +26,7 @@ mod secret;
 mod signature;
 mod sms;
 mod status_url;
+mod unknown;
 
 pub mod evolution;
 pub mod meta;
