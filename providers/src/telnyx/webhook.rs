@@ -103,7 +103,9 @@ fn read_event(
     let event_type = event_type(&event)?;
     let direction = routing.direction().or(match event_type {
         "message.received" => Some(Direction::Inbound),
-        "message.sent" | "message.finalized" | "message.read" => Some(Direction::Outbound),
+        "message.echo" | "message.sent" | "message.finalized" | "message.read" => {
+            Some(Direction::Outbound)
+        }
         _ => None,
     });
     *line = routing.line(direction);
@@ -118,7 +120,8 @@ fn read_event(
     match event_type {
         known if notices::is_known(known) => notices::read(&mut scope, content),
         _ if event.payload.is_none() => Err(Unreadable("`payload` is missing".to_owned())),
-        "message.received" => messages::read(&mut scope, content),
+        "message.received" => messages::read(&mut scope, content, Direction::Inbound),
+        "message.echo" => messages::read(&mut scope, content, Direction::Outbound),
         "message.sent" | "message.finalized" | "message.read" => {
             statuses::read(&mut scope, content)
         }
