@@ -54,4 +54,5 @@ mod timeline;
 mod tokens;
 mod transport;
 mod trust;
+mod unread;
 mod wakes;

@@ -4,7 +4,7 @@ use providers::EventKind;
 
 use super::identities::{Identities, Memory};
 use super::people::Person;
-use super::{calls, changes, messages, people, quarantine, wishes};
+use super::{calls, changes, messages, people, quarantine, unread, wishes};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{Item, Receipt, Submission};
@@ -80,6 +80,7 @@ impl<'a> Writer<'a> {
         let works = Work::of(batch);
         people::resolve(self, &people_of(&works)).await?;
         let stored = messages::insert(self, &works).await?;
+        unread::note(self, batch, &works, &stored).await?;
         changes::apply(self, &works, &stored).await?;
         calls::apply(self, &works).await?;
         self.write_notices(&works).await?;
