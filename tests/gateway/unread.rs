@@ -31,7 +31,7 @@ async fn replay(gateway: &TestGateway, org: &Org, body: Value) -> Value {
 }
 
 fn kinds(events: &[Value]) -> Vec<&str> {
-    events.iter().map(|event| event["kind"].as_str().unwrap()).collect()
+    events.iter().map(|event| event["type"].as_str().unwrap()).collect()
 }
 
 on_both_engines! {
@@ -80,7 +80,7 @@ on_both_engines! {
         assert_eq!(places(&after), places(&before), "each stays in its place");
         let shown = after.iter().find(|one| one["content"] == "Olhe o sorriso").unwrap();
         assert_eq!(shown["kind"], "image");
-        assert_eq!(shown["attachments"].as_array().unwrap().len(), 1, "{shown}");
+        assert_eq!(shown["metadata"]["attachments"].as_array().unwrap().len(), 1, "{shown}");
         assert!(shown["metadata"]["what"].is_null(), "{shown}");
         let told = graph.events(&gateway).await;
         assert_eq!(kinds(&told[events..]), ["message.edited"]);

@@ -14,8 +14,8 @@ use crate::content::PLACEHOLDER;
 use crate::lenient::unix_time;
 use crate::outside;
 use crate::{
-    Channel, Context, DeliveryStatus, Direction, EventKind, IdentityChange, Message, MessageRef,
-    Party, Referral, Timestamp,
+    Channel, Content, Context, DeliveryStatus, Direction, EventKind, IdentityChange, Message,
+    MessageRef, Party, Referral, Timestamp,
 };
 
 /// Reads one of `value.messages[]`.
@@ -152,7 +152,11 @@ fn edited(wire: &WireMessage<'_>) -> Result<EventKind, Unreadable> {
     let edit: Edit<'_> = block(wire.edit, "edit")?;
     let message = WireMessage::read(edit.message)?;
     let target = id(&edit.original_message_id, "original_message_id")?.to_owned();
-    let content = content::read(&message, &message.errors, edit.message);
+    let content = match content::read(&message, &message.errors, edit.message) {
+        // Words that are there are what it says now, whatever kind it is of.
+        Content::Unsupported { code: None, detail: Some(body), .. } => Content::Text { body },
+        content => content,
+    };
     Ok(EventKind::Edited { target: MessageRef(target), content })
 }
 
