@@ -126,6 +126,18 @@ pub enum CallFact {
         /// Whether this part of the text is final.
         is_final: bool,
     },
+    /// What was said is written down in a document.
+    TranscriptSaved {
+        /// The provider's id of the document.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        /// Where the provider says it is. Often short-lived and behind authentication.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+        /// Its media type.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mime_type: Option<String>,
+    },
     /// What it cost.
     Cost {
         /// The total so far.

@@ -154,19 +154,23 @@ pub enum Content {
         #[serde(skip_serializing_if = "Option::is_none")]
         body: Option<String>,
     },
-    /// The provider itself says that it cannot pass this message on.
+    /// There was a message, and what it says cannot be read: the provider does not pass it on, or its kind is none that we know,
+    /// or its known kind is broken. A later version may read it, and a file that was only announced may follow.
     Unsupported {
-        /// What it was, if the provider says so.
+        /// What it was, in the provider's word, if it says so.
         #[serde(skip_serializing_if = "Option::is_none")]
         what: Option<String>,
         /// The provider's error code.
         #[serde(skip_serializing_if = "Option::is_none")]
         code: Option<String>,
-        /// The provider's explanation.
+        /// The words that stand in it plainly, a line each; where there are none, the provider's explanation.
         #[serde(skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
 }
+
+/// What stands for a file that follows by itself, under the same id: [`Content::Unsupported`]'s `what` of such a message.
+pub(crate) const PLACEHOLDER: &str = "media_placeholder";
 
 /// One line of an [`Content::Order`]. Numbers are kept as text: providers send both.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -243,6 +247,11 @@ impl Content {
             Content::Unsupported { detail, .. } => detail.as_deref(),
             Content::CallPermissionReply { .. } | Content::Welcome => None,
         }
+    }
+
+    /// Whether the webhook that brought it may hold more than could be read of it.
+    pub fn may_say_more(&self) -> bool {
+        matches!(self, Content::Unsupported { what, .. } if what.as_deref() != Some(PLACEHOLDER))
     }
 
     /// Its files.

@@ -29,6 +29,7 @@ mod sms;
 mod status_url;
 mod template_drafts;
 mod twiml;
+mod unknown;
 
 pub mod evolution;
 pub mod meta;

@@ -55,6 +55,9 @@ pub struct Context {
     /// The advertisement that brought them here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub referral: Option<Referral>,
+    /// Who wrote it for us, where that was no person: `agent`, the provider's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// The group it was written in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_id: Option<String>,

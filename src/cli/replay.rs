@@ -8,11 +8,15 @@ use super::table;
 use crate::clock::Timestamp;
 use crate::flow::Actor;
 use crate::flow::replay::{self, Replayed};
+use crate::flow::unread::UNREAD;
 use crate::gateway::Gateway;
+use crate::ids;
 use crate::model::{InboxId, OrganizationId, QuarantineId, QuarantineReason};
 use crate::store::inbox::{self, QuarantineFilter};
+use crate::store::unread::{self, UnreadFilter};
 
-/// Read kept webhooks again. Without --id and --request: every open item that the other options select.
+/// Read kept webhooks again. Without --id and --request: every open item that the other options select, and every webhook that
+/// brought messages of which not all could be read.
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
     /// The organization. Without it: what belongs to none, because it names several or a number nobody claimed.
@@ -27,8 +31,8 @@ pub(super) struct ReplayArgs {
     /// Of this provider.
     #[arg(long, value_parser = PossibleValuesParser::new(PROVIDERS.iter().map(|one| one.name)))]
     provider: Option<String>,
-    /// Why they wait.
-    #[arg(long, value_parser = PossibleValuesParser::new(QuarantineReason::ALL.map(QuarantineReason::word)))]
+    /// Why they wait; `unsupported`: only webhooks that brought messages of which not all could be read.
+    #[arg(long, value_parser = PossibleValuesParser::new(QuarantineReason::ALL.map(QuarantineReason::word).into_iter().chain([UNREAD])))]
     reason: Option<String>,
     /// That came at this instant or later.
     #[arg(long)]
@@ -68,7 +72,8 @@ pub(super) async fn run(gateway: &Gateway, args: ReplayArgs) -> anyhow::Result<(
 
 fn show(replayed: &[Replayed]) {
     let row = |one: &Replayed| {
-        let item = one.item.map_or("request".to_owned(), |id| id.to_string());
+        let request = || one.request.map_or("request".to_owned(), |id| format!("request {id}"));
+        let item = one.item.map_or_else(request, |id| id.to_string());
         let state = if one.resolved { "resolved" } else { "open" };
         vec![item, state.to_owned(), one.result.clone()]
     };
@@ -94,7 +99,21 @@ async fn list(
             entry.detail.clone(),
         ]
     };
-    let rows: Vec<_> = found.iter().map(row).collect();
+    let mut rows: Vec<_> = found.iter().map(row).collect();
+    if filter.reason.as_deref().is_none_or(|reason| reason == UNREAD) {
+        let (provider, from, until) = (filter.provider.clone(), filter.from, filter.until);
+        let filter = UnreadFilter { provider, from, until };
+        let unread = unread::requests(&mut session, organization, &filter, replay::LIMIT).await?;
+        rows.extend(unread.iter().map(|request| {
+            vec![
+                format!("request {}", request.inbox_id),
+                ids::time_of(request.inbox_id.0).format("%F %T").to_string(),
+                request.provider.clone(),
+                UNREAD.to_owned(),
+                "it brought messages of which not all could be read".to_owned(),
+            ]
+        }));
+    }
     table::print(&["item", "came", "provider", "reason", "detail"], &rows, 160);
     Ok(())
 }

@@ -27,6 +27,7 @@ mod share;
 pub mod stream;
 pub mod sweep;
 pub mod time;
+pub mod unread;
 
 use crate::gateway::KeyringError;
 use crate::model::{AccountId, OrganizationId, Principal, PrincipalKind, Scope};

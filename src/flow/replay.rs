@@ -11,6 +11,7 @@ use super::audit::{self, Deed};
 use super::receive::sort;
 use super::routing::Authority;
 use super::share::{Places, Share};
+use super::unread::{self, UNREAD};
 use super::{Actor, FlowError};
 use crate::gateway::{Gateway, Snapshot};
 use crate::metrics;
@@ -30,7 +31,9 @@ pub const LIMIT: i64 = 1_000;
 pub struct Replayed {
     /// The quarantined item, or none when a whole request was replayed.
     pub item: Option<QuarantineId>,
-    /// Whether the item is open no longer.
+    /// The request, when a whole one was replayed.
+    pub request: Option<InboxId>,
+    /// Whether the item is open no longer, or nothing of the request waits or is still unread.
     pub resolved: bool,
     /// What was written.
     pub receipt: Receipt,
@@ -55,7 +58,8 @@ pub async fn item(
 }
 
 /// Replays the open items that the filter selects, at most [`LIMIT`]: first those that were tried least often, and of these the
-/// oldest.
+/// oldest. Then, in the same order and number, requests that brought messages of which not all could be read; only these, if
+/// [`UNREAD`] is the reason.
 pub async fn range(
     gateway: &Gateway,
     actor: &Actor,
@@ -69,6 +73,9 @@ pub async fn range(
     let mut replayed = Vec::with_capacity(entries.len());
     for entry in &entries {
         replayed.push(replay_entry(gateway, entry, Share::of(organization)).await?);
+    }
+    if filter.reason.as_deref().is_none_or(|reason| reason == UNREAD) {
+        replayed.extend(unread::range(gateway, organization, filter).await?);
     }
     let resolved = replayed.iter().filter(|one| one.resolved).count();
     let detail = json!({ "items": replayed.len(), "resolved": resolved });
@@ -104,7 +111,7 @@ pub async fn request(gateway: &Gateway, actor: &Actor, id: InboxId) -> Result<Re
     note(gateway, actor, id.to_string(), json!({ "result": result })).await?;
     let done = outcome.failure.is_none() && outcome.waiting == 0;
     let resolved = done && !outcome.refused() && !left_out;
-    Ok(Replayed { item: None, resolved, receipt: outcome.receipt, result })
+    Ok(Replayed { item: None, request: Some(id), resolved, receipt: outcome.receipt, result })
 }
 
 /// Writes what waited for these lines and is the organization's now, whoever kept it; returns how many items that were. Only
@@ -139,7 +146,7 @@ pub(super) async fn claim(
 }
 
 /// The platform's own rows are out of every organization's sight, and in the operator's.
-async fn read(
+pub(super) async fn read(
     gateway: &Gateway,
     organization: OrganizationId,
 ) -> Result<crate::store::Session, FlowError> {
@@ -183,12 +190,13 @@ async fn replay_entry(
             .await?;
         session.commit().await?;
     }
-    Ok(Replayed { item: Some(entry.id), resolved: !still_open, receipt: outcome.receipt, result })
+    let (item, receipt) = (Some(entry.id), outcome.receipt);
+    Ok(Replayed { item, request: None, resolved: !still_open, receipt, result })
 }
 
 /// What reading a request again came to.
-struct Outcome {
-    receipt: Receipt,
+pub(super) struct Outcome {
+    pub(super) receipt: Receipt,
     /// How many items of the reader's could be read and routed.
     items: usize,
     /// The positions of the items that still wait.
@@ -199,11 +207,11 @@ struct Outcome {
     elsewhere: usize,
     /// How many may have been another organization's when they came.
     withheld: usize,
-    failure: Option<String>,
+    pub(super) failure: Option<String>,
 }
 
 /// Reads a request again and writes the share of it. `entry` is the item for whose sake it is read, if it is one's.
-async fn replay_request(
+pub(super) async fn replay_request(
     gateway: &Gateway,
     kept: &InboxRequest,
     share: Share,
@@ -316,7 +324,7 @@ fn rebuild(kept: &InboxRequest) -> Option<http::Request<Bytes>> {
 }
 
 impl Outcome {
-    fn failed(reason: &str) -> Self {
+    pub(super) fn failed(reason: &str) -> Self {
         let (receipt, failure) = (Receipt::default(), Some(reason.to_owned()));
         let (open, elsewhere, withheld) = (Vec::new(), 0, 0);
         Self { receipt, items: 0, open, waiting: 0, elsewhere, withheld, failure }
@@ -332,7 +340,7 @@ impl Outcome {
         self.receipt.quarantined > self.waiting
     }
 
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         if let Some(failure) = &self.failure {
             return failure.clone();
         }

@@ -54,6 +54,7 @@ pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
             let webhooks =
                 sweep::delete_inbox(&mut session, organization, kept.inbox, open).await?;
             let quarantined = sweep::delete_quarantine(&mut session, organization, open).await?;
+            let unread = sweep::delete_unread(&mut session, organization, kept.open).await?;
             let events = sweep::delete_events(&mut session, organization, kept.events).await?;
             let sent = recovery::delete_served(&mut session, organization, kept.queue).await?;
             let audited = sweep::delete_audit(&mut session, organization, kept.audit).await?;
@@ -63,7 +64,7 @@ pub async fn run(gateway: &Gateway) -> Result<Swept, StoreError> {
             swept.webhooks += webhooks;
             swept.quarantined += quarantined;
             swept.events += events;
-            if webhooks + quarantined + events + sent + audited == 0 {
+            if webhooks + quarantined + unread + events + sent + audited == 0 {
                 break;
             }
         }

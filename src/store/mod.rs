@@ -31,6 +31,7 @@ pub mod sending;
 pub mod sweep;
 pub mod timekeeping;
 pub mod timeline;
+pub mod unread;
 
 mod bulk;
 mod database;

@@ -22,8 +22,8 @@ pub struct KeepOpen {
     pub told_from: Timestamp,
 }
 
-/// Deletes an organization's raw webhooks older than `keep_from`; those with open items only as `open` allows. Returns how
-/// many; call again while it returns many.
+/// Deletes an organization's raw webhooks older than `keep_from`; those with open items only as `open` allows, and those that
+/// brought messages of which not all could be read only if they are as old. Returns how many; call again while it returns many.
 pub async fn delete_inbox(
     session: &mut Session,
     organization: OrganizationId,
@@ -35,6 +35,7 @@ pub async fn delete_inbox(
                    and not exists (select 1 from webhook_quarantine q
                         where q.inbox_id = i.id and q.state = 'open'
                         and (i.id >= $3 or q.noticed_at is null or q.noticed_at > $4))
+                   and not (i.id >= $3 and exists (select 1 from unread_messages u where u.inbox_id = i.id))
                    order by i.id limit $5)";
     let (old, very_old) = (ids::first_at(keep_from), ids::first_at(open.from));
     Ok(on!(session, |c| {
@@ -56,6 +57,23 @@ pub async fn delete_quarantine(
     let old = ids::first_at(open.from);
     Ok(on!(session, |c| {
         let query = sqlx::query(sql).bind(organization).bind(old).bind(open.told_from).bind(CHUNK);
+        query.execute(c).await.map(|done| done.rows_affected())
+    })?)
+}
+
+/// Forgets in which requests an organization's unread messages came that are older than `keep_from`: nobody can read them again.
+/// Returns of how many; call again while it returns many.
+pub async fn delete_unread(
+    session: &mut Session,
+    organization: OrganizationId,
+    keep_from: Timestamp,
+) -> Result<u64, StoreError> {
+    let sql = "delete from unread_messages where organization_id = $1 and provider_ref in (
+                   select provider_ref from unread_messages where organization_id = $1 and inbox_id < $2
+                   limit $3)";
+    let old = ids::first_at(keep_from);
+    Ok(on!(session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(old).bind(CHUNK);
         query.execute(c).await.map(|done| done.rows_affected())
     })?)
 }

@@ -1,9 +1,7 @@
-//! `/api/v1/webhook-inbox`: webhooks as they came, and what of them waits for a person, a route or a fix.
+//! `/api/v1/webhook-inbox`: what waits of webhooks for a person, a route or a fix, and is read again.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -14,7 +12,8 @@ use super::extract::{Access, Id, Query, cursor, instant, limit};
 use super::times::At;
 use super::{App, Problem, limits};
 use crate::flow::replay::{self, Replayed};
-use crate::model::{InboxId, QuarantineId, QuarantineReason, Scope};
+use crate::flow::unread::UNREAD;
+use crate::model::{QuarantineId, QuarantineReason, Scope};
 use crate::store::inbox::{self, QuarantineEntry, QuarantineFilter};
 
 /// An item that waits, or did.
@@ -59,49 +58,16 @@ pub(super) struct QuarantineList {
     next_cursor: Option<Uuid>,
 }
 
-/// A request as it was kept.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct WebhookView {
-    /// Its id.
-    id: Uuid,
-    /// The account whose keys verified it; null if that is another organization's, which shares the application.
-    account_id: Option<Uuid>,
-    /// The provider.
-    provider: String,
-    /// The HTTP method.
-    method: String,
-    /// The size of its body in bytes.
-    size: i64,
-    /// When it reached us.
-    received_at: At,
-    /// The URL, as the provider called it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    /// The headers that matter for reading it again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<String>,
-    /// The raw body, in base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body_base64: Option<String>,
-}
-
-/// A page of requests, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct WebhookList {
-    /// The requests.
-    items: Vec<WebhookView>,
-    /// The `cursor` of the next page; null on the last one.
-    next_cursor: Option<Uuid>,
-}
-
 /// What a replay came to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReplayView {
     /// The item, if one was replayed.
     item_id: Option<Uuid>,
-    /// Whether nothing of it waits any longer.
+    /// The raw webhook, if a whole one was replayed.
+    webhook_id: Option<Uuid>,
+    /// Whether nothing of it waits any longer, and no message of it is still unread.
     resolved: bool,
-    /// How many of this organization's items in the request were written now.
+    /// How many of this organization's items in the request were written now, those that fill a message included.
     stored: u32,
     /// How many were known already.
     duplicate: u32,
@@ -116,7 +82,8 @@ pub(super) struct ReplayView {
 /// What a replay of several items came to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ReplayList {
-    /// One entry an item, in the order in which they were replayed; at most 1000.
+    /// One entry an item, in the order in which they were replayed; at most 1000. Then one a raw webhook that brought messages
+    /// of which not all could be read; at most 1000.
     items: Vec<ReplayView>,
     /// How many of them wait no longer.
     resolved: usize,
@@ -143,22 +110,12 @@ pub(super) struct Filter {
     cursor: Option<String>,
 }
 
-/// Pages of requests.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Page {
-    /// How many, 1 to 200; 50 if not given.
-    limit: Option<i64>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
 /// Which open items to replay. Everything that is given must hold.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplayBody {
-    /// `unreadable`, `unrouted`, `ambiguous` or `refused`.
+    /// `unreadable`, `unrouted`, `ambiguous` or `refused`; `unsupported` for raw webhooks that brought messages of which not all
+    /// could be read.
     reason: Option<String>,
     /// Of this provider.
     provider: Option<String>,
@@ -193,6 +150,7 @@ impl From<Replayed> for ReplayView {
     fn from(replayed: Replayed) -> Self {
         Self {
             item_id: replayed.item.map(|id| id.0),
+            webhook_id: replayed.request.map(|id| id.0),
             resolved: replayed.resolved,
             stored: replayed.receipt.stored,
             duplicate: replayed.receipt.duplicate,
@@ -209,6 +167,16 @@ fn reason(word: Option<String>) -> Result<Option<String>, Problem> {
             Err(Problem::invalid("reason", "must be unreadable, unrouted, ambiguous or refused"))
         }
         _ => Ok(word),
+    }
+}
+
+fn replayed_reason(word: Option<String>) -> Result<Option<String>, Problem> {
+    match word.as_deref() {
+        Some(UNREAD) => Ok(word),
+        _ => reason(word).map_err(|_| {
+            let reason = "must be unreadable, unrouted, ambiguous, refused or unsupported";
+            Problem::invalid("reason", reason)
+        }),
     }
 }
 
@@ -304,7 +272,8 @@ pub(super) async fn replay(
 }
 
 /// Replays the open items that the filter selects, at most 1000: first those that were tried least often, and of these the
-/// oldest. Called again, it goes on with the others.
+/// oldest. Called again, it goes on with the others. Then raw webhooks that brought messages of kind `unsupported`: what can be
+/// read of them by now fills these, under their ids (`message.edited`).
 #[utoipa::path(post, path = "/api/v1/webhook-inbox/replay", tag = "webhook-inbox", request_body = ReplayBody, responses(
     (status = 200, body = ReplayList),
 ))]
@@ -316,7 +285,7 @@ pub(super) async fn replay_range(
     access.needs(Scope::InboxWrite)?;
     let filter = QuarantineFilter {
         state: None,
-        reason: reason(body.reason)?,
+        reason: replayed_reason(body.reason)?,
         provider: provider(body.provider)?,
         from: body.from.map(|At(at)| at),
         until: body.to.map(|At(at)| at),
@@ -326,75 +295,4 @@ pub(super) async fn replay_range(
     let resolved = replayed.iter().filter(|one| one.resolved).count();
     let items = replayed.into_iter().map(ReplayView::from).collect();
     Ok(Answer(ReplayList { items, resolved }))
-}
-
-/// Raw webhooks that named only this organization, newest first, without their bodies.
-#[utoipa::path(get, path = "/api/v1/webhook-inbox/requests", tag = "webhook-inbox", params(Page), responses(
-    (status = 200, body = WebhookList),
-))]
-pub(super) async fn requests(
-    State(app): State<App>,
-    access: Access,
-    Query(query): Query<Page>,
-) -> Result<Answer<WebhookList>, Problem> {
-    let organization = access.needs(Scope::InboxRead)?;
-    let (limit, before) = (limit(query.limit)?, cursor(query.cursor.as_deref())?);
-    let mut session = app.gateway.store.read(organization).await?;
-    let found = inbox::requests(&mut session, organization, before, limit).await?;
-    let full = i64::try_from(found.len()).unwrap_or(i64::MAX) == limit;
-    let next_cursor = found.last().filter(|_| full).map(|entry| entry.id.0);
-    let view = |entry: inbox::InboxEntry| WebhookView {
-        id: entry.id.0,
-        account_id: entry.own_account_id.map(|id| id.0),
-        provider: entry.provider,
-        method: entry.method,
-        size: entry.size,
-        received_at: entry.received_at.into(),
-        url: None,
-        headers: None,
-        body_base64: None,
-    };
-    Ok(Answer(WebhookList { items: found.into_iter().map(view).collect(), next_cursor }))
-}
-
-/// One raw webhook, with its body.
-#[utoipa::path(get, path = "/api/v1/webhook-inbox/requests/{id}", tag = "webhook-inbox", params(("id" = Uuid, Path)), responses(
-    (status = 200, body = WebhookView),
-    (status = 404, body = Problem, content_type = "application/problem+json"),
-))]
-pub(super) async fn request(
-    State(app): State<App>,
-    access: Access,
-    Id(id): Id<InboxId>,
-) -> Result<Answer<WebhookView>, Problem> {
-    let organization = access.needs(Scope::InboxRead)?;
-    let mut session = app.gateway.store.read(organization).await?;
-    let found = inbox::request(&mut session, organization, id).await?;
-    let found = found.ok_or_else(|| Problem::not_found("webhook"))?;
-    Ok(Answer(WebhookView {
-        id: found.id.0,
-        account_id: found.own_account_id.map(|id| id.0),
-        provider: found.provider,
-        method: found.method,
-        size: i64::try_from(found.body.len()).unwrap_or(i64::MAX),
-        received_at: found.received_at.into(),
-        url: Some(found.url),
-        headers: Some(found.headers),
-        body_base64: Some(STANDARD.encode(&found.body)),
-    }))
-}
-
-/// Reads one raw webhook again.
-#[utoipa::path(post, path = "/api/v1/webhook-inbox/requests/{id}/replay", tag = "webhook-inbox", params(("id" = Uuid, Path)), responses(
-    (status = 200, body = ReplayView),
-    (status = 404, body = Problem, content_type = "application/problem+json"),
-))]
-pub(super) async fn replay_request(
-    State(app): State<App>,
-    access: Access,
-    Id(id): Id<InboxId>,
-) -> Result<Answer<ReplayView>, Problem> {
-    access.needs(Scope::InboxWrite)?;
-    let replayed = replay::request(&app.gateway, &access.actor(), id).await?;
-    Ok(Answer(replayed.into()))
 }

@@ -29,6 +29,7 @@ mod messages;
 mod pace;
 mod public_url;
 mod range;
+mod raw;
 mod router;
 mod routes;
 mod sending;

@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 
 use super::{
     App, Problem, accounts, audit, calls, communications, contacts, docs, events, health, inbox,
-    keys, leads, limits, lines, media, members, messages, routes as line_routes, sending, voip,
+    keys, leads, limits, lines, media, members, messages, raw, routes as line_routes, sending,
+    voip,
 };
 
 /// Everything but webhooks, which [`super::Front`] takes a short way.
@@ -76,9 +77,9 @@ fn api() -> OpenApiRouter<App> {
         .routes(routes!(inbox::get, inbox::discard))
         .routes(routes!(inbox::replay))
         .routes(routes!(inbox::replay_range))
-        .routes(routes!(inbox::requests))
-        .routes(routes!(inbox::request))
-        .routes(routes!(inbox::replay_request))
+        .routes(routes!(raw::requests))
+        .routes(routes!(raw::request))
+        .routes(routes!(raw::replay_request))
         .routes(routes!(events::list))
         // Who may do what, and who did
         .routes(routes!(keys::list, keys::create))

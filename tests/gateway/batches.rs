@@ -12,8 +12,8 @@ use crate::support::{Kind, TestGateway, on_both_engines, recorded_account};
 on_both_engines! {
     each_item_of_a_batch_finds_its_own_organization(gateway) {
         let (aurora, borealis) = gateway.two_organizations().await;
-        let broken = json!({ "id": "wamid.broken", "from": "5511987654321", "timestamp": "soon", "type": "text", "text": { "body": "x" } });
-        let unknown = json!({ "id": "wamid.unknown", "from": "5511987654321", "timestamp": "1793534400", "type": "hologram", "hologram": {} });
+        let broken = json!({ "id": "wamid.broken", "timestamp": "soon", "type": "text", "text": { "body": "x" } });
+        let unknown = json!({ "id": "wamid.unknown", "timestamp": "1793534400", "type": "hologram", "hologram": {} });
         let answer = gateway.meta(&[
             meta::change(AURORA, &[meta::text("wamid.a1", "5511987654321", "a1"), broken, unknown, meta::text("wamid.a2", "5521976543210", "a2")], &[]),
             meta::change(NOBODYS, &[meta::text("wamid.n", "5511987654321", "nobody's")], &[]),

@@ -15,7 +15,7 @@ on_both_engines! {
         let (aurora, borealis) = gateway.two_organizations().await;
         gateway.meta(&[meta::change(AURORA, &[meta::text("wamid.a", "5511987654321", "a")], &[])]).await.expect(200);
         gateway.deliver_recorded(&providers::twilio::PROVIDER, "call-inbound-01-arrives").await.expect(200);
-        let unknown = json!({ "id": "wamid.x", "from": "5511987654321", "timestamp": "1793534400", "type": "hologram" });
+        let unknown = json!({ "id": "wamid.x", "timestamp": "1793534400", "type": "hologram" });
         gateway.meta(&[meta::change(AURORA, &[unknown], &[])]).await.expect(200);
         let lead = gateway.lead(&aurora, "Ana", "+5511987654321").await;
         let first = |list: serde_json::Value| list["items"][0]["id"].as_str().unwrap().to_owned();

@@ -57,4 +57,5 @@ mod timeline;
 mod tokens;
 mod transport;
 mod trust;
+mod unread;
 mod wakes;

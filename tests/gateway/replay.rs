@@ -31,7 +31,7 @@ on_both_engines! {
     an_item_is_replayed_one_by_one_and_by_range_with_its_result_on_record(gateway) {
         let (aurora, borealis) = gateway.two_organizations().await;
         for number in 0..3 {
-            let unknown = json!({ "id": format!("wamid.{number}"), "from": "5511987654321", "timestamp": "1793534400", "type": "hologram" });
+            let unknown = json!({ "id": format!("wamid.{number}"), "timestamp": "1793534400", "type": "hologram" });
             gateway.meta(&[meta::change(AURORA, &[unknown], &[])]).await.expect(200);
         }
         let waiting = gateway.get(&aurora, "/api/v1/webhook-inbox?reason=unreadable&provider=meta").await.expect(200);

@@ -11,7 +11,7 @@ use crate::support::on_both_engines;
 on_both_engines! {
     raw_webhooks_are_kept_for_their_time_and_open_ones_longer(gateway) {
         let (aurora, _) = gateway.two_organizations().await;
-        let unknown = json!({ "id": "wamid.x", "from": "5511987654321", "timestamp": "1793534400", "type": "hologram" });
+        let unknown = json!({ "id": "wamid.x", "timestamp": "1793534400", "type": "hologram" });
         gateway.meta(&[meta::change(AURORA, &[meta::text("wamid.old", "5511987654321", "old")], &[])]).await.expect(200);
         gateway.meta(&[meta::change(AURORA, &[unknown], &[])]).await.expect(200);
         gateway.meta(&[meta::change(AURORA, &[], &[meta::status("wamid.never", "sent", 1_793_534_400)])]).await.expect(200);

@@ -17,7 +17,7 @@ use crate::support::{Answer, Database, Kind, Org, TestGateway, beginning};
 /// What an attack would delete: a webhook that was read, one that waits for its organization, and one for nobody.
 async fn fill(gateway: &TestGateway) -> Org {
     let (aurora, _) = gateway.two_organizations().await;
-    let unknown = json!({ "id": "wamid.x", "from": "5511987654321", "timestamp": "1793534400", "type": "hologram" });
+    let unknown = json!({ "id": "wamid.x", "timestamp": "1793534400", "type": "hologram" });
     for change in [
         meta::change(AURORA, &[meta::text("wamid.old", "5511987654321", "old")], &[]),
         meta::change(AURORA, &[unknown], &[]),

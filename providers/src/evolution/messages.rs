@@ -10,11 +10,24 @@ use super::statuses;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{WireMessage, time};
 use crate::bridge::jids::{self, Chat};
-use crate::outside;
 use crate::{
     Address, Channel, Content, Context, DeliveryStatus, Direction, EventKind, Message, MessageRef,
     Party, Referral, StatusChange,
 };
+use crate::{outside, unknown};
+
+/// What surrounds what a message says.
+const SURROUNDINGS: [&str; 9] = [
+    "contextInfo",
+    "instanceId",
+    "key",
+    "messageTimestamp",
+    "messageType",
+    "participant",
+    "pushName",
+    "source",
+    "status",
+];
 
 /// Reads `messages.upsert`: what was written to us, and what was written on our own telephone or in a browser of ours. What
 /// was sent through the API may be among it; it has the id under which the API answered. `messages.set` is the same, from a
@@ -28,7 +41,8 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
     if body.is_of_no_concern() {
         return Ok(());
     }
-    let content = content::read(&body, &place.reference)?;
+    let content = content::read(&body, &place.reference);
+    let content = unknown::or_words(content, wire.message_type.get(), (data, &SURROUNDINGS));
     let status = match place.ours {
         true => Some(statuses::status_of(wire.status.get()).unwrap_or(DeliveryStatus::Sent)),
         false => None,

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::envelope::{Scope, Unreadable, id, time};
 use super::errors;
 use super::people::{People, Who};
-use super::wire::{Status, WireCall};
+use super::wire::{Status, Transcript, WireCall};
 use crate::lenient::unix_time;
 use crate::outside;
 use crate::{
@@ -28,10 +28,23 @@ pub(super) fn read(
         timestamp => time(timestamp)?,
     };
     let mut facts = Vec::new();
-    let stage = match wire.event.as_ref() {
-        "connect" => CallStage::Initiated,
-        "terminate" => ended(&wire, &mut facts),
-        other => return Err(Unreadable(format!("unknown call event `{other}`"))),
+    let mut key = format!("{call_id}:{}", wire.event);
+    let stage = match id(&wire.event, "event")? {
+        "call_created" | "connect" => Some(CallStage::Initiated),
+        "terminate" => Some(ended(&wire, &mut facts)),
+        "call_transcription_available" => {
+            let document = transcript(&wire);
+            if let CallFact::TranscriptSaved { id: Some(document), .. } = &document {
+                key = format!("{key}:{document}");
+            }
+            facts.push(document);
+            None
+        }
+        // What happened does not change how the call stands, as far as we know.
+        other => {
+            facts.push(CallFact::Noted { what: other.to_owned() });
+            None
+        }
     };
     facts.extend(errors::first(errors).map(|error| {
         let detail = errors::explain(&error);
@@ -54,9 +67,19 @@ pub(super) fn read(
         facts,
         ..progress(call_id, stage)
     };
-    let key = format!("{call_id}:{}", wire.event);
     scope.push(key, at, EventKind::Call(Box::new(progress)));
     Ok(())
+}
+
+/// The document in which what was said is written down.
+fn transcript(wire: &WireCall<'_>) -> CallFact {
+    let read = wire.call_transcript.and_then(|raw| outside::part::<Transcript<'_>>(raw).ok());
+    let document = read.and_then(|transcript| transcript.document).unwrap_or_default();
+    CallFact::TranscriptSaved {
+        id: document.id.owned(),
+        url: document.url.owned(),
+        mime_type: document.mime_type.owned(),
+    }
 }
 
 /// Whether somebody answered a call that is over, and how long it lasted.
@@ -92,12 +115,14 @@ pub(super) fn read_status(
     wire: &Status<'_>,
     at: Timestamp,
 ) -> Result<(), Unreadable> {
-    let stage = match wire.status.to_ascii_uppercase().as_str() {
-        "RINGING" => CallStage::Ringing,
-        "ACCEPTED" => CallStage::InProgress,
-        "REJECTED" => CallStage::Rejected,
-        other => return Err(Unreadable(format!("unknown call status `{other}`"))),
+    let word = id(&wire.status, "status")?.to_ascii_uppercase();
+    let stage = match word.as_str() {
+        "RINGING" => Some(CallStage::Ringing),
+        "ACCEPTED" => Some(CallStage::InProgress),
+        "REJECTED" => Some(CallStage::Rejected),
+        _ => None,
     };
+    let noted = stage.is_none().then(|| CallFact::Noted { what: word.to_ascii_lowercase() });
     let callee = Who {
         number: wire.recipient_id.get(),
         user_id: wire.recipient_user_id.get(),
@@ -106,9 +131,10 @@ pub(super) fn read_status(
     let progress = CallProgress {
         direction: Some(Direction::Outbound),
         to: address(callee),
+        facts: noted.into_iter().collect(),
         ..progress(&wire.id, stage)
     };
-    let key = format!("{}:{}", wire.id, stage.word());
+    let key = format!("{}:{}", wire.id, stage.map_or(word.as_str(), |stage| stage.word()));
     scope.push(key, at, EventKind::Call(Box::new(progress)));
     Ok(())
 }
@@ -118,7 +144,7 @@ fn address(who: Who<'_>) -> Option<Address> {
     who.addresses().into_iter().next()
 }
 
-fn progress(id: &str, stage: CallStage) -> CallProgress {
+fn progress(id: &str, stage: Option<CallStage>) -> CallProgress {
     CallProgress {
         call: CallRef { id: id.to_owned(), session: None, parent: None, control: None },
         channel: Channel::Whatsapp,
@@ -126,7 +152,7 @@ fn progress(id: &str, stage: CallStage) -> CallProgress {
         from: None,
         to: None,
         name: None,
-        stage: Some(stage),
+        stage,
         sequence: None,
         facts: Vec::new(),
     }

@@ -1,18 +1,47 @@
 //! What a message says: one block for each type of message.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference/messages>
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::envelope::{Unreadable, block, id};
 use super::errors;
 use super::wire::{self, WireMessage, Word};
-use crate::outside;
 use crate::{Attachment, ContactCard, Content, MediaKind, MessageRef, OrderItem};
+use crate::{outside, unknown};
 
-/// Reads the block that the message's type names. An unknown type is an error: the item is kept until we know it.
-/// `errors` are those that stand beside the message.
-pub(super) fn read(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, Unreadable> {
-    match wire.kind.as_ref() {
+/// What the message itself is written with, beside what it says.
+const ENVELOPE: [&str; 15] = [
+    "context",
+    "errors",
+    "from",
+    "from_parent_user_id",
+    "from_user_id",
+    "group_id",
+    "history_context",
+    "id",
+    "identity",
+    "referral",
+    "timestamp",
+    "to",
+    "to_parent_user_id",
+    "to_user_id",
+    "type",
+];
+
+/// What the message says. Somebody wrote, whatever the kind: what cannot be read is [`Content::Unsupported`], with the words
+/// that stand in it. `raw` is all of the message; `errors` are those that stand beside it.
+pub(super) fn read(wire: &WireMessage<'_>, errors: &[&RawValue], raw: &RawValue) -> Content {
+    known(wire).unwrap_or_else(|_| unsupported(wire, errors, raw))
+}
+
+/// Reads the block that the message's type names. Where no type is named, the block that is there names it.
+fn known(wire: &WireMessage<'_>) -> Result<Content, Unreadable> {
+    let kind = match wire.kind.trim() {
+        "" => wire.block_there().unwrap_or_default(),
+        kind => kind,
+    };
+    match kind {
         "text" => {
             let text: wire::Text<'_> = block(wire.text, "text")?;
             let body = text.body.into_owned();
@@ -30,7 +59,7 @@ pub(super) fn read(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Conte
             let cards = cards.into_iter().map(card).collect();
             Ok(Content::Contacts { cards })
         }
-        "interactive" => interactive(wire, errors),
+        "interactive" => interactive(block(wire.interactive, "interactive")?),
         "button" => button(block(wire.button, "button")?),
         "reaction" => {
             let reaction: wire::Reaction<'_> = block(wire.reaction, "reaction")?;
@@ -47,21 +76,21 @@ pub(super) fn read(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Conte
             })
         }
         "request_welcome" => Ok(Content::Welcome),
-        "unsupported" | "media_placeholder" => unsupported(wire, errors),
         other => Err(Unreadable(format!("unknown message type `{other}`"))),
     }
 }
 
 fn media(kind: MediaKind, raw: Option<&RawValue>, name: &str) -> Result<Content, Unreadable> {
     let wire: wire::Media<'_> = block(raw, name)?;
-    if wire.id.get().is_none() && wire.url.get().is_none() {
+    let url = wire.url.owned().or(wire.link.owned());
+    if wire.id.get().is_none() && url.is_none() {
         return Err(Unreadable(format!("the block `{name}` names no file")));
     }
     let is_voice = kind == MediaKind::Audio && wire.voice.unwrap_or_default();
     let attachment = Attachment {
         kind: if is_voice { MediaKind::Voice } else { kind },
         media_id: wire.id.owned(),
-        url: wire.url.owned(),
+        url,
         mime_type: wire.mime_type.owned(),
         filename: wire.filename.owned(),
         size: None,
@@ -110,13 +139,13 @@ fn join(parts: &[Word<'_>], separator: &str) -> String {
     parts.join(separator)
 }
 
-/// An answer to a message with buttons, a list or a form. It may come without its block and with an error instead.
-fn interactive(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, Unreadable> {
-    let Some(raw) = wire.interactive else {
-        return unsupported(wire, errors);
+/// An answer to a message with buttons, a list or a form.
+fn interactive(wire: wire::Interactive<'_>) -> Result<Content, Unreadable> {
+    let kind = match wire.kind.get() {
+        None => wire.block_there().unwrap_or_default(),
+        Some(kind) => kind,
     };
-    let wire: wire::Interactive<'_> = block(Some(raw), "interactive")?;
-    match wire.kind.as_ref() {
+    match kind {
         "button_reply" => {
             let choice: wire::Choice<'_> = block(wire.button_reply, "button_reply")?;
             Ok(Content::ButtonReply { id: choice.id.into_owned(), title: choice.title.or_empty() })
@@ -145,10 +174,10 @@ fn interactive(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, 
 }
 
 /// `response_json` is an object written as a text; what is not is kept as it came.
-fn form_response(value: serde_json::Value) -> serde_json::Value {
+fn form_response(value: Value) -> Value {
     let text = value.as_str().unwrap_or_default();
     match outside::read(text.as_bytes()) {
-        Ok(object @ serde_json::Value::Object(_)) => object,
+        Ok(object @ Value::Object(_)) => object,
         _ => value,
     }
 }
@@ -190,22 +219,24 @@ fn order(wire: wire::Order<'_>) -> Content {
     }
 }
 
-/// Meta passes on that there was a message, not what it said.
-fn unsupported(wire: &WireMessage<'_>, errors: &[&RawValue]) -> Result<Content, Unreadable> {
-    let named = match wire.unsupported {
-        Some(_) => block::<wire::Unsupported<'_>>(wire.unsupported, "unsupported")?.kind,
-        None => Word::default(),
+/// A message of which Meta passes on only that there was one, or one that we cannot read. An answer may come without its block
+/// and with an error instead.
+fn unsupported(wire: &WireMessage<'_>, errors: &[&RawValue], raw: &RawValue) -> Content {
+    let all: Value = outside::part(raw).unwrap_or_default();
+    let part = |name: &str| all[name]["type"].as_str();
+    let is_named_by_type = !["", "unsupported"].contains(&wire.kind.trim());
+    let named = || is_named_by_type.then_some(wire.kind.as_ref());
+    let first = || {
+        let is_untyped = wire.kind.trim().is_empty();
+        is_untyped.then(|| unknown::members(&all, &ENVELOPE).next()).flatten()
     };
-    let is_named_by_type = wire.kind != "unsupported";
+    let answer = (wire.kind == "interactive").then(|| part("interactive")).flatten();
+    let what = part("unsupported").or(answer).or_else(named);
+    let what = what.or_else(|| first().map(|(name, _)| name));
     let error = errors::first(&wire.errors).or_else(|| errors::first(errors));
-    let (code, detail) = error.map_or((None, None), |error| {
+    let explained = error.map_or((None, None), |error| {
         let detail = errors::explain(&error);
         (error.code.owned(), detail)
     });
-    let what = named.owned();
-    Ok(Content::Unsupported {
-        what: what.or_else(|| is_named_by_type.then(|| wire.kind.clone().into_owned())),
-        code,
-        detail,
-    })
+    unknown::content(what, unknown::members(&all, &ENVELOPE), explained)
 }

@@ -4,6 +4,8 @@
 //! read is kept whole without harm to its neighbours.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/components>
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bytes::Bytes;
@@ -23,8 +25,7 @@ const OBJECT: &str = "whatsapp_business_account";
 const CLAIMS_LIMIT: usize = 16;
 
 /// Fields whose news say nothing to a CRM. They are kept in the inbox and not read.
-const IGNORED_FIELDS: [&str; 4] =
-    ["automatic_events", "tracking_events", "payment_configuration_update", "partner_solutions"];
+const IGNORED_FIELDS: [&str; 2] = ["automatic_events", "tracking_events"];
 
 /// The numbers and WABAs that an unverified request names.
 pub(super) fn claims(request: &http::Request<Bytes>) -> Vec<Line> {
@@ -41,9 +42,9 @@ pub(super) fn claims(request: &http::Request<Bytes>) -> Vec<Line> {
         for raw in entry.changes.iter().take(CLAIMS_LIMIT) {
             let change = outside::part::<Change<'_>>(raw).ok();
             let value = change.and_then(|change| outside::part(change.value).ok());
-            let Whose { metadata, waba_info } = value.unwrap_or_default();
-            let number = metadata.and_then(|metadata| metadata.phone_number_id.owned());
-            add(&mut numbers, number.map(Line::Handle));
+            let mut whose: Whose<'_> = value.unwrap_or_default();
+            add(&mut numbers, whose.number().phone_number_id.owned().map(Line::Handle));
+            let waba_info = whose.waba_info;
             let waba = waba_info.and_then(|info| info.waba_id.owned());
             add(&mut accounts, waba.map(Line::Account));
         }
@@ -112,18 +113,41 @@ fn read_change(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> 
             let value = outside::part(change.value)?;
             read_value(scope, &change.field, value, change.value)
         }
-        field if notices::is_known(field) => {
-            // Some of these name a number, some the WABA that a partner's portfolio is told about.
-            let whose: Whose<'_> = outside::part(change.value)?;
-            let waba = whose.waba_info.and_then(|info| info.waba_id.owned());
-            if let Some(waba) = waba {
-                scope.line = Line::Account(waba);
-            }
-            scope.name_number(whose.metadata);
-            notices::read(scope, field, change.value)
-        }
-        field if IGNORED_FIELDS.contains(&field) || field.starts_with("group_") => Ok(()),
-        field => Err(Unreadable(format!("unknown field `{field}`"))),
+        field if IGNORED_FIELDS.contains(&field) => Ok(()),
+        field if notices::is_known(field) => read_notice(scope, field, change.value),
+        field => read_other(scope, field, change.value),
+    }
+}
+
+/// News of the account. Some of these name a number, some the WABA that a partner's portfolio is told about.
+fn read_notice(scope: &mut Scope<'_>, field: &str, raw: &RawValue) -> Result<(), Unreadable> {
+    let mut whose: Whose<'_> = outside::part(raw)?;
+    let waba = whose.waba_info.take().and_then(|info| info.waba_id.owned());
+    if let Some(waba) = waba {
+        scope.line = Line::Account(waba);
+    }
+    scope.name_number(Some(whose.number()));
+    notices::read(scope, field, raw)
+}
+
+/// A field that only wraps lists that we know, one level deeper under its own name (`standby`) or as they are, or one that
+/// nobody has told us of: then it is news for the administrator.
+fn read_other(scope: &mut Scope<'_>, field: &str, raw: &RawValue) -> Result<(), Unreadable> {
+    let outer: Value<'_> = outside::part(raw).unwrap_or_default();
+    if outer.tells() {
+        return read_value(scope, field, outer, raw);
+    }
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = outside::part(raw)?;
+    let inner = members.get(field).and_then(|raw| outside::part::<Value<'_>>(raw).ok());
+    if let Some(inner) = inner.filter(Value::tells) {
+        let metadata = inner.metadata.or(outer.metadata);
+        let contacts = if inner.contacts.is_empty() { outer.contacts } else { inner.contacts };
+        return read_value(scope, field, Value { metadata, contacts, ..inner }, raw);
+    }
+    read_notice(scope, field, raw)?;
+    match scope.line {
+        Line::Unnamed => Err(Unreadable(format!("unknown field `{field}` of nobody"))),
+        _ => Ok(()),
     }
 }
 
@@ -133,6 +157,7 @@ fn read_value(
     value: Value<'_>,
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
+    let tells = value.tells();
     scope.name_number(value.metadata);
     let people = People::read(&value.contacts);
     let errors = value.errors.as_slice();
@@ -140,8 +165,10 @@ fn read_value(
         "history" => history::read_file(scope, &people, raw),
         _ => messages::read(scope, &people, errors, raw),
     });
+    // While a conversation is the agent's, what the business writes is the agent's.
+    let by = (field == "standby").then_some("agent");
     scope.each("message_echoes", &value.message_echoes, |scope, raw| {
-        messages::read_echo(scope, &people, raw)
+        messages::read_echo(scope, &people, by, raw)
     });
     scope.each("statuses", &value.statuses, statuses::read);
     // Errors beside one call are that call's; beside several, nobody can tell whose they are.
@@ -153,15 +180,9 @@ fn read_value(
     if !errors.is_empty() && nobodys {
         return notices::read_errors(scope, field, errors, raw);
     }
-    let lists = [
-        value.messages.len(),
-        value.message_echoes.len(),
-        value.statuses.len(),
-        value.calls.len(),
-        value.history.len(),
-    ];
-    if lists == [0; 5] {
-        return Err(Unreadable("the value has none of the lists we know".to_owned()));
+    if !tells {
+        // Lists that we do not know are news of the field, so that somebody looks at them.
+        return notices::read(scope, field, raw);
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::envelope::{Scope, Unreadable, id, time};
-use super::messages::{self, Envelope, author, recipient};
+use super::envelope::{Scope, Unreadable, id};
+use super::messages::{self, Envelope, author, recipient, time_of};
 use super::people::{People, Who};
 use super::wire::{HistoryChunk, Thread, WireMessage};
 use super::{content, notices};
@@ -62,14 +62,14 @@ fn read_thread(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> 
         username: profile.and_then(|profile| name(&profile.username)),
     };
     scope.each("messages", &thread.messages, |scope, raw| {
-        let wire: WireMessage<'_> = outside::part(raw)?;
+        let wire = WireMessage::read(raw)?;
         let envelope = Envelope {
-            at: time(wire.timestamp.get())?,
+            at: time_of(scope, &wire),
             party: party.clone(),
-            direction: direction(scope, &wire, who.number),
             historical: true,
+            ..Envelope::new(direction(scope, &wire, who.number))
         };
-        messages::push(scope, wire, &[], envelope)
+        messages::push(scope, &wire, &[], raw, envelope)
     });
     Ok(())
 }
@@ -80,8 +80,8 @@ pub(super) fn read_file(
     people: &People<'_>,
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = outside::part(raw)?;
-    let at = time(wire.timestamp.get())?;
+    let wire = WireMessage::read(raw)?;
+    let at = time_of(scope, &wire);
     let direction = direction(scope, &wire, None);
     let party = people.party(match direction {
         Direction::Inbound => author(&wire),
@@ -90,13 +90,13 @@ pub(super) fn read_file(
     if direction == Direction::Outbound && party.addresses.is_empty() {
         // Meta leaves out whom we sent it to. The placeholder under the same id knows.
         let target = MessageRef(id(&wire.id, "id")?.to_owned());
-        let content = content::read(&wire, &wire.errors)?;
+        let content = content::read(&wire, &wire.errors, raw);
         let key = format!("{}:file", wire.id);
         scope.push(key, at, EventKind::Edited { target, content });
         return Ok(());
     }
-    let envelope = Envelope { at, party, direction, historical: true };
-    messages::push(scope, wire, &[], envelope)
+    let envelope = Envelope { at, party, historical: true, ..Envelope::new(direction) };
+    messages::push(scope, &wire, &[], raw, envelope)
 }
 
 /// Ours are the messages from our number, which Meta writes with or without punctuation. Where it does not name our

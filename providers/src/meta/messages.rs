@@ -4,16 +4,18 @@
 use serde_json::value::RawValue;
 
 use super::content;
-use super::envelope::{Scope, Unreadable, block, id, time};
+use super::envelope::{Scope, Unreadable, block, id};
 use super::people::{People, Who};
 use super::statuses;
 use super::wire::{
     Edit, HistoryContext, Revoke, System, WireContext, WireMessage, WireReferral, Word,
 };
+use crate::content::PLACEHOLDER;
+use crate::lenient::unix_time;
 use crate::outside;
 use crate::{
-    Channel, Context, DeliveryStatus, Direction, EventKind, IdentityChange, Message, MessageRef,
-    Party, Referral, Timestamp,
+    Channel, Content, Context, DeliveryStatus, Direction, EventKind, IdentityChange, Message,
+    MessageRef, Party, Referral, Timestamp,
 };
 
 /// Reads one of `value.messages[]`.
@@ -23,31 +25,37 @@ pub(super) fn read(
     errors: &[&RawValue],
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = outside::part(raw)?;
-    let at = time(wire.timestamp.get())?;
+    let wire = WireMessage::read(raw)?;
+    let at = time_of(scope, &wire);
     let mut party = people.party(author(&wire));
     if wire.kind == "system" {
-        read_identity(scope, &wire, &mut party, at)?;
+        read_identity(scope, &wire, &mut party, at);
     }
-    let envelope = Envelope { at, party, direction: Direction::Inbound, historical: false };
-    push(scope, wire, errors, envelope)
+    let envelope = Envelope { at, party, ..Envelope::new(Direction::Inbound) };
+    push(scope, &wire, errors, raw, envelope)
 }
 
-/// Reads one of `value.message_echoes[]`: the contact is the recipient.
+/// Reads one of `value.message_echoes[]`: the contact is the recipient. `by` is who wrote it, where that was no person.
 /// <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference/smb_message_echoes>
 pub(super) fn read_echo(
     scope: &mut Scope<'_>,
     people: &People<'_>,
+    by: Option<&'static str>,
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let wire: WireMessage<'_> = outside::part(raw)?;
+    let wire = WireMessage::read(raw)?;
     let envelope = Envelope {
-        at: time(wire.timestamp.get())?,
+        at: time_of(scope, &wire),
         party: people.party(recipient(&wire)),
-        direction: Direction::Outbound,
-        historical: false,
+        by,
+        ..Envelope::new(Direction::Outbound)
     };
-    push(scope, wire, &[], envelope)
+    push(scope, &wire, &[], raw, envelope)
+}
+
+/// When it was written. Where that is not told, or cannot be understood, it is news of when we were told of it.
+pub(super) fn time_of(scope: &Scope<'_>, wire: &WireMessage<'_>) -> Timestamp {
+    wire.timestamp.get().and_then(unix_time).unwrap_or(scope.at)
 }
 
 /// Who wrote it.
@@ -73,47 +81,65 @@ pub(super) struct Envelope {
     pub(super) at: Timestamp,
     pub(super) party: Party,
     pub(super) direction: Direction,
+    pub(super) by: Option<&'static str>,
     pub(super) historical: bool,
 }
 
-/// Adds a message, or what was done to one.
+impl Envelope {
+    /// Of a message of which nothing else is known yet.
+    pub(super) fn new(direction: Direction) -> Self {
+        let (at, party) = (Timestamp::UNIX_EPOCH, Party::default());
+        Self { at, party, direction, by: None, historical: false }
+    }
+}
+
+/// Adds a message, or what was done to one. `raw` is all of it.
 pub(super) fn push(
     scope: &mut Scope<'_>,
-    wire: WireMessage<'_>,
+    wire: &WireMessage<'_>,
     errors: &[&RawValue],
+    raw: &RawValue,
     envelope: Envelope,
 ) -> Result<(), Unreadable> {
-    id(&wire.id, "id")?;
+    let reference = id(&wire.id, "id")?;
     let at = envelope.at;
-    let key = |news: &str| format!("{}:{news}", wire.id);
-    let (key, kind) = match wire.kind.as_ref() {
-        "edit" => (key("edited"), edited(&wire)?),
-        "revoke" => (key("revoked"), revoked(&wire)?),
+    let (news, kind) = match done(wire) {
+        Some(done) => done,
         // The file follows under the same id, and must not be taken for a second delivery.
-        "media_placeholder" => (key("placeholder"), written(wire, errors, envelope)?),
-        _ => (key("message"), written(wire, errors, envelope)?),
+        None if wire.kind == PLACEHOLDER => ("placeholder", written(wire, errors, raw, envelope)?),
+        None => ("message", written(wire, errors, raw, envelope)?),
     };
-    scope.push(key, at, kind);
+    scope.push(format!("{reference}:{news}"), at, kind);
     Ok(())
 }
 
+/// What was done to another message, in a word, if it is that and can be read.
+pub(super) fn done(wire: &WireMessage<'_>) -> Option<(&'static str, EventKind)> {
+    match wire.kind.as_ref() {
+        "edit" => edited(wire).ok().map(|kind| ("edited", kind)),
+        "revoke" => revoked(wire).ok().map(|kind| ("revoked", kind)),
+        _ => None,
+    }
+}
+
 fn written(
-    wire: WireMessage<'_>,
+    wire: &WireMessage<'_>,
     errors: &[&RawValue],
+    raw: &RawValue,
     envelope: Envelope,
 ) -> Result<EventKind, Unreadable> {
-    let Envelope { party, direction, historical, .. } = envelope;
+    let Envelope { party, direction, by, historical, .. } = envelope;
     if party.addresses.is_empty() && wire.group_id.get().is_none() {
         return Err(Unreadable("the message names nobody at the other end".to_owned()));
     }
     let status = match direction {
         Direction::Inbound => None,
-        Direction::Outbound => Some(outbound_status(&wire)?),
+        Direction::Outbound => Some(outbound_status(wire)),
     };
     Ok(EventKind::Message(Box::new(Message {
-        content: content::read(&wire, errors)?,
-        context: context(&wire)?,
-        reference: MessageRef(wire.id.into_owned()),
+        content: content::read(wire, errors, raw),
+        context: Context { by: by.map(ToOwned::to_owned), ..context(wire) },
+        reference: MessageRef(wire.id.clone().into_owned()),
         channel: Channel::Whatsapp,
         direction,
         party,
@@ -124,12 +150,14 @@ fn written(
 
 fn edited(wire: &WireMessage<'_>) -> Result<EventKind, Unreadable> {
     let edit: Edit<'_> = block(wire.edit, "edit")?;
-    let message: WireMessage<'_> = block(Some(edit.message), "edit.message")?;
+    let message = WireMessage::read(edit.message)?;
     let target = id(&edit.original_message_id, "original_message_id")?.to_owned();
-    Ok(EventKind::Edited {
-        target: MessageRef(target),
-        content: content::read(&message, &message.errors)?,
-    })
+    let content = match content::read(&message, &message.errors, edit.message) {
+        // Words that are there are what it says now, whatever kind it is of.
+        Content::Unsupported { code: None, detail: Some(body), .. } => Content::Text { body },
+        content => content,
+    };
+    Ok(EventKind::Edited { target: MessageRef(target), content })
 }
 
 fn revoked(wire: &WireMessage<'_>) -> Result<EventKind, Unreadable> {
@@ -140,14 +168,10 @@ fn revoked(wire: &WireMessage<'_>) -> Result<EventKind, Unreadable> {
 
 /// A person's number or user id changed: the contact stays, the addresses move on. `party` becomes whoever they are
 /// now, if the message itself does not name them.
-fn read_identity(
-    scope: &mut Scope<'_>,
-    wire: &WireMessage<'_>,
-    party: &mut Party,
-    at: Timestamp,
-) -> Result<(), Unreadable> {
-    let message_id = id(&wire.id, "id")?;
-    let system: System<'_> = block(wire.system, "system")?;
+fn read_identity(scope: &mut Scope<'_>, wire: &WireMessage<'_>, party: &mut Party, at: Timestamp) {
+    let read = id(&wire.id, "id").and_then(|id| Ok((id, block(wire.system, "system")?)));
+    let Ok((message_id, system)) = read else { return };
+    let system: System<'_> = system;
     let after = Who {
         number: system.wa_id.get().or(system.new_wa_id.get()),
         user_id: system.user_id.get(),
@@ -172,21 +196,21 @@ fn read_identity(
     }
     // `customer_identity_changed` means new encryption keys, not a new address: there is no `after`.
     if before.is_empty() || after.is_empty() {
-        return Ok(());
+        return;
     }
     let reason = system.kind.owned().unwrap_or_else(|| "unspecified".to_owned());
     let change = IdentityChange { before, after, reason };
     let key = format!("{message_id}:identity");
     scope.push(key, at, EventKind::Identity(change));
-    Ok(())
 }
 
-fn context(wire: &WireMessage<'_>) -> Result<Context, Unreadable> {
+/// What surrounds a message. What of it cannot be read costs no message.
+pub(super) fn context(wire: &WireMessage<'_>) -> Context {
     let mut surroundings =
         Context { group_id: wire.group_id.clone().owned(), ..Context::default() };
-    if wire.context.is_some() {
-        let context: WireContext<'_> = block(wire.context, "context")?;
-        surroundings.reply_to = context.id.owned().map(MessageRef);
+    let part = wire.context.and_then(|raw| outside::part::<WireContext<'_>>(raw).ok());
+    if let Some(context) = part {
+        surroundings.reply_to = context.id.owned().or(context.message_id.owned()).map(MessageRef);
         surroundings.forwarded = context.forwarded.unwrap_or_default();
         surroundings.frequently_forwarded = context.frequently_forwarded.unwrap_or_default();
         surroundings.product = context
@@ -194,10 +218,11 @@ fn context(wire: &WireMessage<'_>) -> Result<Context, Unreadable> {
             .map(|product| (product.catalog_id.or_empty(), product.product_retailer_id.or_empty()));
         surroundings.referral = context.referral.map(referral);
     }
-    if wire.referral.is_some() {
-        surroundings.referral = Some(referral(block(wire.referral, "referral")?));
+    let part = wire.referral.and_then(|raw| outside::part(raw).ok());
+    if let Some(shown) = part {
+        surroundings.referral = Some(referral(shown));
     }
-    Ok(surroundings)
+    surroundings
 }
 
 fn referral(wire: WireReferral<'_>) -> Referral {
@@ -213,17 +238,16 @@ fn referral(wire: WireReferral<'_>) -> Referral {
     }
 }
 
-/// An echo was sent; a message of the history says how far it had come.
-fn outbound_status(wire: &WireMessage<'_>) -> Result<DeliveryStatus, Unreadable> {
-    if wire.history_context.is_none() {
-        return Ok(DeliveryStatus::Sent);
-    }
-    let history: HistoryContext<'_> = block(wire.history_context, "history_context")?;
-    Ok(match history.status.get() {
-        None => DeliveryStatus::Sent,
+/// An echo was sent; a message of the history says how far it had come, if in a word that we know.
+fn outbound_status(wire: &WireMessage<'_>) -> DeliveryStatus {
+    let history =
+        wire.history_context.and_then(|raw| outside::part::<HistoryContext<'_>>(raw).ok());
+    match history.unwrap_or_default().status.get() {
         Some("PENDING") => DeliveryStatus::Sending,
         Some("ERROR") => DeliveryStatus::Failed,
-        Some(word) => statuses::status_of(&word.to_ascii_lowercase())
-            .ok_or_else(|| Unreadable(format!("unknown status `{word}` in `history_context`")))?,
-    })
+        Some(word) => {
+            statuses::status_of(&word.to_ascii_lowercase()).unwrap_or(DeliveryStatus::Sent)
+        }
+        None => DeliveryStatus::Sent,
+    }
 }

@@ -4,6 +4,7 @@
 //! an access token lets us send. Without a token the account only receives.
 //! Follows <https://developers.facebook.com/docs/whatsapp/cloud-api>.
 
+pub(crate) mod body;
 mod calls;
 mod content;
 mod envelope;

@@ -1,14 +1,17 @@
 //! News about the account itself, its numbers, templates and preferences: kept as notices for the administrator.
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference>
 
-use serde_json::Value;
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::envelope::{Scope, Unreadable, time};
 use super::people::{People, Who};
-use super::wire::{self, Preferences, StateSync, SyncItem};
+use super::wire::{self, Preferences, StateSync, Status, SyncItem};
 use super::{errors, severity};
+use crate::lenient::unix_time;
 use crate::outside;
 use crate::{
     Address, Cause, Channel, EventKind, FailureClass, LimitScope, Line, Notice, PhoneNumber,
@@ -16,7 +19,7 @@ use crate::{
 };
 
 /// The fields, and what a person calls their subject.
-const FIELDS: [(&str, &str); 18] = [
+const FIELDS: [(&str, &str); 27] = [
     ("account_alerts", "Account alert"),
     ("account_offboarded", "Account offboarded"),
     ("account_reconnected", "Account reconnected"),
@@ -25,23 +28,36 @@ const FIELDS: [(&str, &str); 18] = [
     ("account_update", "Account update"),
     ("business_capability_update", "Limits of the business"),
     ("business_status_update", "Business status"),
+    ("business_username_update", "User name of the business"),
     ("flows", "Form"),
+    ("group_lifecycle_update", "Group"),
+    ("group_participants_update", "Participants of a group"),
+    ("group_settings_update", "Settings of a group"),
+    ("group_status_update", "Status of a group"),
     ("message_template_components_update", "Template text"),
     ("message_template_quality_update", "Template quality"),
     ("message_template_status_update", "Template status"),
+    ("messaging_handovers", "Conversation handed over"),
+    ("partner_solutions", "Partner solution"),
+    ("payment_configuration_update", "Payment configuration"),
     ("phone_number_name_update", "Display name"),
     ("phone_number_quality_update", "Number quality"),
     ("security", "Security"),
     ("smb_app_state_sync", "Contacts on the telephone"),
     ("template_category_update", "Template category"),
+    ("template_correct_category_detection", "Template in the wrong category"),
     ("user_preferences", "Marketing messages"),
 ];
 
 /// Members whose values say what happened, in the order in which a title reads well.
-const TELLING: [&str; 27] = [
+const TELLING: [&str; 33] = [
     "message_template_name",
     "message_template_language",
     "display_phone_number",
+    "type",
+    "subject",
+    "username",
+    "status",
     "event",
     "decision",
     "alert_type",
@@ -52,6 +68,7 @@ const TELLING: [&str; 27] = [
     "new_quality_score",
     "previous_category",
     "new_category",
+    "category",
     "correct_category",
     "old_limit",
     "current_limit",
@@ -66,7 +83,11 @@ const TELLING: [&str; 27] = [
     "reason",
     "initiated_by",
     "message",
+    "group_id",
 ];
+
+/// Members of every value, which say nothing about one.
+const UNTELLING: [&str; 3] = ["contacts", "messaging_product", "metadata"];
 
 /// At most so many values, and so many characters of each, make a title.
 const TITLE_WORDS: usize = 8;
@@ -76,9 +97,21 @@ pub(super) fn is_known(field: &str) -> bool {
     FIELDS.iter().any(|(name, _)| *name == field)
 }
 
-fn label(field: &str) -> &str {
+/// What a person calls the field's subject: of a field that nobody has told us of, its name.
+fn label(field: &str) -> Cow<'_, str> {
     let found = FIELDS.iter().find(|(name, _)| *name == field);
-    found.map_or(field, |(_, label)| label)
+    found.map_or_else(|| spelled(field).into(), |(_, label)| (*label).into())
+}
+
+/// `business_username_update` as people write it.
+fn spelled(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first
+        .into_iter()
+        .chain(letters)
+        .map(|letter| if letter == '_' { ' ' } else { letter })
+        .collect()
 }
 
 /// Reads the value of one of the fields.
@@ -86,12 +119,19 @@ pub(super) fn read(scope: &mut Scope<'_>, field: &str, raw: &RawValue) -> Result
     match field {
         "user_preferences" => read_preferences(scope, raw),
         "smb_app_state_sync" => read_contacts(scope, raw),
+        "messaging_handovers" => read_handover(scope, raw),
         _ => {
             let data: Value = outside::part(raw)?;
             let mut words = Vec::new();
             collect(&data, 0, &mut words);
+            if !is_known(field) && words.is_empty() {
+                let is_telling = |name: &&String| !UNTELLING.contains(&name.as_str());
+                words.extend(
+                    data.as_object().into_iter().flat_map(Map::keys).filter(is_telling).cloned(),
+                );
+            }
             let title = match words.as_slice() {
-                [] => label(field).to_owned(),
+                [] => label(field).into_owned(),
                 words => format!("{}: {}", label(field), words.join(", ")),
             };
             let severity = severity::of(field, &data);
@@ -123,6 +163,72 @@ pub(super) fn read_errors(
     let title = format!("WhatsApp reports error {code}: {detail}");
     push(scope, field, raw, title, severity, data);
     Ok(())
+}
+
+/// A conversation goes from the provider's agent to people, or back.
+fn read_handover(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
+    let field = "messaging_handovers";
+    let data: Value = outside::part(raw)?;
+    let text = |pointer: &str| data.pointer(pointer).and_then(Value::as_str);
+    let roles = ["/control_passed/previous_owner_role", "/control_passed/new_owner_role"];
+    let [before, after] = roles.map(|role| text(role).unwrap_or("somebody"));
+    let person = text("/sender/phone_number").or(text("/sender/user_id"));
+    let what = text("/type").unwrap_or("control_passed");
+    let title = match person {
+        Some(person) => format!("{}: {person}, {what}, from {before} to {after}", label(field)),
+        None => format!("{}: {what}, from {before} to {after}", label(field)),
+    };
+    let told = data["timestamp"].as_i64().map(|time| time.to_string());
+    let told = told.as_deref().or(text("/timestamp")).and_then(unix_time);
+    let sent_at = scope.at;
+    scope.at = told.unwrap_or(sent_at);
+    let severity = severity::of(field, &data);
+    push(scope, field, raw, title, severity, data);
+    scope.at = sent_at;
+    Ok(())
+}
+
+/// A status of `type` `payment`: somebody paid, or did not. It is never news of a delivery.
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/payments-api>
+pub(super) fn read_payment(
+    scope: &mut Scope<'_>,
+    wire: &Status<'_>,
+    raw: &RawValue,
+) -> Result<(), Unreadable> {
+    let data: Value = outside::part(raw)?;
+    let payment = &data["payment"];
+    let reference = payment["reference_id"].as_str();
+    let person = wire.from.get().or(wire.recipient_id.get());
+    let words = [reference.map(ToOwned::to_owned), price(payment)];
+    let words = words.into_iter().flatten().chain(person.map(|person| format!("by {person}")));
+    let words: Vec<String> = words.collect();
+    let status = match wire.status.trim() {
+        "" => "news",
+        status => status,
+    };
+    let title = format!("Payment {status}: {}", words.join(", "));
+    let severity = match status {
+        "failed" => Severity::Warning,
+        _ => Severity::Info,
+    };
+    let transaction = payment["transaction"]["id"].as_str().or(reference).unwrap_or_default();
+    let key = format!("{}:payment:{status}:{transaction}", wire.id);
+    let at = wire.timestamp.get().and_then(unix_time).unwrap_or(scope.at);
+    scope.push(key, at, EventKind::Notice(notice("payment", title, severity, data)));
+    Ok(())
+}
+
+/// The price: whole numbers of the `offset`th part of a currency, which is named beside or inside the amount.
+fn price(payment: &Value) -> Option<String> {
+    let amount = &payment["amount"];
+    let (value, offset) = (amount["value"].as_i64()?, amount["offset"].as_i64().unwrap_or(1));
+    let places = usize::try_from(offset.checked_ilog10()?).ok()?;
+    let number = match (value.checked_div(offset)?, value.checked_rem(offset)?.abs()) {
+        (whole, _) if places == 0 => whole.to_string(),
+        (whole, rest) => format!("{whole}.{rest:0places$}"),
+    };
+    let currency = amount["currency"].as_str().or(payment["currency"].as_str());
+    Some(currency.map_or_else(|| number.clone(), |currency| format!("{number} {currency}")))
 }
 
 /// A person wants marketing messages no longer, or again. One notice each, since each is about somebody else.
@@ -186,13 +292,9 @@ fn read_contacts(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable
     let (mut added, mut removed) = (0, 0);
     scope.each("state_sync", &value.state_sync, |_, raw| {
         let item: SyncItem<'_> = outside::part(raw)?;
-        if item.contact.phone_number.get().is_none() {
-            return Err(Unreadable("the contact has no telephone number".to_owned()));
-        }
         match item.action.as_ref() {
-            "add" => added += 1,
             "remove" => removed += 1,
-            other => return Err(Unreadable(format!("unknown action `{other}`"))),
+            _ => added += 1,
         }
         sound.push(outside::part(raw)?);
         Ok(())
@@ -273,8 +375,8 @@ fn collect(data: &Value, depth: usize, words: &mut Vec<String>) {
                 }
             }
             if depth < 3 {
-                let values = members.values();
-                values.for_each(|value| collect(value, depth + 1, words));
+                let told = members.iter().filter(|(name, _)| !UNTELLING.contains(&name.as_str()));
+                told.for_each(|(_, value)| collect(value, depth + 1, words));
             }
         }
         Value::Array(items) if depth < 3 => {

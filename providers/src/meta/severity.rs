@@ -7,7 +7,9 @@ use crate::Severity;
 
 /// How urgent the value of a field is. What we do not know is good to know.
 pub(super) fn of(field: &str, data: &Value) -> Severity {
-    let word = |name: &str| data.get(name).and_then(Value::as_str).unwrap_or_default();
+    let places = [data, &data["alert_info"]];
+    let word =
+        |name: &str| places.into_iter().find_map(|place| place[name].as_str()).unwrap_or_default();
     match (field, word("event")) {
         ("account_offboarded", _) => Severity::Critical,
         ("account_update", event) => account(event, &data["ban_info"]["waba_ban_state"]),
@@ -24,6 +26,16 @@ pub(super) fn of(field: &str, data: &Value) -> Severity {
         ("message_template_status_update", event) => template(event),
         ("message_template_quality_update", _) => warning_if(word("new_quality_score") == "RED"),
         // An impending change of category changes the price.
+        ("template_correct_category_detection", _) => Severity::Warning,
+        ("business_username_update", _) => warning_if(matches!(
+            word("status").to_ascii_lowercase().as_str(),
+            "deleted" | "rejected"
+        )),
+        // People are to take over.
+        ("messaging_handovers", _) => {
+            warning_if(data["control_passed"]["new_owner_role"] != "ai_agent")
+        }
+        (field, _) if field.starts_with("group_") => warning_if(troubled(&data["groups"])),
         ("template_category_update", _) => warning_if(data.get("correct_category").is_some()),
         ("phone_number_name_update", _) => warning_if(word("decision") == "REJECTED"),
         ("phone_number_quality_update", event) => {
@@ -38,6 +50,15 @@ pub(super) fn of(field: &str, data: &Value) -> Severity {
         ),
         _ => Severity::Info,
     }
+}
+
+/// Whether one of these groups was suspended, or what was asked of it failed.
+fn troubled(groups: &Value) -> bool {
+    let is_troubled = |group: &Value| {
+        group["type"] == "group_suspend"
+            || group["errors"].as_array().is_some_and(|e| !e.is_empty())
+    };
+    groups.as_array().is_some_and(|groups| groups.iter().any(is_troubled))
 }
 
 fn account(event: &str, ban_state: &Value) -> Severity {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::envelope::{Scope, Unreadable, id, time};
 use super::wire::Status;
-use super::{calls, errors};
+use super::{calls, errors, notices};
 use crate::outside;
 use crate::{DeliveryStatus, EventKind, MessageRef, StatusChange, StatusFailure};
 
@@ -18,6 +18,9 @@ const WITHOUT_NEWS: [&str; 2] = ["deleted", "warning"];
 pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
     let wire: Status<'_> = outside::part(raw)?;
     id(&wire.id, "id")?;
+    if wire.kind.get() == Some("payment") {
+        return notices::read_payment(scope, &wire, raw);
+    }
     let at = time(wire.timestamp.get())?;
     if wire.kind.get() == Some("call") {
         return calls::read_status(scope, &wire, at);

@@ -11,8 +11,8 @@ use super::wire::{WireCost, WireMedia, WireMessage};
 use crate::outside;
 use crate::sms::{Keyword, Keywords};
 use crate::{
-    Attachment, Channel, Content, Context, Direction, EventKind, MediaKind, Message, MessageRef,
-    Money, Party,
+    Attachment, Channel, Content, Context, DeliveryStatus, Direction, EventKind, MediaKind,
+    Message, MessageRef, Money, Party, unknown,
 };
 
 /// What every messaging profile heeds by itself.
@@ -22,46 +22,96 @@ const KEYWORDS: Keywords = Keywords {
     start: &["START", "UNSTOP"],
 };
 
-/// Reads `message.received`.
-pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
+/// What surrounds what a message says.
+pub(super) const ENVELOPE: [&str; 19] = [
+    "autoresponse_type",
+    "cc",
+    "completed_at",
+    "cost",
+    "cost_breakdown",
+    "direction",
+    "encoding",
+    "errors",
+    "from",
+    "id",
+    "messaging_profile_id",
+    "organization_id",
+    "received_at",
+    "record_type",
+    "sent_at",
+    "tags",
+    "to",
+    "type",
+    "valid_until",
+];
+
+/// Reads `message.received`; and `message.echo`, which the business wrote on its telephone.
+pub(super) fn read(
+    scope: &mut Scope<'_>,
+    payload: &RawValue,
+    direction: Direction,
+) -> Result<(), Unreadable> {
     let wire: WireMessage = outside::part(payload)?;
     let Some(channel) = channel(&wire) else {
         return notices::read(scope, payload);
     };
     let reference = reference(&wire)?;
-    let sender = wire.from.0.first().and_then(address);
-    let sender =
-        sender.ok_or_else(|| Unreadable("the message names nobody who wrote it".to_owned()))?;
-    let (content, reply_to) = match channel {
-        Channel::Whatsapp => whatsapp::read(&wire)?,
-        _ => (content(&wire)?, None),
+    let far_end = match direction {
+        Direction::Inbound => &wire.from,
+        Direction::Outbound => &wire.to,
+    };
+    let person = far_end.0.first().and_then(address);
+    let person =
+        person.ok_or_else(|| Unreadable("the message names nobody at the other end".to_owned()))?;
+    let (content, surroundings) = match channel {
+        Channel::Whatsapp => {
+            let told = whatsapp::read(&wire, &outside::part(payload)?);
+            if let Some(done) = told.done {
+                scope.push(None, done);
+                return Ok(());
+            }
+            (told.content, told.context)
+        }
+        _ => (content(&wire).unwrap_or_else(|_| wordless(payload)), Context::default()),
     };
     let told = wire.autoresponse_type.get().and_then(opt_out);
     // It is told with some keywords only, and what a profile adds to them.
     let keyword = match &content {
-        Content::Text { body } if channel == Channel::Sms && told.is_none() => KEYWORDS.find(body),
+        Content::Text { body }
+            if channel == Channel::Sms && told.is_none() && direction == Direction::Inbound =>
+        {
+            KEYWORDS.find(body)
+        }
         _ => None,
     };
     let surroundings = Context {
-        reply_to,
-        group_id: group(&wire),
+        group_id: surroundings.group_id.clone().or_else(|| group(&wire)),
         opt_out: told.or_else(|| (keyword == Some(Keyword::Stop)).then(|| "stop".to_owned())),
         opt_in_word: keyword == Some(Keyword::Start),
         cost: wire.cost.as_ref().and_then(money),
-        ..Context::default()
+        ..surroundings
     };
     let message = Message {
         reference,
         channel,
-        direction: Direction::Inbound,
-        party: Party { addresses: vec![sender], ..Party::default() },
+        direction,
+        party: Party { addresses: vec![person], ..Party::default() },
         content,
         context: surroundings,
-        status: None,
+        status: (direction == Direction::Outbound).then_some(DeliveryStatus::Sent),
         historical: false,
     };
     scope.push(None, EventKind::Message(Box::new(message)));
     Ok(())
+}
+
+/// An SMS without words and files is an empty one, unless its words stand elsewhere.
+fn wordless(payload: &RawValue) -> Content {
+    let all = outside::part(payload).unwrap_or_default();
+    match unknown::words(unknown::members(&all, &ENVELOPE)) {
+        None => Content::Text { body: String::new() },
+        words => Content::Unsupported { what: None, code: None, detail: words },
+    }
 }
 
 /// The message's id, the same in all events about it.

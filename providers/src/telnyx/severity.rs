@@ -15,8 +15,7 @@ const BAD: [&str; 8] =
     ["FAIL", "REJECT", "ERROR", "EXCEPTION", "INELIGIBLE", "UNVERIFIED", "CANCEL", "DECLINED"];
 
 /// Words that say that what worked works no longer.
-const OVER: [&str; 6] =
-    ["SUSPEND", "EXPIRE", "DORMANT", "DEACTIVATE", "TERMINATE", "DEPROVISION"];
+const OVER: [&str; 6] = ["SUSPEND", "EXPIRE", "DORMANT", "DEACTIVATE", "TERMINATE", "DEPROVISION"];
 
 /// Events that somebody should look at, whatever they say.
 const LOOK: [&str; 6] = [

@@ -15,7 +15,9 @@ use super::{messages, notices, statuses, texml, voice};
 use crate::form::Form;
 use crate::lenient::rfc3339;
 use crate::outside::{self, Json};
-use crate::{Address, Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp};
+use crate::{
+    Address, Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp,
+};
 
 /// `by_get` is whether a GET is believed, whose query is not signed.
 pub(super) fn receive(
@@ -111,7 +113,9 @@ fn read_event(
     let event_type = event_type(&event)?;
     let direction = routing.direction().or(match event_type {
         "message.received" => Some(Direction::Inbound),
-        "message.sent" | "message.finalized" | "message.read" => Some(Direction::Outbound),
+        "message.echo" | "message.sent" | "message.finalized" | "message.read" => {
+            Some(Direction::Outbound)
+        }
         _ => None,
     });
     *line = routing.line(direction);
@@ -125,13 +129,13 @@ fn read_event(
     };
     let has_payload = event.payload.is_some();
     match event_type {
-        "message.received" | "message.sent" | "message.finalized" | "message.read" => {
-            match event_type {
-                _ if !has_payload => Err(Unreadable("`payload` is missing".to_owned())),
-                "message.received" => messages::read(&mut scope, content),
-                _ => statuses::read(&mut scope, content),
-            }
-        }
+        "message.received" | "message.echo" | "message.sent" | "message.finalized"
+        | "message.read" => match event_type {
+            _ if !has_payload => Err(Unreadable("`payload` is missing".to_owned())),
+            "message.received" => messages::read(&mut scope, content, Direction::Inbound),
+            "message.echo" => messages::read(&mut scope, content, Direction::Outbound),
+            _ => statuses::read(&mut scope, content),
+        },
         known if voice::is_known(known) && has_payload => voice::read(&mut scope, content),
         leg if voice::is_of_a_leg(leg) => Err(Unreadable("`payload` is missing".to_owned())),
         // Telnyx has many more products, and adds events without notice. None of them is a message or a call of ours.

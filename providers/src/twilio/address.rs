@@ -95,6 +95,19 @@ pub(super) fn channel(form: &Form<'_>, other: Channel) -> Channel {
     if sides.into_iter().flatten().any(is_whatsapp) { Channel::Whatsapp } else { other }
 }
 
+/// The channel that is not carried over which a message came: either side is written with a scheme of its own.
+pub(super) fn foreign<'f>(form: &'f Form<'_>) -> Option<&'f str> {
+    let sides = [form.get("From"), form.get("To")];
+    sides.into_iter().flatten().find_map(scheme)
+}
+
+/// The scheme of a channel that is not carried: `messenger`, `rcs`, and so on.
+pub(super) fn scheme(side: &str) -> Option<&str> {
+    let (scheme, _) = side.trim().split_once(':')?;
+    let is_scheme = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase());
+    (is_scheme && !["whatsapp", "sip", "client"].contains(&scheme)).then_some(scheme)
+}
+
 /// The account, for news that name no number of ours.
 pub(super) fn account(form: &Form<'_>) -> Line {
     form.owned("AccountSid").map_or(Line::Unnamed, Line::Account)

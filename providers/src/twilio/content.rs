@@ -3,38 +3,53 @@
 
 use serde_json::Value;
 
-use super::webhook::Unreadable;
 use crate::form::Form;
-use crate::outside;
-use crate::{Attachment, Content, MediaKind};
+use crate::{Attachment, Content, MediaKind, outside, unknown};
 
 /// Reads the most telling part that is there; `Body` repeats or explains it.
-pub(super) fn read(form: &Form<'_>) -> Result<Content, Unreadable> {
+pub(super) fn read(form: &Form<'_>) -> Content {
     let attachments = attachments(form);
     if !attachments.is_empty() {
         let caption = form.owned("Body");
-        return Ok(Content::Media { attachments, caption });
+        return Content::Media { attachments, caption };
     }
     let parts = [location(form), list_reply(form), button_reply(form), form_reply(form)];
-    match parts.into_iter().flatten().next() {
-        Some(content) => Ok(content),
-        None => text(form),
+    parts.into_iter().flatten().next().unwrap_or_else(|| text(form))
+}
+
+/// Words. An SMS may be empty; a message of another kind that left nothing we know was one all the same, and is not only the
+/// words of its `Body`.
+fn text(form: &Form<'_>) -> Content {
+    let body = form.exact("Body").unwrap_or_default().to_owned();
+    let has_media = form.number("NumMedia").is_some_and(|count| count > 0);
+    let kind = form.get("MessageType").filter(|kind| *kind != "text");
+    if kind.is_none() && (!body.is_empty() || !has_media) {
+        return Content::Text { body };
+    }
+    let all = form.to_json();
+    let said = || unknown::members(&all, &[]).filter(|(name, _)| !is_of_envelope(name));
+    match unknown::words(said()) {
+        Some(words) if words == body => Content::Text { body },
+        _ => unknown::content(kind, said(), (None, None)),
     }
 }
 
-/// Words. An SMS may be empty; a message of another kind that left nothing we know is kept until we know it.
-fn text(form: &Form<'_>) -> Result<Content, Unreadable> {
-    let body = form.exact("Body").unwrap_or_default().to_owned();
-    let has_media = form.number("NumMedia").is_some_and(|count| count > 0);
-    match form.get("MessageType") {
-        Some(kind) if body.is_empty() && kind != "text" => {
-            Err(Unreadable(format!("unknown message type `{kind}`")))
-        }
-        _ if body.is_empty() && has_media => {
-            Err(Unreadable("`NumMedia` announces files, none is named".to_owned()))
-        }
-        _ => Ok(Content::Text { body }),
-    }
+/// Whether a parameter surrounds what a message says: ids, numbers, where people are, how they are called.
+fn is_of_envelope(name: &str) -> bool {
+    const FAMILIES: [&str; 5] = ["From", "To", "Referral", "Num", "Media"];
+    const SINGLE: [&str; 7] = [
+        "AccountSid",
+        "ApiVersion",
+        "ChannelMetadata",
+        "MessageType",
+        "ProfileName",
+        "Username",
+        "WaId",
+    ];
+    SINGLE.contains(&name)
+        || name.ends_with("Sid")
+        || name.ends_with("Status")
+        || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 /// `MediaUrl0`, `MediaUrl1` and so on, each with its `MediaContentType`.

@@ -1,9 +1,9 @@
 //! Messages of people, by SMS, MMS or WhatsApp.
 //! <https://www.twilio.com/docs/messaging/guides/webhook-request>
 
-use super::address::{account, channel, correspondent, user};
+use super::address::{account, channel, correspondent, scheme, user};
 use super::webhook::{Scope, Unreadable};
-use super::{content, statuses};
+use super::{content, notices, statuses};
 use crate::form::Form;
 use crate::sms::{self, Keyword, Keywords};
 use crate::{
@@ -28,9 +28,10 @@ pub(super) fn is_message(form: &Form<'_>) -> bool {
 }
 
 /// Our line: who received what arrived, who sent everything else. A message that a messaging service has not yet
-/// given to one of its numbers has no sender.
+/// given to one of its numbers has no sender, and one that it sent over RCS is known by its id alone.
 pub(super) fn line(form: &Form<'_>) -> Line {
     let ours = if statuses::has_arrived(form) { form.get("To") } else { form.get("From") };
+    let ours = ours.filter(|ours| scheme(ours).is_none());
     ours.and_then(correspondent).map_or_else(|| account(form), Line::Address)
 }
 
@@ -43,13 +44,17 @@ pub(super) fn read(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
     if !is_written || !statuses::has_arrived(form) {
         return statuses::read(scope, id);
     }
+    if notices::is_foreign(form) {
+        notices::read_foreign(scope, &id);
+        return Ok(());
+    }
     let party = party(form);
     if party.addresses.is_empty() {
         let reason = "the message names nobody who wrote it";
         return Err(Unreadable(reason.to_owned()));
     }
     let key = format!("{id}:message");
-    let (channel, content) = (channel(form, Channel::Sms), content::read(form)?);
+    let (channel, content) = (channel(form, Channel::Sms), content::read(form));
     let message = Message {
         reference: MessageRef(id),
         channel,
@@ -105,6 +110,7 @@ fn context(form: &Form<'_>, keyword: Option<Keyword>) -> Context {
         frequently_forwarded: form.get("FrequentlyForwarded") == Some("true"),
         product: None,
         referral: referral(form),
+        by: None,
         group_id: None,
         opt_out: told.or_else(|| (keyword == Some(Keyword::Stop)).then(|| "stop".to_owned())),
         opt_in_word: keyword == Some(Keyword::Start),

@@ -16,6 +16,7 @@ mod health;
 mod limits;
 mod media;
 mod messages;
+mod notices;
 mod receipts;
 mod sending;
 mod signature;

@@ -2,9 +2,10 @@
 //! <https://www.twilio.com/docs/usage/webhooks/getting-started-twilio-webhooks>
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::signature::{self, Body, Keys};
-use super::{address, calls, messages};
+use super::{address, calls, messages, notices};
 use crate::form::Form;
 use crate::outside;
 use crate::status_url::message_in;
@@ -13,6 +14,9 @@ use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Timestamp};
 /// The instructions Twilio asks for, empty: do nothing more. Anything in plain text would be sent to the person as
 /// an answer, so that this is what every webhook is answered with, needed or not.
 const NO_INSTRUCTIONS: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>";
+
+/// How many events of a stream are asked whose they are before they are verified.
+const CLAIMS_LIMIT: usize = 16;
 
 pub(super) fn receive(keys: &Keys, inbound: &Inbound) -> Result<Batch, Rejection> {
     let (at, request) = inbound.parts();
@@ -30,7 +34,10 @@ pub(super) fn receive(keys: &Keys, inbound: &Inbound) -> Result<Batch, Rejection
     let form = match parameters(request) {
         Ok(form) => form,
         Err(error) => {
-            return Ok(Batch::unreadable(reply, signed_with, at, error, request.body()));
+            let Ok(events) = outside::read::<Vec<Value>>(request.body()) else {
+                return Ok(Batch::unreadable(reply, signed_with, at, error, request.body()));
+            };
+            return Ok(read_stream(Batch::empty(reply, signed_with, at), &events, at));
         }
     };
     let mut batch = Batch::empty(reply, signed_with, at);
@@ -42,10 +49,29 @@ pub(super) fn receive(keys: &Keys, inbound: &Inbound) -> Result<Batch, Rejection
     Ok(batch)
 }
 
+/// Reads the events of a stream, each by itself.
+fn read_stream(mut batch: Batch, events: &[Value], at: Timestamp) -> Batch {
+    for (index, event) in events.iter().enumerate() {
+        match notices::streamed(event) {
+            Some((key, told_at, line, kind)) => batch.push(key, told_at.unwrap_or(at), line, kind),
+            None => {
+                let reason = "the event of a stream has no `id` or no `type`";
+                batch.keep(index.to_string(), Line::Unnamed, reason, &event.to_string());
+            }
+        }
+    }
+    batch
+}
+
 /// The account and the numbers of ours that an unverified request names.
 pub(super) fn claims(request: &http::Request<Bytes>) -> Vec<Line> {
     let Ok(form) = parameters(request) else {
-        return Vec::new();
+        let events: Vec<Value> = outside::read(request.body()).unwrap_or_default();
+        let mut lines: Vec<Line> =
+            events.iter().take(CLAIMS_LIMIT).map(notices::streamed_to).collect();
+        lines.dedup();
+        lines.retain(|line| *line != Line::Unnamed);
+        return lines;
     };
     let ours = match line(&form) {
         Line::Either(likelier, other) => vec![Line::Address(likelier), Line::Address(other)],
@@ -95,8 +121,7 @@ impl Scope<'_> {
         } else if messages::is_message(self.form) {
             messages::read(self)
         } else {
-            let reason = "it names neither a message nor a call";
-            Err(Unreadable(reason.to_owned()))
+            notices::read(self)
         }
     }
 

@@ -42,7 +42,7 @@ impl Raw {
     }
 
     /// What the message is, in the engine's word: the member that holds it (NOWEB, GOWS) or its type (WEBJS, WPP).
-    fn kind(&self) -> Option<&str> {
+    pub(super) fn kind(&self) -> Option<&str> {
         let members = self.message().map(|members| members.keys().map(String::as_str));
         let members = || members.clone().into_iter().flatten();
         let telling = members().find(|name| !SURROUNDINGS.contains(name));

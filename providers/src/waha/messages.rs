@@ -9,11 +9,27 @@ use super::statuses;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{ReplyTo, Revoked, WireMessage, time};
 use crate::lenient::Maybe;
-use crate::outside;
 use crate::{
     Address, Channel, Content, Context, DeliveryStatus, Direction, EventKind, Message, MessageRef,
     Party, StatusChange,
 };
+use crate::{outside, unknown};
+
+/// What surrounds what a message says.
+const SURROUNDINGS: [&str; 12] = [
+    "_data",
+    "ack",
+    "ackName",
+    "author",
+    "from",
+    "fromMe",
+    "id",
+    "participant",
+    "replyTo",
+    "source",
+    "timestamp",
+    "to",
+];
 
 /// Reads `message` or `message.any`.
 pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
@@ -28,7 +44,8 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unre
     if raw.is_of_no_concern() {
         return Ok(());
     }
-    let says = content::read(&wire, &raw, envelope.id)?;
+    let says = content::read(&wire, &raw, envelope.id);
+    let says = unknown::or_words(says, raw.kind(), (payload, &SURROUNDINGS));
     let mut context = envelope.context();
     (context.forwarded, context.frequently_forwarded) = raw.forwarded();
     context.reply_to = wire.reply_to.as_ref().and_then(|reply| quoted(scope, &envelope, reply));
@@ -68,15 +85,20 @@ pub(super) fn read_reaction(scope: &mut Scope<'_>, payload: &RawValue) -> Result
     if envelope.ours && wire.source.get() == Some("api") {
         return sent_through_the_api(scope, &wire, &envelope);
     }
-    let missing = || Unreadable("`reaction` is missing".to_owned());
-    let reaction = wire.reaction.as_ref().ok_or_else(missing)?;
-    // A bare id is most likely the other side's: people react to what they were written.
-    let target = reference(&reaction.message_id, !envelope.ours, "reaction.messageId")?;
-    let says = Content::Reaction { target, emoji: reaction.text.0.clone() };
+    let says =
+        unknown::or_words(reacted(&wire, &envelope), Some("reaction"), (payload, &SURROUNDINGS));
     let key = format!("{}:message", envelope.reference.0);
     let context = envelope.context();
     push(scope, key, &wire, envelope, says, context);
     Ok(())
+}
+
+fn reacted(wire: &WireMessage<'_>, envelope: &Envelope<'_>) -> Result<Content, Unreadable> {
+    let missing = || Unreadable("`reaction` is missing".to_owned());
+    let reaction = wire.reaction.as_ref().ok_or_else(missing)?;
+    // A bare id is most likely the other side's: people react to what they were written.
+    let target = reference(&reaction.message_id, !envelope.ours, "reaction.messageId")?;
+    Ok(Content::Reaction { target, emoji: reaction.text.0.clone() })
 }
 
 /// Reads `message.edited`. The payload is the edit; it names the message that it changes.

@@ -11,6 +11,7 @@ mod evolution;
 mod evolution_asking;
 mod evolution_sending;
 mod fixtures;
+mod garbled;
 mod laws;
 mod meta_sending;
 mod normal;

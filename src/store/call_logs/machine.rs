@@ -132,6 +132,10 @@ impl CallRow {
                     None => text.clone(),
                 });
             }
+            CallFact::TranscriptSaved { id, url, mime_type } => {
+                self.metadata["transcript_document"] =
+                    json!({ "id": id, "url": url, "mime_type": mime_type });
+            }
             CallFact::Cost { total } => {
                 let total = total.clone().abs();
                 if self.cost_nanos.is_none_or(|known| known <= total.nanos()) {

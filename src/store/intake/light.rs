@@ -25,7 +25,7 @@ use super::messages::{self, Row, Stored};
 use super::people::{self, Person};
 use super::strangers::{self, Met};
 use super::writer::{Hands, Work, Writer, people_of};
-use super::{changes, quarantine};
+use super::{changes, quarantine, unread};
 use crate::clock::Timestamp;
 use crate::model::{OrganizationId, Receipt, Submission};
 use crate::store::bulk::{Column, bind_all};
@@ -84,18 +84,21 @@ const WAITING: &str = statement!("for update");
 /// It passes over them.
 const SKIPPING: &str = statement!("for update skip locked");
 
-/// Whether a submission may go this way: messages without files, new ones only, nothing that must wait.
+/// Whether a submission may go this way: messages without files that say all, new ones only, nothing that must wait, and nothing
+/// that is read again.
 pub(super) fn suits(store: &Store, submission: &Submission) -> bool {
     let plain = |kind: &EventKind| match kind {
         EventKind::Message(message) => {
             !message.historical
                 && message.content.attachments().is_empty()
+                && !message.content.may_say_more()
                 && message.context.opt_out.is_none()
                 && !message.context.opt_in_word
         }
         _ => false,
     };
     store.engine() == Engine::Postgres
+        && submission.keep
         && submission.quarantined.is_empty()
         && !submission.items.is_empty()
         && submission.items.iter().all(|item| plain(&item.event.kind))
@@ -189,7 +192,7 @@ pub(super) async fn join(
     let identities = Identities::new(hands.memory);
     let begun = begin(hands, identities, organizations.iter().copied(), patience).await?;
     let Some(mut writer) = begun else { return Ok(false) };
-    messages::complete_placeholders(&mut writer, &known).await?;
+    unread::fill(&mut writer, &known).await?;
     changes::join(&mut writer, Vec::new(), &keys, stored).await?;
     writer.commit().await.map(|_| true)
 }

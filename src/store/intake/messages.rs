@@ -8,8 +8,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::identities::Identities;
-use super::wishes;
 use super::writer::{Work, Writer};
+use super::{unread, wishes};
 use crate::ids::Ids;
 use crate::model::OrganizationId;
 use crate::store::bulk::{Column, Rows};
@@ -26,8 +26,8 @@ pub(super) struct Row<'a> {
     pub(super) id: Uuid,
     pub(super) reference: Uuid,
     identity: Option<Uuid>,
-    content: Option<&'a str>,
-    metadata: Option<Value>,
+    pub(super) content: Option<&'a str>,
+    pub(super) metadata: Option<Value>,
 }
 
 /// The messages of a batch: those that may be new, and those that repeat one of them.
@@ -90,11 +90,17 @@ pub(super) async fn insert(
     }
     write_attachments(writer, &fresh).await?;
     wishes::of_messages(writer, &fresh).await?;
-    complete_placeholders(writer, &known).await?;
+    unread::fill(writer, &known).await?;
     Ok(stored)
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    /// The same of a message that is known under this id.
+    pub(super) fn known_as(&self, id: Uuid) -> Row<'a> {
+        let Self { work, message, reference, identity, content, .. } = *self;
+        Row { work, message, id, reference, identity, content, metadata: None }
+    }
+
     /// What a new message is announced as.
     pub(super) fn event(&self) -> &'static str {
         match self.message.direction {
@@ -172,7 +178,10 @@ pub(super) fn columns<'r>(rows: &'r [Row<'_>]) -> Rows<'r> {
         .column("occurred_at", Column::Time(items().map(|i| i.event.at).collect()))
 }
 
-async fn write_attachments(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result<(), StoreError> {
+pub(super) async fn write_attachments(
+    writer: &mut Writer<'_>,
+    rows: &[&Row<'_>],
+) -> Result<(), StoreError> {
     let files: Vec<_> = rows
         .iter()
         .flat_map(|row| {
@@ -181,43 +190,6 @@ async fn write_attachments(writer: &mut Writer<'_>, rows: &[&Row<'_>]) -> Result
         })
         .collect();
     attachments::insert(&mut writer.session, writer.ids, writer.now, &files).await
-}
-
-/// A number's history announces media before it brings them: a message that is known only as a placeholder is
-/// completed by one that says more.
-pub(super) async fn complete_placeholders(
-    writer: &mut Writer<'_>,
-    rows: &[&Row<'_>],
-) -> Result<(), StoreError> {
-    let says_more = |row: &&Row<'_>| !matches!(row.message.content, Content::Unsupported { .. });
-    let richer: Vec<&Row<'_>> = rows.iter().copied().filter(says_more).collect();
-    let completed: Vec<(Uuid, Uuid)> = Rows::new()
-        .column("o", Column::Uuid(richer.iter().map(|r| r.work.item.organization_id.0).collect()))
-        .column("r", Column::Uuid(richer.iter().map(|r| r.reference).collect()))
-        .column("kd", Column::Text(richer.iter().map(|r| r.message.content.kind()).collect()))
-        .column("ct", Column::MaybeText(richer.iter().map(|r| r.content).collect()))
-        .query(
-            &mut writer.session,
-            "update messages set kind = k.kd, content = k.ct from k
-             where messages.organization_id = k.o and messages.provider_ref = k.r
-             and messages.kind = 'unsupported' returning id, provider_ref",
-        )
-        .await?;
-    let mut with_ids = Vec::new();
-    for (id, reference) in completed {
-        for row in richer.iter().filter(|row| row.reference == reference) {
-            with_ids.push(Row {
-                work: row.work,
-                message: row.message,
-                id,
-                reference,
-                identity: row.identity,
-                content: None,
-                metadata: None,
-            });
-        }
-    }
-    write_attachments(writer, &with_ids.iter().collect::<Vec<_>>()).await
 }
 
 /// Everything about a message that has no column of its own; `None` for a plain text.

@@ -21,6 +21,7 @@ mod quarantine;
 mod queue;
 mod statuses;
 mod strangers;
+mod unread;
 mod wishes;
 mod writer;
 

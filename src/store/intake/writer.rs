@@ -6,7 +6,7 @@ use providers::{CallProgress, EventKind};
 
 use super::identities::{Identities, Memory};
 use super::people::Person;
-use super::{calls, changes, messages, people, quarantine, wishes};
+use super::{calls, changes, messages, people, quarantine, unread, wishes};
 use crate::clock::Timestamp;
 use crate::ids::Ids;
 use crate::model::{Item, Receipt, Submission};
@@ -85,6 +85,7 @@ impl<'a> Writer<'a> {
         let later = calls::later_legs(self, &works).await?;
         people::resolve(self, &people_of(&works, &later)).await?;
         let stored = messages::insert(self, &works).await?;
+        unread::note(self, batch, &works, &stored).await?;
         changes::apply(self, &works, &stored).await?;
         calls::apply(self, &works, &later).await?;
         self.write_notices(&works).await?;

@@ -2,12 +2,14 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/reference/messages>
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Word;
 use crate::lenient::decimal;
+use crate::outside;
 
 /// A message, an echo, a message of the history, or what an edit made of one (then without an id). It has the one
 /// block that its type names; only that one is read.
@@ -46,7 +48,80 @@ pub(in crate::meta) struct WireMessage<'a> {
     pub(in crate::meta) button: Option<&'a RawValue>,
     pub(in crate::meta) reaction: Option<&'a RawValue>,
     pub(in crate::meta) order: Option<&'a RawValue>,
-    pub(in crate::meta) unsupported: Option<&'a RawValue>,
+}
+
+impl<'a> WireMessage<'a> {
+    /// Reads one. Where a member beside the content is not written as we know it, the others are read all the same: whoever
+    /// can be told who wrote has a message.
+    pub(in crate::meta) fn read(raw: &'a RawValue) -> Result<Self, serde_json::Error> {
+        outside::part(raw).or_else(|_| Self::member_by_member(raw))
+    }
+
+    /// The first block of a known kind that is there.
+    pub(in crate::meta) fn block_there(&self) -> Option<&'static str> {
+        first_of(&[
+            ("text", self.text),
+            ("image", self.image),
+            ("audio", self.audio),
+            ("voice", self.voice),
+            ("video", self.video),
+            ("document", self.document),
+            ("sticker", self.sticker),
+            ("location", self.location),
+            ("contacts", self.contacts),
+            ("interactive", self.interactive),
+            ("button", self.button),
+            ("reaction", self.reaction),
+            ("order", self.order),
+            ("system", self.system),
+        ])
+    }
+
+    fn member_by_member(raw: &'a RawValue) -> Result<Self, serde_json::Error> {
+        let members: BTreeMap<Cow<'a, str>, &'a RawValue> = outside::part(raw)?;
+        let block = |name: &str| members.get(name).copied();
+        let word = |name: &str| {
+            let read = block(name).and_then(|raw| outside::part::<Word<'a>>(raw).ok());
+            read.unwrap_or_default()
+        };
+        let text = |name: &str| Cow::Owned(word(name).or_empty());
+        Ok(Self {
+            id: text("id"),
+            kind: text("type"),
+            timestamp: word("timestamp"),
+            from: word("from"),
+            from_user_id: word("from_user_id"),
+            from_parent_user_id: word("from_parent_user_id"),
+            to: word("to"),
+            to_user_id: word("to_user_id"),
+            to_parent_user_id: word("to_parent_user_id"),
+            group_id: word("group_id"),
+            errors: block("errors").and_then(|raw| outside::part(raw).ok()).unwrap_or_default(),
+            context: block("context"),
+            referral: block("referral"),
+            history_context: block("history_context"),
+            edit: block("edit"),
+            revoke: block("revoke"),
+            system: block("system"),
+            text: block("text"),
+            image: block("image"),
+            audio: block("audio"),
+            voice: block("voice"),
+            video: block("video"),
+            document: block("document"),
+            sticker: block("sticker"),
+            location: block("location"),
+            contacts: block("contacts"),
+            interactive: block("interactive"),
+            button: block("button"),
+            reaction: block("reaction"),
+            order: block("order"),
+        })
+    }
+}
+
+fn first_of(blocks: &[(&'static str, Option<&RawValue>)]) -> Option<&'static str> {
+    blocks.iter().find(|(_, block)| block.is_some()).map(|(name, _)| *name)
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,6 +140,8 @@ pub(in crate::meta) struct Media<'a> {
     pub(in crate::meta) caption: Word<'a>,
     pub(in crate::meta) filename: Word<'a>,
     pub(in crate::meta) url: Word<'a>,
+    /// What Telnyx calls `url`.
+    pub(in crate::meta) link: Word<'a>,
     pub(in crate::meta) voice: Option<bool>,
 }
 
@@ -137,11 +214,23 @@ pub(in crate::meta) struct CardOrganization<'a> {
 #[serde(default)]
 pub(in crate::meta) struct Interactive<'a> {
     #[serde(borrow, rename = "type")]
-    pub(in crate::meta) kind: Cow<'a, str>,
+    pub(in crate::meta) kind: Word<'a>,
     pub(in crate::meta) button_reply: Option<&'a RawValue>,
     pub(in crate::meta) list_reply: Option<&'a RawValue>,
     pub(in crate::meta) nfm_reply: Option<&'a RawValue>,
     pub(in crate::meta) call_permission_reply: Option<&'a RawValue>,
+}
+
+impl Interactive<'_> {
+    /// The first block of a known kind that is there.
+    pub(in crate::meta) fn block_there(&self) -> Option<&'static str> {
+        first_of(&[
+            ("button_reply", self.button_reply),
+            ("list_reply", self.list_reply),
+            ("nfm_reply", self.nfm_reply),
+            ("call_permission_reply", self.call_permission_reply),
+        ])
+    }
 }
 
 /// The button or row that was chosen.
@@ -211,13 +300,6 @@ pub(in crate::meta) struct ProductItem<'a> {
     pub(in crate::meta) currency: Word<'a>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(in crate::meta) struct Unsupported<'a> {
-    #[serde(borrow, rename = "type")]
-    pub(in crate::meta) kind: Word<'a>,
-}
-
 #[derive(Debug, Deserialize)]
 pub(in crate::meta) struct Edit<'a> {
     #[serde(borrow)]
@@ -251,6 +333,8 @@ pub(in crate::meta) struct System<'a> {
 pub(in crate::meta) struct WireContext<'a> {
     #[serde(borrow)]
     pub(in crate::meta) id: Word<'a>,
+    /// What Telnyx calls `id`.
+    pub(in crate::meta) message_id: Word<'a>,
     pub(in crate::meta) forwarded: Option<bool>,
     pub(in crate::meta) frequently_forwarded: Option<bool>,
     pub(in crate::meta) referred_product: Option<ReferredProduct<'a>>,

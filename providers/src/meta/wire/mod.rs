@@ -80,6 +80,16 @@ pub(in crate::meta) struct Whose<'a> {
     #[serde(borrow)]
     pub(in crate::meta) metadata: Option<Metadata<'a>>,
     pub(in crate::meta) waba_info: Option<WabaInfo<'a>>,
+    /// Our number in news of a conversation that changes hands.
+    pub(in crate::meta) recipient: Option<&'a RawValue>,
+}
+
+impl<'a> Whose<'a> {
+    /// Our number.
+    pub(in crate::meta) fn number(&mut self) -> Metadata<'a> {
+        let recipient = || self.recipient.and_then(|raw| crate::outside::part(raw).ok());
+        self.metadata.take().or_else(recipient).unwrap_or_default()
+    }
 }
 
 /// The value of the fields that name a number of ours.
@@ -88,13 +98,34 @@ pub(in crate::meta) struct Whose<'a> {
 pub(in crate::meta) struct Value<'a> {
     #[serde(borrow)]
     pub(in crate::meta) metadata: Option<Metadata<'a>>,
+    #[serde(deserialize_with = "list")]
     pub(in crate::meta) contacts: Vec<&'a RawValue>,
+    #[serde(deserialize_with = "list")]
     pub(in crate::meta) messages: Vec<&'a RawValue>,
+    #[serde(deserialize_with = "list")]
     pub(in crate::meta) statuses: Vec<&'a RawValue>,
+    #[serde(deserialize_with = "list")]
     pub(in crate::meta) message_echoes: Vec<&'a RawValue>,
+    #[serde(deserialize_with = "list")]
     pub(in crate::meta) history: Vec<&'a RawValue>,
+    #[serde(deserialize_with = "list")]
     pub(in crate::meta) calls: Vec<&'a RawValue>,
+    #[serde(deserialize_with = "list")]
     pub(in crate::meta) errors: Vec<&'a RawValue>,
+}
+
+impl Value<'_> {
+    /// Whether it has an item of a list that we know.
+    pub(in crate::meta) fn tells(&self) -> bool {
+        let lists =
+            [&self.messages, &self.message_echoes, &self.statuses, &self.calls, &self.history];
+        lists.into_iter().any(|list| !list.is_empty())
+    }
+}
+
+/// A list that may be null.
+fn list<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'a RawValue>, D::Error> {
+    Ok(Option::<Vec<&'a RawValue>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The number of ours that the news is about.
@@ -174,6 +205,7 @@ pub(in crate::meta) struct Status<'a> {
     pub(in crate::meta) recipient_participant_id: Word<'a>,
     pub(in crate::meta) recipient_participant_user_id: Word<'a>,
     pub(in crate::meta) biz_opaque_callback_data: Word<'a>,
+    pub(in crate::meta) from: Word<'a>,
     pub(in crate::meta) conversation: Option<serde_json::Value>,
     pub(in crate::meta) pricing: Option<serde_json::Value>,
     pub(in crate::meta) errors: Vec<&'a RawValue>,
@@ -216,6 +248,14 @@ pub(in crate::meta) struct WireCall<'a> {
     pub(in crate::meta) status: Word<'a>,
     pub(in crate::meta) start_time: Word<'a>,
     pub(in crate::meta) duration: Word<'a>,
+    pub(in crate::meta) call_transcript: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::meta) struct Transcript<'a> {
+    #[serde(borrow)]
+    pub(in crate::meta) document: Option<Media<'a>>,
 }
 
 /// `value.user_preferences[]`.
@@ -258,11 +298,4 @@ pub(in crate::meta) struct StateSync<'a> {
 pub(in crate::meta) struct SyncItem<'a> {
     #[serde(borrow)]
     pub(in crate::meta) action: Cow<'a, str>,
-    pub(in crate::meta) contact: SyncContact<'a>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(in crate::meta) struct SyncContact<'a> {
-    #[serde(borrow)]
-    pub(in crate::meta) phone_number: Word<'a>,
 }
