@@ -15,7 +15,7 @@ use super::wire::{Change, Entry, Metadata, Notification, Value, Whose};
 use super::{calls, history, messages, notices, statuses};
 use crate::lenient::unix_time;
 use crate::outside::{self, Json};
-use crate::{Batch, EventKind, KeyId, Line, Reply, Timestamp};
+use crate::{Batch, EventKind, KeyId, Line, Party, Reply, Timestamp};
 
 const OBJECT: &str = "whatsapp_business_account";
 
@@ -134,7 +134,14 @@ fn read_value(
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
     scope.name_number(value.metadata);
-    let people = People::read(&value.contacts);
+    let lists = [
+        value.messages.len(),
+        value.message_echoes.len(),
+        value.statuses.len(),
+        value.calls.len(),
+        value.history.len(),
+    ];
+    let people = People::read(&value.contacts, lists.iter().sum());
     let errors = value.errors.as_slice();
     scope.each("messages", &value.messages, |scope, raw| match field {
         "history" => history::read_file(scope, &people, raw),
@@ -143,7 +150,7 @@ fn read_value(
     scope.each("message_echoes", &value.message_echoes, |scope, raw| {
         messages::read_echo(scope, &people, raw)
     });
-    scope.each("statuses", &value.statuses, statuses::read);
+    scope.each("statuses", &value.statuses, |scope, raw| statuses::read(scope, &people, raw));
     // Errors beside one call are that call's; beside several, nobody can tell whose they are.
     let is_alone = value.calls.len() == 1;
     let call_errors = if is_alone { errors } else { &[] };
@@ -153,13 +160,6 @@ fn read_value(
     if !errors.is_empty() && nobodys {
         return notices::read_errors(scope, field, errors, raw);
     }
-    let lists = [
-        value.messages.len(),
-        value.message_echoes.len(),
-        value.statuses.len(),
-        value.calls.len(),
-        value.history.len(),
-    ];
     if lists == [0; 5] {
         return Err(Unreadable("the value has none of the lists we know".to_owned()));
     }
@@ -210,6 +210,11 @@ impl Scope<'_> {
     /// Adds what happened on this line.
     pub(super) fn push(&mut self, key: String, at: Timestamp, kind: EventKind) {
         self.batch.push(key, at, self.line.clone(), kind);
+    }
+
+    /// Says who is at the other end of what was added last.
+    pub(super) fn name(&mut self, person: Party) {
+        self.batch.name(person);
     }
 }
 

@@ -12,7 +12,7 @@ use super::people::{People, Who};
 use super::wire::{HistoryChunk, Thread, WireMessage};
 use super::{content, notices};
 use crate::outside;
-use crate::{Direction, EventKind, MessageRef, Notice, Party, Severity};
+use crate::{Address, Direction, EventKind, MessageRef, Notice, Party, Severity};
 
 /// Reads one of `value.history[]`: threads of old messages, and how far the import is.
 pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
@@ -63,10 +63,19 @@ fn read_thread(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> 
     };
     scope.each("messages", &thread.messages, |scope, raw| {
         let wire: WireMessage<'_> = outside::part(raw)?;
+        let direction = direction(scope, &wire, who.number);
+        let other_side = match direction {
+            Direction::Inbound => author(&wire),
+            Direction::Outbound => recipient(&wire),
+        };
+        // The thread is one person's: what a message adds are ids of theirs.
+        let mut party = party.clone();
+        let ids = other_side.addresses().into_iter();
+        party.add(ids.filter(|address| matches!(address, Address::WaUser(_))));
         let envelope = Envelope {
             at: time(wire.timestamp.get())?,
-            party: party.clone(),
-            direction: direction(scope, &wire, who.number),
+            party,
+            direction,
             historical: true,
         };
         messages::push(scope, wire, &[], envelope)

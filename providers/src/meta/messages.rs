@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::content;
 use super::envelope::{Scope, Unreadable, block, id, time};
-use super::people::{People, Who};
+use super::people::{self, People, Who};
 use super::statuses;
 use super::wire::{
     Edit, HistoryContext, Revoke, System, WireContext, WireMessage, WireReferral, Word,
@@ -26,6 +26,7 @@ pub(super) fn read(
     let wire: WireMessage<'_> = outside::part(raw)?;
     let at = time(wire.timestamp.get())?;
     let mut party = people.party(author(&wire));
+    party.add(people::shared(&wire));
     if wire.kind == "system" {
         read_identity(scope, &wire, &mut party, at)?;
     }
@@ -85,15 +86,25 @@ pub(super) fn push(
 ) -> Result<(), Unreadable> {
     id(&wire.id, "id")?;
     let at = envelope.at;
+    let mut changed_by = None;
     let key = |news: &str| format!("{}:{news}", wire.id);
     let (key, kind) = match wire.kind.as_ref() {
-        "edit" => (key("edited"), edited(&wire)?),
-        "revoke" => (key("revoked"), revoked(&wire)?),
+        "edit" => {
+            changed_by = Some(envelope.party);
+            (key("edited"), edited(&wire)?)
+        }
+        "revoke" => {
+            changed_by = Some(envelope.party);
+            (key("revoked"), revoked(&wire)?)
+        }
         // The file follows under the same id, and must not be taken for a second delivery.
         "media_placeholder" => (key("placeholder"), written(wire, errors, envelope)?),
         _ => (key("message"), written(wire, errors, envelope)?),
     };
     scope.push(key, at, kind);
+    if let Some(person) = changed_by {
+        scope.name(person);
+    }
     Ok(())
 }
 
@@ -156,7 +167,7 @@ fn read_identity(
     let before = Who {
         number: system.customer.get(),
         user_id: system.previous_user_id.get(),
-        parent_user_id: None,
+        parent_user_id: system.previous_parent_user_id.get(),
     };
     let after = after.addresses();
     let mut before = before.addresses();

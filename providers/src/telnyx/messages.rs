@@ -3,7 +3,7 @@
 
 use serde_json::value::RawValue;
 
-use super::routing::{address, addresses};
+use super::routing::{addresses, author};
 use super::webhook::{Scope, Unreadable};
 use super::whatsapp;
 use super::wire::{WireCost, WireMedia, WireMessage};
@@ -25,7 +25,7 @@ const KEYWORDS: Keywords = Keywords {
 pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
     let wire: WireMessage = outside::part(payload)?;
     let reference = reference(&wire)?;
-    let sender = wire.from.0.first().and_then(address);
+    let sender = wire.from.0.first().and_then(author);
     let sender =
         sender.ok_or_else(|| Unreadable("the message names nobody who wrote it".to_owned()))?;
     let channel = channel(&wire)?;

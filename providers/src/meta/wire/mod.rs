@@ -170,6 +170,7 @@ pub(in crate::meta) struct Status<'a> {
     pub(in crate::meta) timestamp: Word<'a>,
     pub(in crate::meta) recipient_id: Word<'a>,
     pub(in crate::meta) recipient_user_id: Word<'a>,
+    pub(in crate::meta) recipient_parent_user_id: Word<'a>,
     pub(in crate::meta) recipient_type: Word<'a>,
     pub(in crate::meta) recipient_participant_id: Word<'a>,
     pub(in crate::meta) recipient_participant_user_id: Word<'a>,
@@ -210,8 +211,10 @@ pub(in crate::meta) struct WireCall<'a> {
     pub(in crate::meta) timestamp: Word<'a>,
     pub(in crate::meta) from: Word<'a>,
     pub(in crate::meta) from_user_id: Word<'a>,
+    pub(in crate::meta) from_parent_user_id: Word<'a>,
     pub(in crate::meta) to: Word<'a>,
     pub(in crate::meta) to_user_id: Word<'a>,
+    pub(in crate::meta) to_parent_user_id: Word<'a>,
     pub(in crate::meta) direction: Word<'a>,
     pub(in crate::meta) status: Word<'a>,
     pub(in crate::meta) start_time: Word<'a>,
@@ -226,6 +229,8 @@ pub(in crate::meta) struct Preference<'a> {
     pub(in crate::meta) wa_id: Word<'a>,
     #[serde(default)]
     pub(in crate::meta) user_id: Word<'a>,
+    #[serde(default)]
+    pub(in crate::meta) parent_user_id: Word<'a>,
     #[serde(default)]
     pub(in crate::meta) category: Word<'a>,
     #[serde(borrow)]
