@@ -106,7 +106,9 @@ pub(crate) fn is_withheld(text: &str) -> bool {
     if host.is_some_and(|host| host.eq_ignore_ascii_case("anonymous.invalid")) {
         return true;
     }
-    let is_letter = |c: &char| !c.is_whitespace() && !matches!(c, '-' | '_' | '.' | '"' | '\'' | '(' | ')' | '/');
+    let is_letter = |c: &char| {
+        !c.is_whitespace() && !matches!(c, '-' | '_' | '.' | '"' | '\'' | '(' | ')' | '/')
+    };
     let bare: String = user.chars().filter(is_letter).collect();
     let digits = bare.strip_prefix('+').unwrap_or(&bare);
     NUMBERS.contains(&digits) || WORDS.contains(&bare.to_ascii_lowercase().as_str())

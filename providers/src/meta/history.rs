@@ -72,12 +72,8 @@ fn read_thread(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> 
         let mut party = party.clone();
         let ids = other_side.addresses().into_iter();
         party.add(ids.filter(|address| matches!(address, Address::WaUser(_))));
-        let envelope = Envelope {
-            at: time(wire.timestamp.get())?,
-            party,
-            direction,
-            historical: true,
-        };
+        let envelope =
+            Envelope { at: time(wire.timestamp.get())?, party, direction, historical: true };
         messages::push(scope, wire, &[], envelope)
     });
     Ok(())

@@ -68,14 +68,14 @@ impl<'a> People<'a> {
         by(|who, other| who.has_same_user_id(other))
             .or_else(|| by(|who, other| who.has_same_number(other)))
             .or_else(|| {
-            let only = self.contacts.first().filter(|_| self.is_one)?;
-            let known = Who::of(only).sorted();
-            let is_nobody = who.number.is_none() && who.user_id.is_none();
-            let is_another = [who.has_same_user_id(known), who.has_same_number(known)];
-            let fits = (is_nobody && who.parent_user_id.is_none())
-                || (self.of_one && !is_another.contains(&Some(false)));
-            fits.then_some(only)
-        })
+                let only = self.contacts.first().filter(|_| self.is_one)?;
+                let known = Who::of(only).sorted();
+                let is_nobody = who.number.is_none() && who.user_id.is_none();
+                let is_another = [who.has_same_user_id(known), who.has_same_number(known)];
+                let fits = (is_nobody && who.parent_user_id.is_none())
+                    || (self.of_one && !is_another.contains(&Some(false)));
+                fits.then_some(only)
+            })
     }
 }
 
@@ -111,9 +111,8 @@ impl<'w> Who<'w> {
     /// Whether two name one number, in any spelling; `None` if one of them names none.
     fn has_same_number(self, other: Who<'_>) -> Option<bool> {
         let (one, other) = (self.number?, other.number?);
-        let key = |id: &str| {
-            PhoneNumber::international(id).map(|number| number.match_key().into_owned())
-        };
+        let key =
+            |id: &str| PhoneNumber::international(id).map(|number| number.match_key().into_owned());
         Some(one == other || key(one).is_ok_and(|one| Ok(one) == key(other)))
     }
 

@@ -10,9 +10,8 @@ use super::ids::{self, Id};
 use super::{WahaAccount, errors, statuses};
 use crate::bridge::{fit, jids, reached_by, vcard};
 use crate::{
-    Address,
-    Cause, Channel, DeliveryStatus, Failure, FailureClass, LoadedFile, MediaKind, MessageRef,
-    Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
+    Address, Cause, Channel, DeliveryStatus, Failure, FailureClass, LoadedFile, MediaKind,
+    MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
     ProviderResponse, Sent, Step, Unfit,
 };
 
