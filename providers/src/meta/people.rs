@@ -65,17 +65,15 @@ impl<'a> People<'a> {
             let is = |contact: &&Contact<'a>| is_same(who, Who::of(contact).sorted()) == Some(true);
             self.contacts.iter().find(is)
         };
-        by(|who, other| who.has_same_user_id(other))
-            .or_else(|| by(|who, other| who.has_same_number(other)))
-            .or_else(|| {
-                let only = self.contacts.first().filter(|_| self.is_one)?;
-                let known = Who::of(only).sorted();
-                let is_nobody = who.number.is_none() && who.user_id.is_none();
-                let is_another = [who.has_same_user_id(known), who.has_same_number(known)];
-                let fits = (is_nobody && who.parent_user_id.is_none())
-                    || (self.of_one && !is_another.contains(&Some(false)));
-                fits.then_some(only)
-            })
+        by(same_user_id).or_else(|| by(same_number)).or_else(|| {
+            let only = self.contacts.first().filter(|_| self.is_one)?;
+            let known = Who::of(only).sorted();
+            let is_nobody = who.number.is_none() && who.user_id.is_none();
+            let is_another = [same_user_id(who, known), same_number(who, known)];
+            let fits = (is_nobody && who.parent_user_id.is_none())
+                || (self.of_one && !is_another.contains(&Some(false)));
+            fits.then_some(only)
+        })
     }
 }
 
@@ -101,19 +99,6 @@ impl<'w> Who<'w> {
             user_id: contact.user_id.get(),
             parent_user_id: contact.parent_user_id.get(),
         }
-    }
-
-    /// Whether two name one user id; `None` if one of them names none.
-    fn has_same_user_id(self, other: Who<'_>) -> Option<bool> {
-        Some(self.user_id? == other.user_id?)
-    }
-
-    /// Whether two name one number, in any spelling; `None` if one of them names none.
-    fn has_same_number(self, other: Who<'_>) -> Option<bool> {
-        let (one, other) = (self.number?, other.number?);
-        let key =
-            |id: &str| PhoneNumber::international(id).map(|number| number.match_key().into_owned());
-        Some(one == other || key(one).is_ok_and(|one| Ok(one) == key(other)))
     }
 
     /// Every id in its own place; user ids without the form of one are dropped.
@@ -143,6 +128,19 @@ impl<'w> Who<'w> {
         }
         addresses
     }
+}
+
+/// Whether two name one user id; `None` if one of them names none.
+fn same_user_id(one: Who<'_>, other: Who<'_>) -> Option<bool> {
+    Some(one.user_id? == other.user_id?)
+}
+
+/// Whether two name one number, in any spelling; `None` if one of them names none.
+fn same_number(one: Who<'_>, other: Who<'_>) -> Option<bool> {
+    let (one, other) = (one.number?, other.number?);
+    let key =
+        |id: &str| PhoneNumber::international(id).map(|number| number.match_key().into_owned());
+    Some(one == other || key(one).is_ok_and(|one| Ok(one) == key(other)))
 }
 
 /// Whether a text has the form of a business-scoped user id.
