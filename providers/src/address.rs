@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::caller;
+
 /// What carries a message or a call. These four words are used everywhere: in code, rows and the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,12 +32,16 @@ pub enum Direction {
 
 /// A telephone number in E.164 form: `+`, then 7 to 15 digits, the first not zero. The digits are kept as the
 /// provider sent them; nothing is inserted or taken out.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-#[serde(transparent)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(try_from = "String")]
 pub struct PhoneNumber(String);
 
 /// One way to reach a person.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "value")]
 pub enum Address {
     /// A telephone number.
@@ -140,6 +146,9 @@ impl PhoneNumber {
     ///   numbers that begin with 2 to 5) have eight digits and never gain or lose one.
     /// * Mexico: `+52 1` was the mobile prefix; the key drops the `1`.
     /// * Argentina: `+54 9` is the mobile prefix of international calls; the key drops the `9`.
+    /// * Benin: numbers had eight digits, and have `01` before them now; the key drops it.
+    /// * Ivory Coast: numbers had eight digits. The mobile ones have got the prefix of their network, which their second
+    ///   digit tells; the key drops it. Land-lines, which began with 2 or 3, have got other numbers, and no key joins the two.
     pub fn match_key(&self) -> Cow<'_, str> {
         let digits = self.digits();
         if let Some(rest) = digits.strip_prefix("55")
@@ -159,7 +168,37 @@ impl PhoneNumber {
         {
             return Cow::Owned(format!("54{rest}"));
         }
+        if let Some(old) = digits.strip_prefix("22901")
+            && old.len() == 8
+        {
+            return Cow::Owned(format!("229{old}"));
+        }
+        if let Some(rest) = digits.strip_prefix("225")
+            && rest.len() == 10
+            && ivorian_prefix(&rest[2..]) == Some(&rest[..2])
+        {
+            return Cow::Owned(format!("225{}", &rest[2..]));
+        }
         Cow::Borrowed(digits)
+    }
+}
+
+/// What stands before an old number of Ivory Coast (eight digits) since 2021, if it was a mobile one.
+fn ivorian_prefix(old: &str) -> Option<&'static str> {
+    match old.as_bytes() {
+        [b'2' | b'3', ..] => None,
+        [_, b'7'..=b'9', ..] => Some("07"),
+        [_, b'4'..=b'6', ..] => Some("05"),
+        [_, b'0'..=b'3', ..] => Some("01"),
+        _ => None,
+    }
+}
+
+impl TryFrom<String> for PhoneNumber {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::international(&text)
     }
 }
 
@@ -178,18 +217,41 @@ impl fmt::Display for PhoneNumber {
 }
 
 impl Address {
-    /// A telephone number if the text is one, any other non-blank text as a handle. Used for callers and callees,
-    /// which may be SIP URIs, clients or short codes; control characters are left out. `None` for withheld numbers.
-    pub fn caller(text: &str) -> Option<Self> {
+    /// A telephone number if the text is one, or a URI with one in it (`sip:+1…@`, `tel:+1…`, `whatsapp:+1…`); any other
+    /// non-blank text as a handle. For whoever writes or is one of our lines; control characters are left out.
+    pub fn of(text: &str) -> Option<Self> {
         let plain = text.replace(char::is_control, "");
         let text = plain.trim();
-        if text.is_empty() || is_withheld(text) {
+        if text.is_empty() {
             return None;
         }
-        Some(match PhoneNumber::international(text) {
-            Ok(number) => Address::Phone(number),
-            Err(_) => Address::Handle(text.to_owned()),
+        Some(match caller::number(text) {
+            Some(number) => Address::Phone(number),
+            None => Address::Handle(text.to_owned()),
         })
+    }
+
+    /// The same for callers and callees, which may be SIP URIs, clients or short codes. `None` for withheld numbers, in every
+    /// spelling.
+    pub fn caller(text: &str) -> Option<Self> {
+        Self::of(text).filter(|address| !caller::is_withheld(address.value()))
+    }
+
+    /// A business-scoped user id of Meta's: two capital letters, a dot, perhaps `ENT.`, then 1 to 128 letters and digits.
+    pub fn wa_user(text: &str) -> Option<Self> {
+        Self::is_wa_user(text).then(|| Address::WaUser(text.to_owned()))
+    }
+
+    /// Whether a text has the form of a business-scoped user id.
+    pub(crate) fn is_wa_user(text: &str) -> bool {
+        let Some((country, rest)) = text.split_once('.') else {
+            return false;
+        };
+        let rest = rest.strip_prefix("ENT.").unwrap_or(rest);
+        country.len() == 2
+            && country.bytes().all(|byte| byte.is_ascii_uppercase())
+            && (1..=128).contains(&rest.len())
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
     }
 
     /// An e-mail address: one `@`, something before it, a domain after it; the domain is lower-cased.
@@ -249,12 +311,42 @@ impl Address {
     }
 }
 
-/// How Twilio and Telnyx write a caller who withholds the number. On a keypad, the numbers spell ANONYMOUS,
-/// UNAVAILABLE, RESTRICTED, BLOCKED and UNKNOWN.
-fn is_withheld(text: &str) -> bool {
-    const WORDS: [&str; 6] =
-        ["anonymous", "restricted", "unavailable", "unknown", "private", "blocked"];
-    const NUMBERS: [&str; 5] =
-        ["+266696687", "+86282452253", "+7378742833", "+2562533", "+8656696"];
-    NUMBERS.contains(&text) || WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(digits: &str) -> String {
+        PhoneNumber::international(digits).unwrap().match_key().into_owned()
+    }
+
+    #[test]
+    fn old_and_new_numbers_of_benin_have_one_key() {
+        assert_eq!(key("22997123456"), "22997123456");
+        assert_eq!(key("2290197123456"), "22997123456");
+        // A number of its own: nothing was ever put before it.
+        assert_eq!(key("2290297123456"), "2290297123456");
+        assert_eq!(key("229019712345"), "229019712345");
+    }
+
+    #[test]
+    fn old_and_new_mobile_numbers_of_ivory_coast_have_one_key() {
+        for (old, prefix) in
+            [("07123456", "07"), ("48123456", "07"), ("09123456", "07"), ("04123456", "05")]
+                .into_iter()
+                .chain([("55123456", "05"), ("06123456", "05"), ("40123456", "01")])
+                .chain([("01123456", "01"), ("72123456", "01"), ("03123456", "01")])
+        {
+            assert_eq!(key(&format!("225{old}")), format!("225{old}"), "{old}");
+            assert_eq!(key(&format!("225{prefix}{old}")), format!("225{old}"), "{prefix} {old}");
+            for other in ["01", "05", "07", "27"].into_iter().filter(|other| *other != prefix) {
+                let own = format!("225{other}{old}");
+                assert_eq!(key(&own), own, "a number of its own: {other} {old}");
+            }
+        }
+        // Land-lines have other numbers now.
+        for own in ["22521123456", "22531123456", "2250121123456", "2250731723456", "2252721123456"]
+        {
+            assert_eq!(key(own), own);
+        }
+    }
 }

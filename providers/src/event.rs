@@ -1,6 +1,6 @@
 //! What a genuine webhook tells us, item by item.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Address, CallProgress, Channel, Content, DeliveryStatus, FailureClass, Line, Message,
@@ -23,6 +23,10 @@ pub struct Event {
     pub at: Timestamp,
     /// Which of our lines it concerns.
     pub line: Line,
+    /// Who is at the other end, if it is no message and yet tells more of them than one address: their addresses are one
+    /// person's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Box<Party>>,
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
@@ -57,14 +61,15 @@ pub enum EventKind {
 }
 
 /// The person at the other end, by every address the provider gave.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Party {
     /// Their addresses, the most lasting one first. Empty when withheld.
     pub addresses: Vec<Address>,
     /// The name they go by. Chosen by them; never used to tell people apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Their user name, if they have one. It may change hands.
+    /// Their user name, if they have one, without `@`. It may change hands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
 }
@@ -173,6 +178,49 @@ pub struct Preference {
     pub marketing: bool,
 }
 
+/// As many digits as no short name has: what has more of them and nothing else is a number, whosever it is.
+const DIGITS_OF_A_NAME: usize = 9;
+
+/// The server that may stand behind a number or LID.
+const SERVERS: [&str; 3] = ["@lid", "@s.whatsapp.net", "@c.us"];
+
+impl Party {
+    /// Takes out what is no name: telephones and bridges write the digits of a number or LID where they know no name, and some
+    /// write user names with `@`.
+    pub(crate) fn tidy(&mut self) {
+        if self.name.as_deref().is_some_and(|name| is_number(name, &self.addresses)) {
+            self.name = None;
+        }
+        if let Some(username) = self.username.take() {
+            let bare = username.trim().trim_start_matches('@').trim();
+            self.username = (!bare.is_empty()).then(|| bare.to_owned());
+        }
+    }
+
+    /// Adds addresses that it does not have yet.
+    pub(crate) fn add(&mut self, addresses: impl IntoIterator<Item = Address>) {
+        for address in addresses {
+            if !self.addresses.contains(&address) {
+                self.addresses.push(address);
+            }
+        }
+    }
+}
+
+/// Whether a name is only the digits of one of these addresses, or of some number: with or without plus sign, punctuation and
+/// the invisible marks that WhatsApp sets around numbers.
+pub(crate) fn is_number<'a>(name: &str, addresses: impl IntoIterator<Item = &'a Address>) -> bool {
+    let name = name.trim();
+    let bare = SERVERS.iter().find_map(|server| name.strip_suffix(server)).unwrap_or(name);
+    let is_mark = |c: char| "+-.()~ \u{a0}\u{200e}\u{200f}\u{202a}\u{202c}".contains(c);
+    let is_bare = bare.chars().all(|c| c.is_ascii_digit() || is_mark(c));
+    let digits = || bare.bytes().filter(u8::is_ascii_digit);
+    let count = digits().count();
+    let is_theirs =
+        |address: &Address| digits().eq(address.value().bytes().filter(u8::is_ascii_digit));
+    is_bare && count > 0 && (count > DIGITS_OF_A_NAME || addresses.into_iter().any(is_theirs))
+}
+
 impl Severity {
     /// The severity's word.
     pub fn word(self) -> &'static str {
@@ -181,5 +229,47 @@ impl Severity {
             Severity::Warning => "warning",
             Severity::Critical => "critical",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tidied(name: &str, username: Option<&str>) -> (Option<String>, Option<String>) {
+        let mut party = Party {
+            addresses: vec![
+                Address::Handle("4640".to_owned()),
+                Address::WaLid("198273645500112".to_owned()),
+            ],
+            name: Some(name.to_owned()),
+            username: username.map(ToOwned::to_owned),
+        };
+        party.tidy();
+        (party.name, party.username)
+    }
+
+    #[test]
+    fn digits_of_an_address_are_no_name() {
+        let numbers = [
+            "198273645500112",
+            "198273645500112@lid",
+            "4640",
+            "+55 11 98765-4321",
+            "~\u{202a}+55\u{a0}11\u{a0}98765\u{2011}4321\u{202c}".replace('\u{2011}', "-").as_str(),
+            "5511987654321@s.whatsapp.net",
+        ]
+        .map(|name| tidied(name, None).0);
+        assert_eq!(numbers, [const { None }; 6]);
+        for name in ["Ana", "2024", "007", "Ana 5511987654321", "11.11.1999", "…"] {
+            assert_eq!(tidied(name, None).0.as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn user_names_stand_without_their_sign() {
+        assert_eq!(tidied("Ana", Some("@ana.souza")).1.as_deref(), Some("ana.souza"));
+        assert_eq!(tidied("Ana", Some(" ana.souza ")).1.as_deref(), Some("ana.souza"));
+        assert_eq!(tidied("Ana", Some("@")).1, None);
     }
 }

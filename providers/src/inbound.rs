@@ -5,7 +5,8 @@ use std::fmt::Display;
 use bytes::Bytes;
 use chrono::TimeDelta;
 
-use crate::{CallFact, Event, EventKey, EventKind, KeyId, Line, Timestamp, outside};
+use crate::event::is_number;
+use crate::{CallFact, Event, EventKey, EventKind, KeyId, Line, Party, Timestamp, outside};
 
 /// How far a provider's clock may be ahead of ours. What is told to happen later than that after it reached us happened when
 /// it reached us: or else it would stand above everything that is written until then, and hold a window open.
@@ -138,21 +139,46 @@ impl Batch {
         Self { events: Vec::new(), unparsed: Vec::new(), reply, signed_with, received_at }
     }
 
-    /// Adds what happened on `line` at `at`, under `key`. Times in the future count as the time of receipt.
+    /// Adds what happened on `line` at `at`, under `key`. Times in the future count as the time of receipt, and what is no name
+    /// is left out.
     pub(crate) fn push(&mut self, key: String, at: Timestamp, line: Line, mut kind: EventKind) {
-        if let EventKind::Call(progress) = &mut kind {
-            for fact in &mut progress.facts {
-                match fact {
-                    CallFact::AnsweredAt { at } => *at = self.no_later(*at),
-                    CallFact::Recorded { recording } => {
-                        recording.started_at = recording.started_at.map(|at| self.no_later(at));
+        match &mut kind {
+            EventKind::Message(message) => message.party.tidy(),
+            EventKind::Call(progress) => {
+                let sides = [&progress.from, &progress.to];
+                let name = progress.name.take();
+                progress.name = name.filter(|name| !is_number(name, sides.into_iter().flatten()));
+                for fact in &mut progress.facts {
+                    match fact {
+                        CallFact::AnsweredAt { at } => *at = self.no_later(*at),
+                        CallFact::Recorded { recording } => {
+                            recording.started_at = recording.started_at.map(|at| self.no_later(at));
+                        }
+                        _ => {}
                     }
-                    _ => {}
                 }
             }
+            _ => {}
         }
         let at = self.no_later(at);
-        self.events.push(Event { key: EventKey(key), at, line, kind });
+        self.events.push(Event { key: EventKey(key), at, line, person: None, kind });
+    }
+
+    /// Says who is at the other end of what was added last, which is no message. It is kept where it tells more than one
+    /// address; of a status, which has no other place for it, also for the name that it tells.
+    pub(crate) fn name(&mut self, mut person: Party) {
+        let Some(event) = self.events.last_mut() else { return };
+        person.tidy();
+        let is_status = matches!(event.kind, EventKind::Status(_));
+        if matches!(event.kind, EventKind::Call(_)) {
+            person.name = None;
+        }
+        let tells = match person.addresses.len() {
+            0 => false,
+            1 => is_status && person.name.is_some(),
+            _ => true,
+        };
+        event.person = tells.then(|| Box::new(person));
     }
 
     /// A time, or when the request reached us if the time lies more than [`CLOCK_SKEW`] after it.

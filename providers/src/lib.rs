@@ -11,6 +11,7 @@ mod api;
 mod bridge;
 mod by_link;
 mod call;
+mod caller;
 mod content;
 mod destination;
 mod event;

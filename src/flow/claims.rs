@@ -65,7 +65,7 @@ pub(super) fn check_line(
     handle: Option<&str>,
 ) -> Result<(), FlowError> {
     let by_handle = handle.map_or(&[][..], |handle| snapshot.by_handle(account.provider, handle));
-    let by_address = Address::caller(address);
+    let by_address = Address::of(address);
     let by_address = by_address
         .as_ref()
         .map_or(&[][..], |address| snapshot.by_address(account.provider, address));

@@ -250,6 +250,6 @@ fn line_of(route: Route) -> (Option<String>, RoutedLine) {
 
 /// What all spellings of a line of ours have in common.
 pub(crate) fn line_key(address: &str) -> String {
-    Address::caller(address)
+    Address::of(address)
         .map_or_else(|| address.to_owned(), |address| address.match_key().into_owned())
 }

@@ -150,7 +150,7 @@ pub struct Settled {
     pub outcome: Outcome,
     /// What that means for others.
     pub effect: Effect,
-    /// The recipient's address, where that matters for others.
+    /// The recipient's address, where that matters for others or the answer names further ones.
     pub to: Option<Address>,
     /// The template it used, if one is paused for it.
     pub template: Option<Template>,

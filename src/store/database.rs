@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -9,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, PgConnection, PgPool};
 
+use super::intake::{self, Memory};
 use super::jobs::JobPool;
 use super::lender::Lender;
 use super::limits::Readers;
@@ -49,6 +51,8 @@ pub enum Engine {
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
+    /// The people that this process has met lately.
+    pub(super) people: Arc<Memory>,
 }
 
 #[derive(Debug, Clone)]
@@ -93,7 +97,7 @@ impl Store {
         } else {
             open_postgres(url, options)?
         };
-        Ok(Self { database })
+        Ok(Self { database, people: Arc::new(intake::memory()) })
     }
 
     /// The file of a SQLite database; `None` of one in memory, and of PostgreSQL.

@@ -31,6 +31,7 @@ mod locked;
 mod media;
 mod migrations;
 mod observed;
+mod one_person;
 mod order;
 mod outside;
 mod people;

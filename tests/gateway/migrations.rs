@@ -159,6 +159,118 @@ async fn a_call_that_was_corrected_takes_its_place(kind: Kind) {
     gateway.end().await;
 }
 
+/// A person of aurora's, as an older version wrote them: `key` is the match key.
+async fn person(database: &Database, id: u128, value: &str, key: &str, name: &str, username: &str) {
+    let kind = database.kind;
+    let (aurora, id) = (literal(kind, AURORA), literal(kind, Uuid::from_u128(id)));
+    let at = "'2026-10-01T00:00:00+00:00'";
+    let of = if value.starts_with('+') { "phone" } else { "wa_lid" };
+    for sql in [
+        format!(
+            "insert into contacts (organization_id, id, name, created_at, updated_at) values ({aurora}, {id}, '{name}', {at}, {at})"
+        ),
+        format!(
+            "insert into contact_identities (organization_id, id, contact_id, kind, value, match_key, name, username, created_at)
+             values ({aurora}, {id}, {id}, '{of}', '{value}', '{key}', '{name}', '{username}', {at})"
+        ),
+    ] {
+        database.execute(&sql).await;
+    }
+}
+
+async fn old_and_new_spellings_of_a_number_get_one_key(kind: Kind) {
+    let database = database_of(kind, 20).await;
+    organizations(&database).await;
+    let aurora = literal(kind, AURORA);
+    let people = [
+        ("+22997123456", "Afi", "@afi"),
+        ("+2290197123456", "2290197123456", "afi"),
+        ("+22507123456", "Koffi", ""),
+        ("+2250707123456", "Koffi", ""),
+        ("+2252721123456", "Land-line", ""),
+        ("+2290297123456", "Somebody else", ""),
+        ("+5511987654321", "Ana", ""),
+    ];
+    for (id, (value, name, username)) in (1..).zip(people) {
+        let key = if value == "+5511987654321" { "551187654321" } else { &value[1..] };
+        person(&database, id, value, key, name, username).await;
+    }
+    person(&database, 99, "198273645500112", "198273645500112", "198273645500112", "").await;
+    // What is suppressed under both spellings: who asked for it themselves, and who is out of reach for a day.
+    let suppressed = [
+        ("22997123456", "opted_out", "null", "2026-10-01T00:00:00+00:00"),
+        (
+            "2290197123456",
+            "undeliverable",
+            "'2026-12-02T00:00:00+00:00'",
+            "2026-10-02T00:00:00+00:00",
+        ),
+        (
+            "22507123456",
+            "undeliverable",
+            "'2026-12-02T00:00:00+00:00'",
+            "2026-10-02T00:00:00+00:00",
+        ),
+        ("2250707123456", "manual", "null", "2026-10-01T00:00:00+00:00"),
+        ("2290197999999", "manual", "null", "2026-10-01T00:00:00+00:00"),
+    ];
+    for (key, reason, until, at) in suppressed {
+        let sql = format!(
+            "insert into suppressions (organization_id, channel, kind, match_key, scope, value, reason, until, created_at, known_at)
+             values ({aurora}, 'whatsapp', 'phone', '{key}', 'all', '+{key}', '{reason}', {until}, '{at}', '{at}')"
+        );
+        database.execute(&sql).await;
+    }
+    let (gateway, ..) = opened(database).await;
+    let database = &gateway.database;
+    let keys = "select coalesce(max(match_key), '?') || ' ' || count(*) from contact_identities where value in";
+    for (values, told) in [
+        ("'+22997123456', '+2290197123456'", "22997123456 2"),
+        ("'+22507123456', '+2250707123456'", "22507123456 2"),
+        ("'+2252721123456'", "2252721123456 1"),
+        ("'+2290297123456'", "2290297123456 1"),
+        ("'+5511987654321'", "551187654321 1"),
+    ] {
+        assert_eq!(database.text(&format!("{keys} ({values}) and match_key = (select min(match_key) from contact_identities where value in ({values}))")).await, told);
+    }
+    let left = "select count(*) from suppressions where reason";
+    assert_eq!(
+        database.scalar(&format!("{left} = 'opted_out' and match_key = '22997123456'")).await,
+        1
+    );
+    assert_eq!(
+        database
+            .scalar(&format!("{left} = 'manual' and match_key in ('22507123456', '22997999999')"))
+            .await,
+        2
+    );
+    assert_eq!(gateway.count("suppressions").await, 3);
+    assert_eq!(
+        database.scalar("select count(*) from contact_identities where username = 'afi'").await,
+        2
+    );
+    assert_eq!(
+        database.scalar("select count(*) from contact_identities where name is null").await,
+        2
+    );
+    assert_eq!(
+        database.scalar("select count(*) from contacts where name is null").await,
+        1,
+        "whom people named keeps it"
+    );
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn old_and_new_spellings_of_a_number_get_one_key_on_sqlite() {
+    old_and_new_spellings_of_a_number_get_one_key(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+async fn old_and_new_spellings_of_a_number_get_one_key_on_postgres() {
+    old_and_new_spellings_of_a_number_get_one_key(Kind::Postgres).await;
+}
+
 #[tokio::test]
 async fn a_name_stays_with_the_organization_that_gave_it_on_sqlite() {
     a_name_stays_with_the_organization_that_gave_it(Kind::Sqlite).await;

@@ -5,7 +5,7 @@
 //! which the author's device makes up at random. So a [`MessageRef`] of ours is `<fromMe>_<id>`: `true_3EB0…` for a message
 //! of ours, `false_3A…` for one of theirs.
 
-use crate::{Address, MessageRef, PhoneNumber};
+use crate::{Address, MessageRef, Party, PhoneNumber};
 
 /// The longest bare id that is believed to be one, in bytes; real ones have up to 32.
 const ID_BYTES: usize = 128;
@@ -70,6 +70,28 @@ pub(crate) fn sorted(addresses: impl IntoIterator<Item = Address>) -> Vec<Addres
     }
     sorted.sort_by_key(|address| !matches!(address, Address::Phone(_)));
     sorted
+}
+
+/// One person by the JIDs that news of them gives: one number and one LID, none of them among `ours`. What an engine writes in
+/// more places than it documents is not taken for a second person.
+pub(crate) fn one_person(named: impl IntoIterator<Item = Address>, ours: &[Address]) -> Party {
+    let mut addresses: Vec<Address> = Vec::with_capacity(2);
+    for address in named {
+        let is_known = addresses.iter().any(|known| known.kind() == address.kind());
+        if !is_known && !ours.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    Party { addresses: sorted(addresses), ..Party::default() }
+}
+
+/// What an answer tells of the person whom a message was sent `to` beside that address: their LID or number, or another spelling
+/// of it.
+pub(crate) fn further(to: &Address, named: impl IntoIterator<Item = Address>) -> Vec<Address> {
+    let is_further = |address: &Address| {
+        address != to && (address.kind() != to.kind() || address.match_key() == to.match_key())
+    };
+    sorted(named.into_iter().filter(is_further))
 }
 
 /// Whether a text can be a message's bare id.

@@ -36,7 +36,7 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
         call: CallRef { id, session: None, parent: None, control: None },
         channel: Channel::Whatsapp,
         direction: Some(direction),
-        from: people.into_iter().next(),
+        from: people.first().cloned(),
         to: scope.ours.clone().filter(|_| !is_ours),
         name: None,
         stage: Some(stage),
@@ -47,5 +47,6 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
     // The offer's time stands in all that follows it.
     let at = at.filter(|_| stage == CallStage::Ringing);
     scope.push(key, at, EventKind::Call(Box::new(progress)));
+    scope.name(people);
     Ok(())
 }

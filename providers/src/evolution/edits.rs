@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::content::{self, Body};
+use super::keys::Place;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{Key, time};
 use crate::bridge::jids::{self, Chat};
@@ -37,13 +38,19 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
         other => other.to_string(),
     };
     let at = time(&record["timestampMs"]).or_else(|| time(&data_value["messageTimestamp"]));
+    // The message that brought the change names the chat as our own device sees it.
+    let chat = inside.and_then(|_| serde_json::from_value(data_value["key"].clone()).ok());
+    let place = chat.and_then(|key: Key| Place::read(&key).ok().flatten());
+    let people = place.map(|place| place.people).unwrap_or_default();
     for ours in whose {
         let target = jids::reference(ours, id);
         if record["editedMessage"].is_object() {
             edited(scope, &target, record, data, at)?;
+            scope.name(people.iter().cloned());
         } else if REVOKE.contains(&kind.as_str()) {
             let key = format!("{}:revoked", target.0);
             scope.push(key, at, EventKind::Revoked { target });
+            scope.name(people.iter().cloned());
         }
     }
     Ok(())

@@ -82,6 +82,7 @@ pub(super) fn read_echo(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Un
         cost: None,
     };
     scope.push(key, time(&wire.message_timestamp), EventKind::Status(change));
+    scope.name(place.people);
     Ok(())
 }
 

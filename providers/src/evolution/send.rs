@@ -240,7 +240,7 @@ fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Fa
             Ok(status) if status >= DeliveryStatus::Sent => DeliveryStatus::Sent,
             _ => DeliveryStatus::Sending,
         },
-        recipient: jids::sorted(people.filter(|address| *address != message.to)),
+        recipient: jids::further(&message.to, people),
     })
 }
 

@@ -8,7 +8,7 @@ use super::webhook::{Scope, Unreadable};
 use super::wire::Update;
 use crate::bridge::jids::{self, Chat};
 use crate::outside;
-use crate::{DeliveryStatus, EventKind, StatusChange, StatusFailure};
+use crate::{Address, DeliveryStatus, EventKind, StatusChange, StatusFailure};
 
 /// The code of a failure: Evolution gives no other.
 const NO_CODE: &str = "ERROR";
@@ -27,9 +27,18 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
     }
     let in_v1 = wire.update.as_ref().and_then(|update| update.status.get());
     let status = wire.status.get().or(in_v1);
+    let named = match chat {
+        Some(Chat::Group(_)) => {
+            vec![&wire.participant, &wire.participant_alt, &key.participant, &key.participant_alt]
+        }
+        _ => vec![&wire.remote_jid, &wire.remote_jid_alt, &key.remote_jid, &key.remote_jid_alt],
+    };
+    let named = named.into_iter().filter_map(|jid| jid.get().and_then(jids::person));
+    let people: Vec<Address> = named.collect();
     if scope.event == "messages.delete" || status == Some("DELETED") {
         let target = jids::reference(ours.unwrap_or_default(), id);
         scope.push(format!("{}:revoked", target.0), None, EventKind::Revoked { target });
+        scope.name(people);
         return Ok(());
     }
     // What became of a message of theirs is our own reading of it; an update without a status is a vote in a poll.
@@ -58,6 +67,7 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
         cost: None,
     };
     scope.push(key, None, EventKind::Status(change));
+    scope.name(people);
     Ok(())
 }
 

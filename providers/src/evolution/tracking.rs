@@ -131,6 +131,7 @@ impl Listed {
             Some(DeliveryStatus::Sent) => DeliveryStatus::Sent,
             _ => DeliveryStatus::Sending,
         };
-        Told::Sent(Sent { references: vec![self.place.reference], status, recipient: Vec::new() })
+        let recipient = self.place.people;
+        Told::Sent(Sent { references: vec![self.place.reference], status, recipient })
     }
 }

@@ -180,6 +180,12 @@ impl Scope<'_> {
         self.batch.push(key, at.unwrap_or(self.at), self.line.clone(), kind);
     }
 
+    /// Says who is at the other end of what was added last.
+    pub(super) fn name(&mut self, named: impl IntoIterator<Item = Address>) {
+        let person = jids::one_person(named, self.ours.as_slice());
+        self.batch.name(person);
+    }
+
     /// A name for news that have no id of their own: the same when the webhook is repeated.
     pub(super) fn digest(&self, data: &RawValue) -> String {
         let parts = [self.event, self.stamp, data.get()].join("\n");

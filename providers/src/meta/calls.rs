@@ -4,9 +4,9 @@
 use serde_json::value::RawValue;
 
 use super::envelope::{Scope, Unreadable, id, time};
-use super::errors;
 use super::people::{People, Who};
 use super::wire::{Status, Transcript, WireCall};
+use super::{errors, statuses};
 use crate::lenient::unix_time;
 use crate::outside;
 use crate::{
@@ -51,9 +51,16 @@ pub(super) fn read(
         let code = error.code.owned().unwrap_or_else(|| "unknown".to_owned());
         CallFact::Error { code, detail }
     }));
-    let from =
-        Who { number: wire.from.get(), user_id: wire.from_user_id.get(), parent_user_id: None };
-    let to = Who { number: wire.to.get(), user_id: wire.to_user_id.get(), parent_user_id: None };
+    let from = Who {
+        number: wire.from.get(),
+        user_id: wire.from_user_id.get(),
+        parent_user_id: wire.from_parent_user_id.get(),
+    };
+    let to = Who {
+        number: wire.to.get(),
+        user_id: wire.to_user_id.get(),
+        parent_user_id: wire.to_parent_user_id.get(),
+    };
     let direction = direction(scope, &wire);
     let party = people.party(match direction {
         Some(Direction::Outbound) => to,
@@ -63,11 +70,12 @@ pub(super) fn read(
         direction,
         from: address(from),
         to: address(to),
-        name: party.name,
+        name: party.name.clone(),
         facts,
         ..progress(call_id, stage)
     };
     scope.push(key, at, EventKind::Call(Box::new(progress)));
+    scope.name(party);
     Ok(())
 }
 
@@ -112,6 +120,7 @@ fn direction(scope: &Scope<'_>, wire: &WireCall<'_>) -> Option<Direction> {
 /// Reads a status of `type` `call`: a call of ours rings, is taken or is refused.
 pub(super) fn read_status(
     scope: &mut Scope<'_>,
+    people: &People<'_>,
     wire: &Status<'_>,
     at: Timestamp,
 ) -> Result<(), Unreadable> {
@@ -123,11 +132,7 @@ pub(super) fn read_status(
         _ => None,
     };
     let noted = stage.is_none().then(|| CallFact::Noted { what: word.to_ascii_lowercase() });
-    let callee = Who {
-        number: wire.recipient_id.get(),
-        user_id: wire.recipient_user_id.get(),
-        parent_user_id: None,
-    };
+    let callee = statuses::recipient(wire, false);
     let progress = CallProgress {
         direction: Some(Direction::Outbound),
         to: address(callee),
@@ -136,6 +141,7 @@ pub(super) fn read_status(
     };
     let key = format!("{}:{}", wire.id, stage.map_or(word.as_str(), |stage| stage.word()));
     scope.push(key, at, EventKind::Call(Box::new(progress)));
+    scope.name(people.party(callee));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use super::wire::{Change, Entry, Metadata, Notification, Value, Whose};
 use super::{calls, history, messages, notices, statuses};
 use crate::lenient::unix_time;
 use crate::outside::{self, Json};
-use crate::{Batch, EventKind, KeyId, Line, Reply, Timestamp};
+use crate::{Batch, EventKind, KeyId, Line, Party, Reply, Timestamp};
 
 const OBJECT: &str = "whatsapp_business_account";
 
@@ -134,12 +134,12 @@ fn read_notice(scope: &mut Scope<'_>, field: &str, raw: &RawValue) -> Result<(),
 /// nobody has told us of: then it is news for the administrator.
 fn read_other(scope: &mut Scope<'_>, field: &str, raw: &RawValue) -> Result<(), Unreadable> {
     let outer: Value<'_> = outside::part(raw).unwrap_or_default();
-    if outer.tells() {
+    if outer.items() > 0 {
         return read_value(scope, field, outer, raw);
     }
     let members: BTreeMap<Cow<'_, str>, &RawValue> = outside::part(raw)?;
     let inner = members.get(field).and_then(|raw| outside::part::<Value<'_>>(raw).ok());
-    if let Some(inner) = inner.filter(Value::tells) {
+    if let Some(inner) = inner.filter(|inner| inner.items() > 0) {
         let metadata = inner.metadata.or(outer.metadata);
         let contacts = if inner.contacts.is_empty() { outer.contacts } else { inner.contacts };
         return read_value(scope, field, Value { metadata, contacts, ..inner }, raw);
@@ -157,9 +157,9 @@ fn read_value(
     value: Value<'_>,
     raw: &RawValue,
 ) -> Result<(), Unreadable> {
-    let tells = value.tells();
+    let items = value.items();
     scope.name_number(value.metadata);
-    let people = People::read(&value.contacts);
+    let people = People::read(&value.contacts, items);
     let errors = value.errors.as_slice();
     scope.each("messages", &value.messages, |scope, raw| match field {
         "history" => history::read_file(scope, &people, raw),
@@ -170,7 +170,7 @@ fn read_value(
     scope.each("message_echoes", &value.message_echoes, |scope, raw| {
         messages::read_echo(scope, &people, by, raw)
     });
-    scope.each("statuses", &value.statuses, statuses::read);
+    scope.each("statuses", &value.statuses, |scope, raw| statuses::read(scope, &people, raw));
     // Errors beside one call are that call's; beside several, nobody can tell whose they are.
     let is_alone = value.calls.len() == 1;
     let call_errors = if is_alone { errors } else { &[] };
@@ -180,7 +180,7 @@ fn read_value(
     if !errors.is_empty() && nobodys {
         return notices::read_errors(scope, field, errors, raw);
     }
-    if !tells {
+    if items == 0 {
         // Lists that we do not know are news of the field, so that somebody looks at them.
         return notices::read(scope, field, raw);
     }
@@ -231,6 +231,11 @@ impl Scope<'_> {
     /// Adds what happened on this line.
     pub(super) fn push(&mut self, key: String, at: Timestamp, kind: EventKind) {
         self.batch.push(key, at, self.line.clone(), kind);
+    }
+
+    /// Says who is at the other end of what was added last.
+    pub(super) fn name(&mut self, person: Party) {
+        self.batch.name(person);
     }
 }
 

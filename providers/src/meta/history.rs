@@ -12,7 +12,7 @@ use super::people::{People, Who};
 use super::wire::{HistoryChunk, Thread, WireMessage};
 use super::{content, notices};
 use crate::outside;
-use crate::{Direction, EventKind, MessageRef, Notice, Party, Severity};
+use crate::{Address, Direction, EventKind, MessageRef, Notice, Party, Severity};
 
 /// Reads one of `value.history[]`: threads of old messages, and how far the import is.
 pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
@@ -63,12 +63,17 @@ fn read_thread(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> 
     };
     scope.each("messages", &thread.messages, |scope, raw| {
         let wire = WireMessage::read(raw)?;
-        let envelope = Envelope {
-            at: time_of(scope, &wire),
-            party: party.clone(),
-            historical: true,
-            ..Envelope::new(direction(scope, &wire, who.number))
+        let direction = direction(scope, &wire, who.number);
+        let other_side = match direction {
+            Direction::Inbound => author(&wire),
+            Direction::Outbound => recipient(&wire),
         };
+        // The thread is one person's: what a message adds are ids of theirs.
+        let mut party = party.clone();
+        let ids = other_side.addresses().into_iter();
+        party.add(ids.filter(|address| matches!(address, Address::WaUser(_))));
+        let at = time_of(scope, &wire);
+        let envelope = Envelope { at, party, historical: true, ..Envelope::new(direction) };
         messages::push(scope, &wire, &[], raw, envelope)
     });
     Ok(())

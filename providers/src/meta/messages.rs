@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::content;
 use super::envelope::{Scope, Unreadable, block, id};
-use super::people::{People, Who};
+use super::people::{self, People, Who};
 use super::statuses;
 use super::wire::{
     Edit, HistoryContext, Revoke, System, WireContext, WireMessage, WireReferral, Word,
@@ -28,6 +28,7 @@ pub(super) fn read(
     let wire = WireMessage::read(raw)?;
     let at = time_of(scope, &wire);
     let mut party = people.party(author(&wire));
+    party.add(people::shared(&wire));
     if wire.kind == "system" {
         read_identity(scope, &wire, &mut party, at);
     }
@@ -103,13 +104,18 @@ pub(super) fn push(
 ) -> Result<(), Unreadable> {
     let reference = id(&wire.id, "id")?;
     let at = envelope.at;
-    let (news, kind) = match done(wire) {
-        Some(done) => done,
+    let (news, kind, changed_by) = match done(wire) {
+        Some((news, kind)) => (news, kind, Some(envelope.party)),
         // The file follows under the same id, and must not be taken for a second delivery.
-        None if wire.kind == PLACEHOLDER => ("placeholder", written(wire, errors, raw, envelope)?),
-        None => ("message", written(wire, errors, raw, envelope)?),
+        None if wire.kind == PLACEHOLDER => {
+            ("placeholder", written(wire, errors, raw, envelope)?, None)
+        }
+        None => ("message", written(wire, errors, raw, envelope)?, None),
     };
     scope.push(format!("{reference}:{news}"), at, kind);
+    if let Some(person) = changed_by {
+        scope.name(person);
+    }
     Ok(())
 }
 
@@ -180,7 +186,7 @@ fn read_identity(scope: &mut Scope<'_>, wire: &WireMessage<'_>, party: &mut Part
     let before = Who {
         number: system.customer.get(),
         user_id: system.previous_user_id.get(),
-        parent_user_id: None,
+        parent_user_id: system.previous_parent_user_id.get(),
     };
     let after = after.addresses();
     let mut before = before.addresses();

@@ -239,7 +239,7 @@ fn read_preferences(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreada
         return Err(Unreadable("the value lists no preferences".to_owned()));
     }
     let sent_at = scope.at;
-    let people = People::read(&value.contacts);
+    let people = People::read(&value.contacts, value.user_preferences.len());
     scope.each(field, &value.user_preferences, |scope, raw| {
         let preference: wire::Preference<'_> = outside::part(raw)?;
         let person = preference.wa_id.get().or(preference.user_id.get());
@@ -259,6 +259,7 @@ fn read_preferences(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreada
         let mut notice = notice(field, title, severity, data);
         notice.preference = marketing(&preference, &people);
         add(scope, raw, notice);
+        scope.name(people.party(told_by(&preference)));
         Ok(())
     });
     scope.at = sent_at;
@@ -275,10 +276,16 @@ fn marketing(preference: &wire::Preference<'_>, people: &People<'_>) -> Option<P
         "resume" => true,
         _ => return None,
     };
-    let who =
-        Who { number: preference.wa_id.get(), user_id: preference.user_id.get(), ..Who::default() };
-    let person = people.party(who).addresses;
+    let person = people.party(told_by(preference)).addresses;
     (!person.is_empty()).then_some(Preference { channel: Channel::Whatsapp, person, marketing })
+}
+
+fn told_by<'w>(preference: &'w wire::Preference<'_>) -> Who<'w> {
+    Who {
+        number: preference.wa_id.get(),
+        user_id: preference.user_id.get(),
+        parent_user_id: preference.parent_user_id.get(),
+    }
 }
 
 /// The telephone's address book changed. One notice for all of it: at the beginning it comes as a whole.

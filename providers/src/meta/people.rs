@@ -3,12 +3,21 @@
 
 use serde_json::value::RawValue;
 
-use super::wire::Contact;
+use super::wire::{Contact, WireCard, WireMessage};
 use crate::outside;
 use crate::{Address, Party, PhoneNumber};
 
+/// What a person says of themselves when we asked for it with a button, by the word in their card's `origin`.
+const SHARED_ON_REQUEST: &str = "contact_request";
+
 /// `value.contacts[]`. A malformed contact costs a name, not a message.
-pub(super) struct People<'a>(Vec<Contact<'a>>);
+pub(super) struct People<'a> {
+    contacts: Vec<Contact<'a>>,
+    /// Whether there is one contact and no other.
+    is_one: bool,
+    /// Whether the value has but one item beside them, so that the one contact can only be of that.
+    of_one: bool,
+}
 
 /// The ids by which somebody is named.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,9 +31,10 @@ pub(super) struct Who<'w> {
 }
 
 impl<'a> People<'a> {
-    pub(super) fn read(raw: &[&'a RawValue]) -> Self {
+    /// The contacts of a value with so many `items` that are about somebody.
+    pub(super) fn read(raw: &[&'a RawValue], items: usize) -> Self {
         let contacts = raw.iter().filter_map(|raw| outside::part(raw).ok());
-        Self(contacts.collect())
+        Self { contacts: contacts.collect(), is_one: raw.len() == 1, of_one: items == 1 }
     }
 
     /// The person behind these ids, with everything else that is known of them.
@@ -48,15 +58,38 @@ impl<'a> People<'a> {
         }
     }
 
-    /// The contact of that user id or number. They are never joined by their place in the list.
+    /// The contact of that user id or number, in any spelling. They are never joined by their place in the list; but whoever
+    /// names only half of somebody, or nobody, is the one contact there is, unless that is certainly somebody else.
     fn find(&self, who: Who<'_>) -> Option<&Contact<'a>> {
-        let by = |pick: fn(Who<'_>) -> Option<&str>| {
-            let id = pick(who)?;
-            let is_same = |contact: &&Contact<'a>| pick(Who::of(contact).sorted()) == Some(id);
-            self.0.iter().find(is_same)
+        let by = |is_same: fn(Who<'_>, Who<'_>) -> Option<bool>| {
+            let is = |contact: &&Contact<'a>| is_same(who, Who::of(contact).sorted()) == Some(true);
+            self.contacts.iter().find(is)
         };
-        by(|who| who.user_id).or_else(|| by(|who| who.number))
+        by(same_user_id).or_else(|| by(same_number)).or_else(|| {
+            let only = self.contacts.first().filter(|_| self.is_one)?;
+            let known = Who::of(only).sorted();
+            let is_nobody = who.number.is_none() && who.user_id.is_none();
+            let is_another = [same_user_id(who, known), same_number(who, known)];
+            let fits = (is_nobody && who.parent_user_id.is_none())
+                || (self.of_one && !is_another.contains(&Some(false)));
+            fits.then_some(only)
+        })
     }
+}
+
+/// The numbers of the cards in which the author has told us who they are. A number in any other card may be anybody's.
+pub(super) fn shared(wire: &WireMessage<'_>) -> Vec<Address> {
+    let cards: Vec<WireCard<'_>> =
+        wire.contacts.and_then(|raw| outside::part(raw).ok()).unwrap_or_default();
+    let own = cards.iter().filter(|card| card.origin.get() == Some(SHARED_ON_REQUEST));
+    let phones = own.flat_map(|card| &card.phones);
+    let ids = phones.flat_map(|phone| {
+        let number = phone.wa_id.get().or(phone.phone.get());
+        let digits = number.map(|number| number.replace([' ', '-', '(', ')', '.'], ""));
+        Who { number: digits.as_deref(), user_id: phone.user_id.get(), parent_user_id: None }
+            .addresses()
+    });
+    ids.collect()
 }
 
 impl<'w> Who<'w> {
@@ -97,14 +130,20 @@ impl<'w> Who<'w> {
     }
 }
 
-/// Two capital letters, a dot, perhaps `ENT.`, then 1 to 128 letters and digits.
+/// Whether two name one user id; `None` if one of them names none.
+fn same_user_id(one: Who<'_>, other: Who<'_>) -> Option<bool> {
+    Some(one.user_id? == other.user_id?)
+}
+
+/// Whether two name one number, in any spelling; `None` if one of them names none.
+fn same_number(one: Who<'_>, other: Who<'_>) -> Option<bool> {
+    let (one, other) = (one.number?, other.number?);
+    let key =
+        |id: &str| PhoneNumber::international(id).map(|number| number.match_key().into_owned());
+    Some(one == other || key(one).is_ok_and(|one| Ok(one) == key(other)))
+}
+
+/// Whether a text has the form of a business-scoped user id.
 pub(super) fn is_user_id(id: &str) -> bool {
-    let Some((country, rest)) = id.split_once('.') else {
-        return false;
-    };
-    let rest = rest.strip_prefix("ENT.").unwrap_or(rest);
-    country.len() == 2
-        && country.bytes().all(|byte| byte.is_ascii_uppercase())
-        && (1..=128).contains(&rest.len())
-        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    Address::is_wa_user(id)
 }

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::envelope::{Scope, Unreadable, id, time};
+use super::people::{People, Who};
 use super::wire::Status;
 use super::{calls, errors, notices};
 use crate::outside;
@@ -14,8 +15,12 @@ use crate::{DeliveryStatus, EventKind, MessageRef, StatusChange, StatusFailure};
 /// is gone.
 const WITHOUT_NEWS: [&str; 2] = ["deleted", "warning"];
 
-/// Reads one of `value.statuses[]`.
-pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadable> {
+/// Reads one of `value.statuses[]`. It may tell both number and user id of the recipient.
+pub(super) fn read(
+    scope: &mut Scope<'_>,
+    people: &People<'_>,
+    raw: &RawValue,
+) -> Result<(), Unreadable> {
     let wire: Status<'_> = outside::part(raw)?;
     id(&wire.id, "id")?;
     if wire.kind.get() == Some("payment") {
@@ -23,7 +28,7 @@ pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadab
     }
     let at = time(wire.timestamp.get())?;
     if wire.kind.get() == Some("call") {
-        return calls::read_status(scope, &wire, at);
+        return calls::read_status(scope, people, &wire, at);
     }
     if WITHOUT_NEWS.contains(&wire.status.as_ref()) {
         return Ok(());
@@ -31,6 +36,7 @@ pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadab
     let status = status_of(&wire.status)
         .ok_or_else(|| Unreadable(format!("unknown status `{}`", wire.status)))?;
     let is_group = wire.recipient_type.get() == Some("group");
+    let person = people.party(recipient(&wire, is_group));
     let participant = wire.recipient_participant_id.owned();
     let participant = participant.or(wire.recipient_participant_user_id.owned());
     let recipient = participant.filter(|_| is_group);
@@ -48,7 +54,24 @@ pub(super) fn read(scope: &mut Scope<'_>, raw: &RawValue) -> Result<(), Unreadab
         cost: None,
     };
     scope.push(key, at, EventKind::Status(change));
+    scope.name(person);
     Ok(())
+}
+
+/// Whom the message reached. In a group, that is one of those who take part.
+pub(super) fn recipient<'w>(wire: &'w Status<'_>, is_group: bool) -> Who<'w> {
+    match is_group {
+        true => Who {
+            number: wire.recipient_participant_id.get(),
+            user_id: wire.recipient_participant_user_id.get(),
+            parent_user_id: None,
+        },
+        false => Who {
+            number: wire.recipient_id.get(),
+            user_id: wire.recipient_user_id.get(),
+            parent_user_id: wire.recipient_parent_user_id.get(),
+        },
+    }
 }
 
 /// Meta's word for a status, in lower case.

@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::notices;
-use super::routing::{address, addresses};
+use super::routing::{addresses, author};
 use super::webhook::{Scope, Unreadable};
 use super::whatsapp;
 use super::wire::{WireCost, WireMedia, WireMessage};
@@ -60,7 +60,7 @@ pub(super) fn read(
         Direction::Inbound => &wire.from,
         Direction::Outbound => &wire.to,
     };
-    let person = far_end.0.first().and_then(address);
+    let person = far_end.0.first().and_then(author);
     let person =
         person.ok_or_else(|| Unreadable("the message names nobody at the other end".to_owned()))?;
     let (content, surroundings) = match channel {

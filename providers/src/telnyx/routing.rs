@@ -106,6 +106,11 @@ pub(super) fn address(end: &Endpoint) -> Option<Address> {
     Address::caller(end.phone_number.get()?)
 }
 
+/// Somebody who wrote a message. Nobody withholds that: a short code or a sender's name is somebody, whatever it spells.
+pub(super) fn author(end: &Endpoint) -> Option<Address> {
+    Address::of(end.phone_number.get()?)
+}
+
 /// The addresses of a list, without those withheld.
 pub(super) fn addresses(ends: &Endpoints) -> impl Iterator<Item = Address> + '_ {
     ends.0.iter().filter_map(address)

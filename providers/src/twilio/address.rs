@@ -24,38 +24,43 @@ pub(super) fn correspondent(text: &str) -> Option<Address> {
     {
         return Some(Address::Phone(number));
     }
-    if text.starts_with(WHATSAPP) && is_user_id(bare) {
+    if text.starts_with(WHATSAPP) && Address::is_wa_user(bare) {
         return Some(Address::WaUser(bare.to_owned()));
     }
     Some(Address::Handle(text.to_owned()))
 }
 
-/// Somebody who calls or is called. `None` if the number is withheld.
+/// Somebody who calls or is called; a number inside a SIP URI is that number. `None` if the number is withheld.
 pub(super) fn caller(text: &str) -> Option<Address> {
     let bare = without_prefix(text.trim());
-    // RFC 3323, 4.1.1.3: the user `anonymous` stands for a caller who asked for privacy, whatever the host.
-    if bare.starts_with("sip:anonymous@") {
-        return None;
+    match Address::caller(bare)? {
+        number @ Address::Phone(_) if bare.contains(':') => Some(number),
+        _ => correspondent(text),
     }
-    Address::caller(bare).and_then(|_| correspondent(text))
+}
+
+/// The other side of something on WhatsApp, which parameter `side` names: by number, by WhatsApp's own spelling of it, and by
+/// user id. Twilio writes the latter two of whoever is not ours.
+pub(super) fn whatsapp_user(form: &Form<'_>, side: &str) -> Vec<Address> {
+    let wa_id = form.get("WaId").and_then(|digits| PhoneNumber::international(digits.trim()).ok());
+    let known = [
+        form.get(side).and_then(correspondent),
+        wa_id.map(Address::Phone),
+        form.get("ExternalUserId").and_then(user),
+    ];
+    let mut addresses = Vec::new();
+    for address in known.into_iter().flatten() {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 /// A business-scoped user id, with or without the channel's prefix.
-pub(super) fn user(text: &str) -> Option<Address> {
+fn user(text: &str) -> Option<Address> {
     let bare = without_prefix(text.trim());
-    is_user_id(bare).then(|| Address::WaUser(bare.to_owned()))
-}
-
-/// Two capital letters, a dot, perhaps `ENT.`, then 1 to 128 letters and digits.
-fn is_user_id(text: &str) -> bool {
-    let Some((country, rest)) = text.split_once('.') else {
-        return false;
-    };
-    let rest = rest.strip_prefix("ENT.").unwrap_or(rest);
-    country.len() == 2
-        && country.bytes().all(|byte| byte.is_ascii_uppercase())
-        && (1..=128).contains(&rest.len())
-        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    Address::wa_user(bare)
 }
 
 fn without_prefix(text: &str) -> &str {
@@ -69,7 +74,7 @@ pub(super) fn recipient(channel: Channel, to: &Address) -> Option<String> {
         (Channel::Sms, Address::Phone(number)) => Some(number.to_string()),
         (Channel::Whatsapp, Address::Phone(number)) => Some(format!("{WHATSAPP}{number}")),
         (Channel::Whatsapp, Address::WaUser(id)) => {
-            is_user_id(id).then(|| format!("{WHATSAPP}{id}"))
+            Address::is_wa_user(id).then(|| format!("{WHATSAPP}{id}"))
         }
         _ => None,
     }

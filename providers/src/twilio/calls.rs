@@ -1,7 +1,7 @@
 //! Telephone calls: they arrive, get further, ask what to do next, and end.
 //! <https://www.twilio.com/docs/voice/twiml#request-parameters>
 
-use super::address::{account, caller, channel};
+use super::address::{account, caller, channel, whatsapp_user};
 use super::callbacks;
 use super::facts;
 use super::webhook::{Scope, Unreadable};
@@ -225,7 +225,7 @@ pub(super) fn about(form: &Form<'_>) -> CallProgress {
         direction: direction(form),
         from,
         to,
-        name: form.owned("CallerName"),
+        name: form.any(&["CallerName", "ProfileName"]).map(ToOwned::to_owned),
         stage: None,
         sequence: form.number("SequenceNumber"),
         facts: Vec::new(),
@@ -241,5 +241,9 @@ pub(super) fn time(form: &Form<'_>) -> Option<Timestamp> {
 pub(super) fn push(scope: &mut Scope<'_>, key: String, call: CallProgress) {
     let at = time(scope.form).unwrap_or(scope.at);
     let line = line(scope.form);
+    let side = if call.direction == Some(Direction::Outbound) { "To" } else { "From" };
+    let is_whatsapp = call.channel == Channel::Whatsapp;
+    let people = is_whatsapp.then(|| whatsapp_user(scope.form, side));
     scope.push(key, at, line, EventKind::Call(Box::new(call)));
+    scope.name(people.unwrap_or_default(), None);
 }

@@ -13,7 +13,13 @@ pub(super) fn read(form: &Form<'_>) -> Content {
         let caption = form.owned("Body");
         return Content::Media { attachments, caption };
     }
-    let parts = [location(form), list_reply(form), button_reply(form), form_reply(form)];
+    let parts = [
+        location(form),
+        call_permission(form),
+        list_reply(form),
+        button_reply(form),
+        form_reply(form),
+    ];
     parts.into_iter().flatten().next().unwrap_or_else(|| text(form))
 }
 
@@ -119,6 +125,32 @@ fn list_reply(form: &Form<'_>) -> Option<Content> {
         id: form.owned("ListId")?,
         title: form.any(&["ListTitle", "Body"]).unwrap_or_default().to_owned(),
         description: form.owned("ListDescription"),
+    })
+}
+
+/// What WhatsApp asks a person for whom a business wants to call, and under which name Twilio passes on the answer: as a
+/// button's payload.
+const CALL_REQUEST: &str = "VOICE_CALL_REQUEST";
+
+/// Where the name may stand, since all kinds of answers share their parameters.
+const CALL_REQUEST_PLACES: [&str; 6] =
+    ["MessageType", "ButtonType", "ButtonText", "Body", "InteractiveType", "InteractiveData"];
+
+/// Whether we may call. How long that lasts is not told.
+/// <https://www.twilio.com/docs/voice/whatsapp-business-calling>
+fn call_permission(form: &Form<'_>) -> Option<Content> {
+    let granted = match form.get("ButtonPayload")?.trim().to_ascii_uppercase().as_str() {
+        "ACCEPTED" => true,
+        "REJECTED" => false,
+        _ => return None,
+    };
+    let is_named = |name: &&str| form.get(name).is_some_and(|text| text.contains(CALL_REQUEST));
+    let is_answer = CALL_REQUEST_PLACES.iter().any(is_named);
+    is_answer.then_some(Content::CallPermissionReply {
+        granted,
+        permanent: false,
+        expires_at: None,
+        source: None,
     })
 }
 

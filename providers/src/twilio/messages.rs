@@ -1,14 +1,13 @@
 //! Messages of people, by SMS, MMS or WhatsApp.
 //! <https://www.twilio.com/docs/messaging/guides/webhook-request>
 
-use super::address::{account, channel, correspondent, scheme, user};
+use super::address::{account, channel, correspondent, scheme, whatsapp_user};
 use super::webhook::{Scope, Unreadable};
 use super::{content, notices, statuses};
 use crate::form::Form;
 use crate::sms::{self, Keyword, Keywords};
 use crate::{
-    Address, Channel, Content, Context, Direction, EventKind, Line, Message, MessageRef, Party,
-    PhoneNumber, Referral,
+    Channel, Content, Context, Direction, EventKind, Line, Message, MessageRef, Party, Referral,
 };
 
 /// One id under three names; the later ones are kept by Twilio for old programs.
@@ -73,18 +72,7 @@ pub(super) fn read(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
 /// `From` is where answers go. WhatsApp's own id of the person may be an older spelling of the same number, and
 /// people who hide their number have only a user id.
 fn party(form: &Form<'_>) -> Party {
-    let wa_id = form.get("WaId").and_then(|digits| PhoneNumber::international(digits.trim()).ok());
-    let known = [
-        form.get("From").and_then(correspondent),
-        wa_id.map(Address::Phone),
-        form.get("ExternalUserId").and_then(user),
-    ];
-    let mut addresses = Vec::new();
-    for address in known.into_iter().flatten() {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
+    let addresses = whatsapp_user(form, "From");
     Party { addresses, name: form.owned("ProfileName"), username: form.owned("Username") }
 }
 

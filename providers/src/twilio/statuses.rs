@@ -1,11 +1,12 @@
 //! How far messages of ours have come.
 //! <https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks>
 
+use super::address::{channel, whatsapp_user};
 use super::errors;
 use super::messages::line;
 use super::webhook::{Scope, Unreadable};
 use crate::form::Form;
-use crate::{DeliveryStatus, EventKind, MessageRef, StatusChange, StatusFailure};
+use crate::{Channel, DeliveryStatus, EventKind, MessageRef, StatusChange, StatusFailure};
 
 /// Twilio's word for the status, in lower case. `SmsStatus` is the older name and the only one for inbound messages.
 fn word(form: &Form<'_>) -> Option<String> {
@@ -40,7 +41,11 @@ pub(super) fn read(scope: &mut Scope<'_>, id: String) -> Result<(), Unreadable> 
         pricing: None,
         cost: None,
     };
+    let is_ours = status != DeliveryStatus::Received;
     scope.push(key, scope.at, line(form), EventKind::Status(change));
+    if is_ours && channel(form, Channel::Sms) == Channel::Whatsapp {
+        scope.name(whatsapp_user(form, "To"), None);
+    }
     Ok(())
 }
 

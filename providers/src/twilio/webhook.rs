@@ -9,7 +9,7 @@ use super::{address, calls, messages, notices};
 use crate::form::Form;
 use crate::outside;
 use crate::status_url::message_in;
-use crate::{Batch, EventKind, Inbound, Line, Rejection, Reply, Timestamp};
+use crate::{Address, Batch, EventKind, Inbound, Line, Party, Rejection, Reply, Timestamp};
 
 /// The instructions Twilio asks for, empty: do nothing more. Anything in plain text would be sent to the person as
 /// an answer, so that this is what every webhook is answered with, needed or not.
@@ -127,6 +127,11 @@ impl Scope<'_> {
 
     pub(super) fn push(&mut self, key: String, at: Timestamp, line: Line, kind: EventKind) {
         self.batch.push(key, at, line, kind);
+    }
+
+    /// Says who is at the other end of what was added last.
+    pub(super) fn name(&mut self, addresses: Vec<Address>, name: Option<String>) {
+        self.batch.name(Party { addresses, name, username: None });
     }
 
     /// Our id of the message, which the URL carries that we gave when we sent it. Twilio signs the URL it calls, the

@@ -38,6 +38,10 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unre
         sequence: None,
         facts: facts.into_iter().flatten().collect(),
     };
+    let others = ["/callerPn", "/CallCreatorAlt"].into_iter();
+    let others = others.filter_map(|at| wire.data.pointer(at)?.as_str().and_then(ids::person));
+    let people: Vec<_> = progress.from.iter().filter(|_| !is_ours).cloned().chain(others).collect();
     scope.push(key, time(&wire.timestamp), EventKind::Call(Box::new(progress)));
+    scope.name(people);
     Ok(())
 }

@@ -73,6 +73,7 @@ fn sent_through_the_api(
     };
     let key = format!("{}:{}", envelope.reference.0, status.word());
     scope.push(key, time(&wire.timestamp), EventKind::Status(change));
+    scope.name(envelope.party.addresses.iter().cloned());
     Ok(())
 }
 
@@ -117,6 +118,7 @@ pub(super) fn read_edit(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(),
     let when = wire.timestamp.get().unwrap_or(&scope.id);
     let key = format!("{}:edited:{when}", envelope.reference.0);
     scope.push(key, time(&wire.timestamp), EventKind::Edited { target, content });
+    scope.name(envelope.party.addresses);
     Ok(())
 }
 
@@ -132,13 +134,16 @@ pub(super) fn read_revocation(scope: &mut Scope<'_>, payload: &RawValue) -> Resu
     let named = [&wire.revoked_message_id].into_iter().chain(halves().map(|half| &half.id));
     let id = named.into_iter().find(|id| id.get().is_some());
     let target = reference(id.unwrap_or(&Maybe(None)), ours, "revokedMessageId")?;
-    let is_public =
-        |half: &WireMessage<'_>| matches!(Envelope::of(half, &Raw::default()), Ok(None));
-    if halves().any(is_public) {
+    let envelopes: Vec<_> = halves().map(|half| Envelope::of(half, &Raw::of(half))).collect();
+    if envelopes.iter().any(|envelope| matches!(envelope, Ok(None))) {
         return Ok(());
     }
+    let named = envelopes.iter().flatten().flatten().filter(|envelope| envelope.ours == ours);
+    let people: Vec<Address> =
+        named.flat_map(|envelope| envelope.party.addresses.iter().cloned()).collect();
     let at = wire.after.as_ref().and_then(|after| time(&after.timestamp));
     scope.push(format!("{}:revoked", target.0), at, EventKind::Revoked { target });
+    scope.name(people);
     Ok(())
 }
 

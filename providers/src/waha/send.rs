@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::ids::{self, Id};
 use super::{WahaAccount, errors, statuses};
-use crate::bridge::{fit, reached_by, vcard};
+use crate::bridge::{fit, jids, reached_by, vcard};
 use crate::{
-    Cause, Channel, DeliveryStatus, Failure, FailureClass, LoadedFile, MediaKind, MessageRef,
-    Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
+    Address, Cause, Channel, DeliveryStatus, Failure, FailureClass, LoadedFile, MediaKind,
+    MessageRef, Messages, OutboundContent, OutboundFile, OutboundMessage, Pace, ProviderRequest,
     ProviderResponse, Sent, Step, Unfit,
 };
 
@@ -156,6 +156,16 @@ fn whole(file: &OutboundFile, loaded: &LoadedFile, mime_type: &str) -> Result<Va
     Ok(Value::Object(value))
 }
 
+/// Where an answer names the recipient beside the message's id.
+const RECIPIENT: [&str; 6] = [
+    "/to",
+    "/key/remoteJid",
+    "/key/remoteJidAlt",
+    "/_data/key/remoteJid",
+    "/_data/key/remoteJidAlt",
+    "/_data/Info/RecipientAlt",
+];
+
 /// What a 2xx says. Engines answer with WAHA's form of the message, with their own, or with nothing.
 fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Failure> {
     let body: Value = answer.json().unwrap_or_default();
@@ -164,7 +174,10 @@ fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Fa
         Some(id) => id.reference(true),
         None => unnamed(message)?,
     };
-    let recipient = named.and_then(|id| ids::person(id.chat?));
+    let people = RECIPIENT.iter().filter_map(|at| body.pointer(at).and_then(Value::as_str));
+    let people = named.and_then(|id| id.chat).into_iter().chain(people).filter_map(ids::person);
+    let ours = Address::of(&message.from.address);
+    let people = people.filter(|address| Some(address) != ours.as_ref());
     let ack = body["ack"].as_i64();
     Ok(Sent {
         references: vec![reference],
@@ -178,7 +191,7 @@ fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Fa
             Some(1..) => DeliveryStatus::Sent,
             _ => DeliveryStatus::Sending,
         },
-        recipient: recipient.into_iter().filter(|address| *address != message.to).collect(),
+        recipient: jids::further(&message.to, people),
     })
 }
 

@@ -1,6 +1,7 @@
 //! How far messages of ours have come.
 //! <https://waha.devlike.pro/docs/how-to/events/#messageack>
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::errors;
@@ -8,7 +9,7 @@ use super::ids::{self, Chat, Id};
 use super::webhook::{Scope, Unreadable};
 use super::wire::Ack;
 use crate::outside;
-use crate::{DeliveryStatus, EventKind, StatusChange, StatusFailure};
+use crate::{Address, DeliveryStatus, EventKind, StatusChange, StatusFailure};
 
 /// The code of a failure for which WhatsApp gave none.
 const NO_CODE: &str = "ERROR";
@@ -37,6 +38,7 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unre
     if let Some(recipient) = &recipient {
         key = format!("{key}:{recipient}");
     }
+    let person = recipient_of(&wire, id);
     let change = StatusChange {
         reference,
         ours: None,
@@ -47,7 +49,29 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unre
         cost: None,
     };
     scope.push(key, None, EventKind::Status(change));
+    scope.name(person);
     Ok(())
+}
+
+/// Where engines write the other JID of whoever confirms, NOWEB's first. GOWS tells who confirms, in `Sender`: that may be a
+/// device of ours, whose other JID is nobody's but ours.
+const CHAT_ALTERNATIVES: [&str; 2] = ["/key/remoteJidAlt", "/key/recipientPn"];
+const AUTHOR_ALTERNATIVES: [&str; 2] = ["/key/participantAlt", "/key/participantPn"];
+
+/// The addresses of whoever confirms: the other side of a chat, or one of a group.
+fn recipient_of(wire: &Ack, id: Id<'_>) -> Vec<Address> {
+    let chat = id.chat.or(wire.to.get()).and_then(ids::person);
+    let author = wire.participant.get().or(id.author).and_then(ids::person);
+    let is_group = chat.is_none();
+    let at = |place: &str| wire.data.pointer(place).and_then(Value::as_str).and_then(ids::person);
+    let named = if is_group { author } else { chat };
+    let sender = at("/Sender").filter(|sender| Some(sender) == named.as_ref());
+    let of_sender = sender.and_then(|_| at("/SenderAlt"));
+    let of_chat = at("/RecipientAlt").filter(|_| !is_group && wire.data["IsFromMe"] == true);
+    let places = if is_group { AUTHOR_ALTERNATIVES } else { CHAT_ALTERNATIVES };
+    let others = places.into_iter().filter_map(at);
+    let to = wire.to.get().and_then(ids::person).filter(|_| !is_group);
+    named.into_iter().chain(others).chain(of_sender).chain(of_chat).chain(to).collect()
 }
 
 /// The status of WAHA's number for it, or of its name, where the number is missing.

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::wire::{Envelope, Me, time};
 use super::{calls, ids, messages, notices, statuses};
 use crate::bridge::blank::{self, Member};
+use crate::bridge::jids;
 use crate::lenient::Maybe;
 use crate::outside::{self, Json};
 use crate::signature::{hmac_sha512, same, single_header};
@@ -202,6 +203,12 @@ pub(super) struct Scope<'b> {
 impl Scope<'_> {
     pub(super) fn push(&mut self, key: String, at: Option<Timestamp>, kind: EventKind) {
         self.batch.push(key, at.unwrap_or(self.at), self.line.clone(), kind);
+    }
+
+    /// Says who is at the other end of what was added last.
+    pub(super) fn name(&mut self, named: impl IntoIterator<Item = Address>) {
+        let person = jids::one_person(named, &self.ours());
+        self.batch.name(person);
     }
 
     /// Our own addresses, as far as the webhook tells them.

@@ -121,6 +121,9 @@ pub(super) struct Ack {
     pub(super) ack: Maybe,
     pub(super) ack_name: Maybe,
     pub(super) error: Option<AckError>,
+    /// What the engine says; it may name the person in another way.
+    #[serde(rename = "_data")]
+    pub(super) data: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -139,6 +142,8 @@ pub(super) struct Call {
     pub(super) timestamp: Maybe,
     pub(super) is_video: Option<bool>,
     pub(super) is_group: Option<bool>,
+    #[serde(rename = "_data")]
+    pub(super) data: Value,
 }
 
 /// How the session is doing, and the last few states before.

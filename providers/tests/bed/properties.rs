@@ -89,7 +89,8 @@ proptest! {
         let number = PhoneNumber::international(&digits).unwrap();
         prop_assert_eq!(number.digits(), digits.as_str());
         let key = number.match_key().into_owned();
-        prop_assert!(key.len() == digits.len() || key.len() + 1 == digits.len());
+        // What is left out is a digit, or the two by which Benin and Ivory Coast made their numbers longer.
+        prop_assert!((key.len()..=key.len() + 2).contains(&digits.len()));
         // Folding twice changes nothing more, so that a key is the key of its own number.
         if let Ok(folded) = PhoneNumber::international(&key) {
             let again = folded.match_key().into_owned();

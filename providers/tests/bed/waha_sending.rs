@@ -178,6 +178,19 @@ fn every_engines_answer_names_the_message() {
             if body["id"] == "true_198273645500112@lid_3EB0AA" { vec![lid] } else { vec![] };
         assert_eq!(sent.recipient, expected, "{body}");
     }
+    // Engines tell the other name of the recipient in different places; our own number is none.
+    let lid = "198273645500112@lid";
+    for told in [
+        json!({ "_data": { "key": { "remoteJid": "5511987654321@s.whatsapp.net", "remoteJidAlt": lid } } }),
+        json!({ "_data": { "Info": { "RecipientAlt": lid } } }),
+        json!({ "to": lid, "from": "5511955510001@c.us" }),
+        json!({ "to": "5511955510001@c.us", "_data": { "key": { "remoteJid": lid } } }),
+    ] {
+        let mut body = told;
+        body["id"] = json!("true_5511987654321@c.us_3EB0AA");
+        let sent = settled(&message(text("x")), answer(201, &body)).unwrap();
+        assert_eq!(sent.recipient, [Address::WaLid("198273645500112".to_owned())], "{body}");
+    }
     let nameless = || answer(201, &Value::Null);
     let sent = settled(&message(text("x")), nameless()).unwrap();
     assert_eq!(sent.references[0].0, format!("true_{CHOSEN}"));

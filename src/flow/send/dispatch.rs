@@ -138,6 +138,7 @@ pub(super) fn settled(
     to: &Address,
 ) -> Settled {
     let Verdict { outcome, effect } = verdict;
+    let names_further = matches!(&outcome, Outcome::Sent(sent) if !sent.recipient.is_empty());
     let template = match &claimed.content {
         OutboundContent::Template(template) if effect.holds_template => Some(template.clone()),
         _ => None,
@@ -151,7 +152,7 @@ pub(super) fn settled(
         our_address: our_address.to_owned(),
         outcome,
         effect,
-        to: effect.concerns_recipient().then(|| to.clone()),
+        to: (effect.concerns_recipient() || names_further).then(|| to.clone()),
         template_hold: template
             .as_ref()
             .map(|template| hold_key(account.id, &template.name, template.language.as_deref())),

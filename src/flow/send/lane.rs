@@ -253,5 +253,5 @@ async fn write(
 ) -> Result<(), StoreError> {
     let now = gateway.clock.now();
     let session = gateway.store.write(lane.organization_id).await?;
-    settle::settle(session, &gateway.ids, lane, claim, settled, now).await
+    settle::settle(&gateway.store, session, &gateway.ids, lane, claim, settled, now).await
 }

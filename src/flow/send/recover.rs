@@ -138,7 +138,7 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
                 our_address: attempt.our_address,
                 outcome: Outcome::Sent(sent),
                 effect: Effect::default(),
-                to: None,
+                to: Some(message.to),
                 template: None,
                 template_hold: None,
                 probing: false,
@@ -149,7 +149,8 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
             };
             let claim = ClaimId { worker: gateway.worker, claim: gateway.ids.next() };
             let session = gateway.store.write(organization).await?;
-            settle::settle(session, &gateway.ids, lane, claim, &[settled], now).await?;
+            settle::settle(&gateway.store, session, &gateway.ids, lane, claim, &[settled], now)
+                .await?;
             gateway.wake_readers();
         }
         Ok(Told::NeverArrived) if now - attempt.started_at >= SURE_AFTER => {

@@ -1,13 +1,14 @@
 //! What happens to messages after they were written: statuses, edits, revocations. What comes before its message waits
 //! for it.
 
-use providers::{EventKind, Failure, StatusChange};
+use providers::{EventKind, Failure, Party, StatusChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::messages::Stored;
+use super::people::{self, Person};
 use super::places::{self, Attempt};
 use super::writer::{Work, Writer};
 use super::{edits, outgoing, statuses};
@@ -52,6 +53,17 @@ impl Change {
     }
 }
 
+impl Pending {
+    /// Who is at the other end, with every address and name that it tells.
+    fn person(&self) -> Option<Person<'_>> {
+        let party = self.person.as_ref()?;
+        let addresses = party.addresses.iter().collect();
+        let known = Person::known(self.organization_id, addresses, self.at);
+        let (name, username) = (party.name.as_deref(), party.username.as_deref());
+        Some(Person { name, username, ..known })
+    }
+}
+
 /// A change, the message it is for, and where it came from.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -60,6 +72,8 @@ pub(super) struct Pending {
     pub(super) reference: Uuid,
     pub(super) key: String,
     pub(super) change: Change,
+    /// Who is at the other end of the message, where that tells more than one address.
+    pub(super) person: Option<Party>,
     pub(super) at: Timestamp,
     /// The submission to count it for; none if it waited.
     pub(super) submission: Option<usize>,
@@ -68,7 +82,25 @@ pub(super) struct Pending {
     pub(super) attempt: Attempt,
 }
 
-type Waited = (OrganizationId, Uuid, String, AccountId, Json<Change>, Timestamp);
+type Waited = (OrganizationId, Uuid, String, AccountId, Json<Parked>, Timestamp);
+
+/// A change as it waits.
+#[derive(Debug, Deserialize)]
+struct Parked {
+    #[serde(flatten)]
+    change: Change,
+    #[serde(default)]
+    person: Option<Party>,
+}
+
+/// The same, as it is written.
+#[derive(Debug, Serialize)]
+struct Parking<'a> {
+    #[serde(flatten)]
+    change: &'a Change,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person: Option<&'a Party>,
+}
 
 pub(super) async fn apply(
     writer: &mut Writer<'_>,
@@ -96,6 +128,8 @@ pub(super) async fn join(
         pending.into_iter().partition(|pending| pending.message.is_some());
     found.sort_by_key(|pending| pending.at);
     park(writer, waiting).await?;
+    // That it is about a message that there is keeps what other programs send from making people known here.
+    people::resolve(writer, &found.iter().filter_map(Pending::person).collect::<Vec<_>>()).await?;
     outgoing::name(writer, &found.iter().collect::<Vec<_>>()).await?;
     statuses::apply(writer, &found).await?;
     for pending in &found {
@@ -130,6 +164,7 @@ fn read(work: &Work<'_>) -> Option<Pending> {
         reference: provider_ref(item.provider, &target.0),
         key: item.event.key.0.clone(),
         change,
+        person: item.event.person.as_deref().cloned(),
         at: item.event.at,
         submission: Some(work.submission),
         message: None,
@@ -199,12 +234,13 @@ async fn take_waiting(
             .await?;
     }
     let pending =
-        |(organization_id, reference, key, account_id, Json(change), at): Waited| Pending {
+        |(organization_id, reference, key, account_id, Json(parked), at): Waited| Pending {
             organization_id,
             account_id,
             reference,
             key,
-            change,
+            change: parked.change,
+            person: parked.person,
             at,
             submission: None,
             message: None,
@@ -221,10 +257,11 @@ async fn park(writer: &mut Writer<'_>, waiting: Vec<Pending>) -> Result<(), Stor
         let sql = "insert into waiting_changes
                    (organization_id, provider_ref, key, account_id, change, at, received_at)
                    values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing";
-        let (now, change) = (writer.now, Json(&pending.change));
+        let parking = Parking { change: &pending.change, person: pending.person.as_ref() };
+        let (now, change) = (writer.now, Json(parking));
         let written = on!(writer.session, |c| {
             let query = sqlx::query(sql).bind(pending.organization_id).bind(pending.reference);
-            let query = query.bind(&pending.key).bind(pending.account_id).bind(change);
+            let query = query.bind(&pending.key).bind(pending.account_id).bind(&change);
             query.bind(pending.at).bind(now).execute(c).await.map(|done| done.rows_affected())
         })?;
         if let Some(submission) = pending.submission {

@@ -165,8 +165,8 @@ async fn in_time<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result
 
 impl Shared {
     fn hands(&self) -> Hands<'_> {
-        let Self { store, clock, ids, memory, .. } = self;
-        Hands { store, ids, memory, now: clock.now() }
+        let Self { store, clock, ids, .. } = self;
+        Hands { store, ids, memory: &store.people, now: clock.now() }
     }
 
     async fn write_short(

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use lru::LruCache;
@@ -10,24 +11,32 @@ use providers::Address;
 use super::people::Person;
 use crate::model::{ContactId, IdentityId, OrganizationId};
 
-/// 128 bits of a keyed hash of (organization, kind, value), by which an address is remembered.
-pub(super) type AddressKey = (u64, u64);
+/// How many identities are remembered: about six megabytes.
+const MEMORY: usize = 50_000;
 
-/// The identities that were seen lately, shared by all writers of a process.
-pub(super) type Memory = Mutex<LruCache<AddressKey, Remembered>>;
+/// 128 bits of a keyed hash of (organization, kind, value), by which an address is remembered.
+pub(in crate::store) type AddressKey = (u64, u64);
+
+/// The identities that were seen lately, shared by all writers of a process and by the queue.
+pub(in crate::store) type Memory = Mutex<LruCache<AddressKey, Remembered>>;
+
+/// A memory of nobody.
+pub(in crate::store) fn memory() -> Memory {
+    Mutex::new(LruCache::new(NonZeroUsize::new(MEMORY).unwrap_or(NonZeroUsize::MIN)))
+}
 
 /// The identity of an address, whose it was and which name it had when it was last looked up. Identities never change and
 /// are never deleted, so this may be remembered for as long as there is room. The contact may have changed since, by a
 /// merge; it only serves to know that several addresses were one person's.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Remembered {
+pub(in crate::store) struct Remembered {
     pub(super) identity: IdentityId,
     pub(super) contact: ContactId,
     pub(super) name: u64,
 }
 
 /// The identities that one batch has to do with.
-pub(super) struct Identities<'a> {
+pub(in crate::store) struct Identities<'a> {
     memory: &'a Memory,
     /// Those met in this batch; remembered for the next ones once they are committed.
     met: HashMap<AddressKey, Remembered>,
@@ -72,7 +81,7 @@ impl<'a> Identities<'a> {
     }
 
     /// Everything that was learned is committed.
-    pub(super) fn keep(&self) {
+    pub(in crate::store) fn keep(&self) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, remembered) in &self.met {
             memory.put(*key, *remembered);

@@ -26,6 +26,7 @@ mod wishes;
 mod writer;
 
 pub(crate) use aside::WAITERS;
+pub(super) use identities::{Memory, memory};
 pub use outcome::{Failing, Outcome};
 pub(super) use outgoing::Joining;
 pub use queue::{Batcher, BatcherOptions, Committed, SubmitError};

@@ -1,16 +1,13 @@
 //! What intake knows of messages of ours: the ids by which providers call them, how the queue learns what became of them, and
 //! whom they must not go to any more.
 
-use std::num::NonZeroUsize;
-use std::sync::Mutex;
-
-use lru::LruCache;
-use providers::DeliveryStatus;
+use providers::{Address, DeliveryStatus};
 use uuid::Uuid;
 
 use super::changes::{self, Change, Pending};
 use super::identities::{Identities, Memory};
 use super::messages::Stored;
+use super::people::{self, Person};
 use super::statuses::News;
 use super::writer::Writer;
 use crate::clock::Timestamp;
@@ -25,26 +22,29 @@ pub(in crate::store) struct Joining<'a> {
     pub(in crate::store) session: Session,
     pub(in crate::store) outbox: Outbox,
     pub(in crate::store) ids: &'a Ids,
+    pub(in crate::store) memory: &'a Memory,
     pub(in crate::store) now: Timestamp,
 }
 
-impl Joining<'_> {
-    /// Joins what was told of these messages before their ids were known. The head must be locked.
+impl<'a> Joining<'a> {
+    /// Joins what was told of these messages before their ids were known, and learns that addresses are one person's: each list
+    /// of `named` is. The head must be locked. What is returned with the transaction is to be kept once that is committed.
     pub(in crate::store) async fn join(
         self,
         organization: OrganizationId,
         references: &[Uuid],
-    ) -> Result<(Session, Outbox), StoreError> {
-        let Self { session, outbox, ids, now } = self;
-        if references.is_empty() {
-            return Ok((session, outbox));
-        }
-        let memory: Memory = Mutex::new(LruCache::new(NonZeroUsize::MIN));
-        let identities = Identities::new(&memory);
+        named: &[Vec<&Address>],
+    ) -> Result<(Session, Outbox, Identities<'a>), StoreError> {
+        let Self { session, outbox, ids, memory, now } = self;
+        let identities = Identities::new(memory);
         let mut writer = Writer { session, outbox, ids, now, identities, receipts: Vec::new() };
+        let people = named.iter().map(|all| Person::known(organization, all.clone(), now));
+        people::resolve(&mut writer, &people.collect::<Vec<_>>()).await?;
         let keys: Vec<_> = references.iter().map(|reference| (organization, *reference)).collect();
-        changes::join(&mut writer, Vec::new(), &keys, &Stored::new()).await?;
-        Ok((writer.session, writer.outbox))
+        if !keys.is_empty() {
+            changes::join(&mut writer, Vec::new(), &keys, &Stored::new()).await?;
+        }
+        Ok((writer.session, writer.outbox, writer.identities))
     }
 }
 

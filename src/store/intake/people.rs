@@ -23,6 +23,19 @@ pub(super) struct Person<'a> {
     pub(super) name: Option<&'a str>,
     pub(super) username: Option<&'a str>,
     pub(super) seen_at: Timestamp,
+    /// Whether they become a contact where none of their addresses is known. News of what was sent make nobody known.
+    pub(super) may_be_new: bool,
+}
+
+impl<'a> Person<'a> {
+    /// Somebody of whom the organization knows at least one address.
+    pub(super) fn known(
+        organization_id: OrganizationId,
+        addresses: Vec<&'a Address>,
+        seen_at: Timestamp,
+    ) -> Self {
+        Self { organization_id, addresses, name: None, username: None, seen_at, may_be_new: false }
+    }
 }
 
 /// An identity that exists, or will when the batch is written.
@@ -64,8 +77,8 @@ pub(super) async fn make_known(
 #[derive(Default)]
 pub(super) struct Directory {
     pub(super) known: HashMap<AddressKey, Known>,
-    /// (organization, kind, match key) of a line to the contact that has it in any spelling.
-    lines: HashMap<(OrganizationId, &'static str, String), ContactId>,
+    /// (organization, kind, match key) of a line to the contacts that have it in any spelling.
+    lines: HashMap<(OrganizationId, &'static str, String), Vec<ContactId>>,
     pub(super) contacts: Vec<NewContact>,
     pub(super) identities: Vec<NewIdentity>,
     renamed: Vec<(OrganizationId, IdentityId, String)>,
@@ -108,7 +121,7 @@ pub(super) async fn load(
             return Err(StoreError::Damaged(format!("identity {identity}: {kind} `{value}`")));
         };
         let known = Known { identity, contact, name };
-        directory.lines.insert((organization, address.kind(), match_key), contact);
+        directory.lines.entry((organization, address.kind(), match_key)).or_default().push(contact);
         directory.known.insert(address_key(organization, &address), known);
     }
     Ok(directory)
@@ -124,6 +137,7 @@ async fn place(
     let mut contacts = contacts_of(directory, person);
     let contact = match contacts.first() {
         Some(contact) => *contact,
+        None if !person.may_be_new => return Ok(()),
         None => {
             let id = ContactId(writer.ids.next());
             let name = person.name.map(ToOwned::to_owned);
@@ -169,9 +183,10 @@ pub(super) fn contacts_of(directory: &Directory, person: &Person<'_>) -> Vec<Con
             exact.push((!matches!(address, Address::WaUser(_)), known.contact));
         }
         let line = (organization, address.kind(), address.match_key().into_owned());
-        similar.extend(directory.lines.get(&line).copied());
+        similar.extend(directory.lines.get(&line).into_iter().flatten().copied());
     }
     exact.sort_by_key(|(is_number, _)| *is_number);
+    similar.sort_unstable();
     let mut contacts: Vec<ContactId> = Vec::new();
     for contact in exact.into_iter().map(|(_, contact)| contact).chain(similar) {
         if !contacts.contains(&contact) {
@@ -195,7 +210,7 @@ impl Directory {
         let known = Known { identity: id, contact, name: name.clone() };
         self.known.insert(address_key(organization_id, address), known.clone());
         let line = (organization_id, address.kind(), address.match_key().into_owned());
-        self.lines.insert(line, contact);
+        self.lines.entry(line).or_default().push(contact);
         let username = person.username.map(ToOwned::to_owned);
         let address = address.clone();
         self.identities.push(NewIdentity { organization_id, id, contact, address, name, username });
@@ -205,7 +220,7 @@ impl Directory {
     fn move_contact(&mut self, from: ContactId, to: ContactId) {
         let contacts = self.known.values_mut().map(|known| &mut known.contact);
         let pending = self.identities.iter_mut().map(|identity| &mut identity.contact);
-        for contact in contacts.chain(pending).chain(self.lines.values_mut()) {
+        for contact in contacts.chain(pending).chain(self.lines.values_mut().flatten()) {
             if *contact == from {
                 *contact = to;
             }

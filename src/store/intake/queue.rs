@@ -1,28 +1,22 @@
 //! The queue in front of the writers.
 
-use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use lru::LruCache;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::aside::Aside;
 use super::commit;
-use super::identities::Memory;
 use super::outcome::{Outcome, Outcomes};
 use crate::clock::Clock;
 use crate::ids::Ids;
 use crate::metrics;
 use crate::model::{Receipt, Submission};
 use crate::store::{Store, StoreError};
-
-/// How many identities are remembered: about six megabytes.
-const MEMORY: usize = 50_000;
 
 /// How many bytes of bodies one transaction may carry, beyond its first request.
 const BATCH_BYTES: usize = 8 << 20;
@@ -122,12 +116,10 @@ impl Batcher {
         let (closing, closed) = watch::channel(false);
         let depth = Arc::new(AtomicUsize::new(0));
         let outcomes = Outcomes::default();
-        let memory = LruCache::new(NonZeroUsize::new(MEMORY).unwrap_or(NonZeroUsize::MIN));
         let shared = Arc::new(Shared {
             store,
             clock,
             ids,
-            memory: Memory::new(memory),
             outcomes: outcomes.clone(),
             aside: Aside::default(),
             batch: options.batch,
@@ -205,7 +197,6 @@ pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) ids: Ids,
-    pub(super) memory: Memory,
     pub(super) outcomes: Outcomes,
     pub(super) aside: Aside,
     pub(super) batch: usize,

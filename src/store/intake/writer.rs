@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use providers::{CallProgress, EventKind};
+use providers::{CallProgress, EventKind, Party};
 
 use super::identities::{Identities, Memory};
 use super::people::Person;
@@ -135,7 +135,9 @@ pub(super) fn people_of<'a>(works: &[Work<'a>], later: &HashSet<Reference>) -> V
             name: None,
             username: None,
             seen_at: item.event.at,
+            may_be_new: true,
         };
+        let named = item.event.person.as_deref();
         match &item.event.kind {
             EventKind::Message(message) => {
                 person.addresses.extend(&message.party.addresses);
@@ -149,11 +151,20 @@ pub(super) fn people_of<'a>(works: &[Work<'a>], later: &HashSet<Reference>) -> V
             EventKind::Call(progress) => {
                 person.addresses.extend(&item.person);
                 person.name = progress.name.as_deref();
+                // Which of the two sides is not ours is known by now.
+                let is_theirs = |named: &&Party| {
+                    item.person.as_ref().is_some_and(|one| named.addresses.contains(one))
+                };
+                let all = named.filter(is_theirs).map(|named| named.addresses.iter());
+                let others = all.into_iter().flatten();
+                person.addresses.extend(others.filter(|one| item.person.as_ref() != Some(one)));
             }
-            EventKind::Edited { .. }
-            | EventKind::Revoked { .. }
-            | EventKind::Status(_)
-            | EventKind::Notice(_) => {}
+            EventKind::Notice(_) => {
+                person.addresses.extend(named.into_iter().flat_map(|named| &named.addresses));
+                person.may_be_new = false;
+            }
+            // Of these it is asked once their message is found: see `changes`.
+            EventKind::Edited { .. } | EventKind::Revoked { .. } | EventKind::Status(_) => {}
         }
         if !person.addresses.is_empty() {
             people.push(person);

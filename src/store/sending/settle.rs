@@ -1,6 +1,6 @@
 //! Settling: writing down what became of attempts, many in one transaction.
 
-use providers::{DeliveryStatus, Failure};
+use providers::{Address, DeliveryStatus, Failure, Sent};
 use serde_json::{Value, json};
 use sqlx::types::Json;
 
@@ -17,10 +17,12 @@ use crate::store::bulk::{Column, Rows};
 use crate::store::events::Outbox;
 use crate::store::intake::Joining;
 use crate::store::messages::provider_ref;
-use crate::store::{Session, StoreError};
+use crate::store::{Session, Store, StoreError};
 
-/// Writes down what became of attempts of one lane, held under `claim`. Statuses that came before joins here.
+/// Writes down what became of attempts of one lane, held under `claim`. Statuses that came before joins here, and what answers
+/// say of recipients is learned. The session is one of the store's.
 pub async fn settle(
+    store: &Store,
     mut session: Session,
     ids: &Ids,
     lane: Lane,
@@ -65,8 +67,9 @@ pub async fn settle(
             failed::judge(&mut session, &mut outbox, &told, Standing::JustSettled, now).await?;
         }
     }
-    let (mut session, mut outbox) =
-        Joining { session, outbox, ids, now }.join(organization, &keys).await?;
+    let joining = Joining { session, outbox, ids, memory: &store.people, now };
+    let (mut session, mut outbox, people) =
+        joining.join(organization, &keys, &recipients(&sent)).await?;
     let touching: Vec<Touched<'_>> =
         settled.iter().filter(|settled| settled.touches_others()).map(Touched::from).collect();
     effects::apply(&mut session, &mut outbox, lane, &touching, now).await?;
@@ -74,7 +77,19 @@ pub async fn settle(
     if let Some(at) = first_again(settled) {
         lanes::wake(&mut session, lane, at).await?;
     }
-    session.commit().await
+    session.commit().await?;
+    people.keep();
+    Ok(())
+}
+
+/// The recipients whom answers name by further addresses, each with all of them.
+fn recipients<'a>(sent: &[(&'a Settled, &'a Sent)]) -> Vec<Vec<&'a Address>> {
+    let named = |(settled, what): &(&'a Settled, &'a Sent)| {
+        let to = settled.to.as_ref().filter(|_| !what.recipient.is_empty())?;
+        let others = what.recipient.iter().filter(|address| *address != to);
+        Some(std::iter::once(to).chain(others).collect::<Vec<_>>())
+    };
+    sent.iter().filter_map(named).filter(|addresses| addresses.len() > 1).collect()
 }
 
 /// A message that was still held under the claim.

@@ -173,7 +173,7 @@ impl Sending<'_> {
         let who = Who {
             number: contact.wa_id.get(),
             user_id: contact.user_id.get(),
-            parent_user_id: None,
+            parent_user_id: contact.parent_user_id.get(),
         };
         who.addresses().into_iter().filter(|address| *address != self.message.to).collect()
     }

@@ -66,6 +66,7 @@ pub(in crate::meta) struct TakenMessage {
 pub(in crate::meta) struct TakenFor {
     pub(in crate::meta) wa_id: Maybe,
     pub(in crate::meta) user_id: Maybe,
+    pub(in crate::meta) parent_user_id: Maybe,
 }
 
 /// What answers an upload, and the question after a WABA.

@@ -170,6 +170,8 @@ pub(in crate::meta) struct WireCard<'a> {
     pub(in crate::meta) urls: Vec<CardPart<'a>>,
     pub(in crate::meta) org: Option<CardOrganization<'a>>,
     pub(in crate::meta) birthday: Word<'a>,
+    /// Where the card comes from; `contact_request` if its author shared their own on our request.
+    pub(in crate::meta) origin: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -190,6 +192,7 @@ pub(in crate::meta) struct CardPart<'a> {
     pub(in crate::meta) email: Word<'a>,
     pub(in crate::meta) url: Word<'a>,
     pub(in crate::meta) wa_id: Word<'a>,
+    pub(in crate::meta) user_id: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -326,6 +329,7 @@ pub(in crate::meta) struct System<'a> {
     pub(in crate::meta) user_id: Word<'a>,
     pub(in crate::meta) parent_user_id: Word<'a>,
     pub(in crate::meta) previous_user_id: Word<'a>,
+    pub(in crate::meta) previous_parent_user_id: Word<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -115,11 +115,11 @@ pub(in crate::meta) struct Value<'a> {
 }
 
 impl Value<'_> {
-    /// Whether it has an item of a list that we know.
-    pub(in crate::meta) fn tells(&self) -> bool {
+    /// How many items the lists that we know have.
+    pub(in crate::meta) fn items(&self) -> usize {
         let lists =
             [&self.messages, &self.message_echoes, &self.statuses, &self.calls, &self.history];
-        lists.into_iter().any(|list| !list.is_empty())
+        lists.into_iter().map(|list| list.len()).sum()
     }
 }
 
@@ -201,6 +201,7 @@ pub(in crate::meta) struct Status<'a> {
     pub(in crate::meta) timestamp: Word<'a>,
     pub(in crate::meta) recipient_id: Word<'a>,
     pub(in crate::meta) recipient_user_id: Word<'a>,
+    pub(in crate::meta) recipient_parent_user_id: Word<'a>,
     pub(in crate::meta) recipient_type: Word<'a>,
     pub(in crate::meta) recipient_participant_id: Word<'a>,
     pub(in crate::meta) recipient_participant_user_id: Word<'a>,
@@ -242,8 +243,10 @@ pub(in crate::meta) struct WireCall<'a> {
     pub(in crate::meta) timestamp: Word<'a>,
     pub(in crate::meta) from: Word<'a>,
     pub(in crate::meta) from_user_id: Word<'a>,
+    pub(in crate::meta) from_parent_user_id: Word<'a>,
     pub(in crate::meta) to: Word<'a>,
     pub(in crate::meta) to_user_id: Word<'a>,
+    pub(in crate::meta) to_parent_user_id: Word<'a>,
     pub(in crate::meta) direction: Word<'a>,
     pub(in crate::meta) status: Word<'a>,
     pub(in crate::meta) start_time: Word<'a>,
@@ -266,6 +269,8 @@ pub(in crate::meta) struct Preference<'a> {
     pub(in crate::meta) wa_id: Word<'a>,
     #[serde(default)]
     pub(in crate::meta) user_id: Word<'a>,
+    #[serde(default)]
+    pub(in crate::meta) parent_user_id: Word<'a>,
     #[serde(default)]
     pub(in crate::meta) category: Word<'a>,
     #[serde(borrow)]
