@@ -218,7 +218,8 @@ fn judge(
         .collect();
     assert!(!read.is_empty(), "{name}: the message is lost: {:?}", batch.unparsed);
     for read in read {
-        assert_eq!(read.party.addresses, message.party.addresses, "{name}");
+        // What a card says of its sender is told by nothing else; the sender's first address stands outside it.
+        assert_eq!(read.party.addresses.first(), message.party.addresses.first(), "{name}");
         assert_eq!(read.direction, message.direction, "{name}");
         let said = said(&read.content);
         for word in expected {
@@ -295,7 +296,9 @@ fn kept_whatever_parameters_are_missing_the_message_is_there_with_its_words() {
             }
             for (what, fields) in changes {
                 let saying = fields.iter().filter(|(name, value)| {
-                    SAYING.contains(&name.as_str()) && !value.trim().is_empty()
+                    // Twilio's word for a request is none of the person's.
+                    let is_said = !value.trim().is_empty() && value != "VOICE_CALL_REQUEST";
+                    SAYING.contains(&name.as_str()) && is_said
                 });
                 let expected: Vec<String> = saying.map(|(_, value)| value.clone()).collect();
                 let body = url::form_urlencoded::Serializer::new(String::new())
