@@ -45,7 +45,9 @@ fn queued(form: &Form<'_>) -> Option<CallFact> {
 /// What the leg that `<Dial>` made has to say of itself beside its stage: that nobody was put through to whoever answered.
 pub(crate) fn of_leg(stage: CallStage, passed: Option<&CallFact>) -> Option<CallFact> {
     match passed {
-        Some(CallFact::PassedOn { taken: false, .. }) if stage == CallStage::Completed => passed.cloned(),
+        Some(CallFact::PassedOn { taken: false, .. }) if stage == CallStage::Completed => {
+            passed.cloned()
+        }
         _ => None,
     }
 }

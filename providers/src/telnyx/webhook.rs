@@ -15,7 +15,9 @@ use super::{messages, notices, statuses, texml, voice};
 use crate::form::Form;
 use crate::lenient::rfc3339;
 use crate::outside::{self, Json};
-use crate::{Address, Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp};
+use crate::{
+    Address, Batch, Direction, EventKind, Inbound, KeyId, Line, Rejection, Reply, Timestamp,
+};
 
 /// `by_get` is whether a GET is believed, whose query is not signed.
 pub(super) fn receive(

@@ -58,7 +58,9 @@ fn every_documented_event_is_read() {
 
 #[test]
 fn an_undocumented_event_is_a_notice() {
-    for name in ["weather.changed", "messaging-profile.renamed", "message.teleported", "call.teleported"] {
+    for name in
+        ["weather.changed", "messaging-profile.renamed", "message.teleported", "call.teleported"]
+    {
         let batch = read(name, &json!({ "status": "done", "note": "hello" }));
         assert!(batch.unparsed.is_empty(), "{name}: {:?}", batch.unparsed);
         let [event] = batch.events.as_slice() else { panic!("{name}: {:?}", batch.events) };
