@@ -14,8 +14,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 pub use sections::{
-    Auth, Calls, Data, Database, Intake, Keys, Limits, Log, Media, Metrics, Outgoing, Retention, Sending,
-    Server,
+    Auth, Calls, Data, Database, Intake, Keys, Limits, Log, Media, Metrics, Outgoing, Retention,
+    Sending, Server,
 };
 pub use settings::{SETTINGS, Setting};
 pub use targets::{Place, Target};

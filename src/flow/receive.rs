@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use providers::{Batch, Event, EventKind, Inbound, KeyId, Line, Provider, Rejection, Reply};
 
-pub use super::prove::Endpoint;
 use super::owners::destination;
+pub use super::prove::Endpoint;
 use super::prove::{self, Unproven};
 use super::routing::{Authority, Destination, call_sides, line_name};
 use crate::gateway::{DirectoryAccount, Gateway, Snapshot};
 use crate::metrics;
 use crate::model::{
-    InboxId, Item, KeptRequest, OrganizationId, QuarantineId, QuarantineReason,
-    QuarantinedItem, Receipt, Submission,
+    InboxId, Item, KeptRequest, OrganizationId, QuarantineId, QuarantineReason, QuarantinedItem,
+    Receipt, Submission,
 };
 use crate::store::StoreError;
 use crate::store::intake::SubmitError;

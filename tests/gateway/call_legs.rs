@@ -66,8 +66,11 @@ async fn a_forwarded_call_that_nobody_took_is_missed() {
     told(&twilio::PROVIDER, &[names[0], names[2]], ("missed", 0, 1)).await;
     told(&twilio::PROVIDER, &[names[0], names[1], names[3]], ("missed", 0, 1)).await;
     told(&twilio::PROVIDER, &["call-forwarded-declined-action"], ("missed", 0, 1)).await;
-    let names =
-        ["texml-forwarded-missed-1-fetch", "texml-forwarded-missed-2-action", "texml-forwarded-missed-3-completed"];
+    let names = [
+        "texml-forwarded-missed-1-fetch",
+        "texml-forwarded-missed-2-action",
+        "texml-forwarded-missed-3-completed",
+    ];
     told(&telnyx::PROVIDER, &names, ("missed", 0, 1)).await;
 }
 
@@ -92,12 +95,18 @@ async fn a_forwarded_call_that_was_bridged_is_answered() {
 
 #[tokio::test]
 async fn a_queued_call_is_what_became_of_it() {
-    let missed =
-        ["call-queued-missed-1-arrives", "call-queued-missed-2-action", "call-queued-missed-3-completed"];
+    let missed = [
+        "call-queued-missed-1-arrives",
+        "call-queued-missed-2-action",
+        "call-queued-missed-3-completed",
+    ];
     told(&twilio::PROVIDER, &missed, ("missed", 0, 0)).await;
     told(&twilio::PROVIDER, &missed[..2], ("missed", 0, 0)).await;
-    let bridged =
-        ["call-queued-bridged-1-arrives", "call-queued-bridged-2-action", "call-queued-bridged-3-completed"];
+    let bridged = [
+        "call-queued-bridged-1-arrives",
+        "call-queued-bridged-2-action",
+        "call-queued-bridged-3-completed",
+    ];
     told(&twilio::PROVIDER, &bridged, ("answered", 60, 0)).await;
     told(&telnyx::PROVIDER, &["texml-queue-hangup"], ("missed", 0, 0)).await;
 }
@@ -252,7 +261,10 @@ on_both_engines! {
 async fn silence_may_last_for_ever() {
     let gateway = TestGateway::start(Kind::Sqlite, &["calls.silence_seconds=0"]).await;
     let (aurora, _) = gateway.two_organizations().await;
-    gateway.deliver_recorded(&twilio::PROVIDER, "call-forwarded-bridged-1-arrives").await.expect(200);
+    gateway
+        .deliver_recorded(&twilio::PROVIDER, "call-forwarded-bridged-1-arrives")
+        .await
+        .expect(200);
     gateway.advance(TimeDelta::days(1));
     assert_eq!(close_silent(&gateway.gateway).await.unwrap(), 0);
     assert_eq!(calls(&gateway, &aurora).await[0]["status"], "ringing");

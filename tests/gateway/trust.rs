@@ -33,7 +33,7 @@ fn call_event(kind: &str, id: &str, leg: &str, payload: &Value) -> Request<Bytes
     let mut payload = payload.clone();
     payload["call_control_id"] = json!(format!("v3:{leg}"));
     payload["call_leg_id"] = json!(leg);
-    payload["call_session_id"] = json!("428c31b6-abf3-3bc1-b7f4-5013ef9657c1");
+    payload["call_session_id"] = json!(format!("session-of-{leg}"));
     telnyx_event(&json!({ "data": {
         "record_type": "event", "event_type": kind, "id": id, "occurred_at": "2026-11-01T11:59:00.000000Z", "payload": payload,
     } }))

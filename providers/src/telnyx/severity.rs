@@ -32,7 +32,8 @@ pub(super) fn of(event_type: &str, data: &Value) -> Severity {
     let says =
         |words: &[&str]| standing(data).any(|told| words.iter().any(|word| told.contains(word)));
     let is_registration = event_type.starts_with("10dlc.") || event_type == CAMPAIGN;
-    let is_bad = event_type.ends_with(".failed") || event_type.ends_with(".error") || says(&BAD);
+    let last = event_type.rsplit('.').next();
+    let is_bad = matches!(last, Some("failed" | "error")) || says(&BAD);
     let is_critical = match event_type {
         "messaging-profile.spend-limit-reached" => true,
         // A number is about to go: whoever did not ask for it has days, and then neither calls nor messages.

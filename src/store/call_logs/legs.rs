@@ -95,7 +95,8 @@ pub(in crate::store) fn relate(
         let legs = legs.iter().filter_map(|leg| calls.get(leg));
         let talked: Vec<&CallRow> = legs.clone().filter(|leg| leg.talked_with(call)).collect();
         let seconds = talked.iter().filter_map(|leg| leg.lasted()).reduce(|one, more| one + more);
-        let (ours, orphans) = (call.our_address.clone(), legs.filter(|leg| leg.our_address.is_none()));
+        let (ours, orphans) =
+            (call.our_address.clone(), legs.filter(|leg| leg.our_address.is_none()));
         let orphans: Vec<Reference> = orphans.map(CallRow::reference).collect();
         let before = call.passed();
         let told = (Some(!talked.is_empty()), seconds);
@@ -124,7 +125,8 @@ pub(in crate::store) fn relate(
 /// Of a conversation whose legs do not name each other, the first one is what the others were dialled from: the one that came
 /// in, or that began earliest.
 fn infer_parents(calls: &mut HashMap<Reference, CallRow>) -> HashSet<Reference> {
-    let mut conversations: BTreeMap<(OrganizationId, String, String), Vec<Reference>> = BTreeMap::new();
+    let mut conversations: BTreeMap<(OrganizationId, String, String), Vec<Reference>> =
+        BTreeMap::new();
     for call in calls.values() {
         if let Some(session) = call.conversation() {
             let conversation = (call.organization_id, call.provider.clone(), session.to_owned());

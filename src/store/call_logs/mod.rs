@@ -11,8 +11,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::bulk::{Column, Rows};
-use super::session::on;
 use super::messages::provider_ref;
+use super::session::on;
 use super::timeline::Placed;
 use super::types::{channel, direction};
 use super::{Session, StoreError, timeline};

@@ -180,7 +180,8 @@ pub(super) async fn later_legs(
         let began_before = |other: &&(&Item, &CallProgress, &str)| {
             (other.0.organization_id, other.2) == (leg.0.organization_id, leg.2)
                 && other.1.call.id != leg.1.call.id
-                && (other.0.direction == Some(Direction::Inbound) || other.0.event.at < leg.0.event.at)
+                && (other.0.direction == Some(Direction::Inbound)
+                    || other.0.event.at < leg.0.event.at)
         };
         if legs.iter().any(|other| began_before(&other)) {
             later.insert((leg.0.organization_id, reference(leg)));

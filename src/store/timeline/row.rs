@@ -192,8 +192,7 @@ fn describe_call(
         told => told,
     };
     let whole = duration.as_ref().and_then(Value::as_i64);
-    let answered = call.get("answered_at").is_some_and(|at| !at.is_null())
-        || whole > Some(0);
+    let answered = call.get("answered_at").is_some_and(|at| !at.is_null()) || whole > Some(0);
     let nanos = call.remove("cost_nanos").and_then(|nanos| nanos.as_i64());
     let currency = call.remove("cost_currency");
     if let (Some(nanos), Some(Value::String(currency))) = (nanos, currency)
