@@ -69,12 +69,12 @@ pub(super) fn launch(world: &Arc<World>) {
     }
 }
 
-/// Takes back a message that still waits; its webhooks say so with the provider's `word`. `false` if it waits no more.
-pub(super) fn cancel(world: &Arc<World>, message: &Accepted, word: &'static str) -> bool {
+/// Takes back a message that still waits; its webhooks say so with the provider's `status`. `false` if it waits no more.
+pub(super) fn cancel(world: &Arc<World>, message: &Accepted, status: &'static str) -> bool {
     let waiting = key(message).and_then(|key| world.schedule().0.remove(&key));
     let Some(Waiting { message, plan, .. }) = waiting else { return false };
-    message.with(|seen| word.clone_into(&mut seen.status));
-    let plan = Plan { statuses: vec![Status::of(word)], links: Vec::new(), ..plan };
+    message.with(|seen| status.clone_into(&mut seen.status));
+    let plan = Plan { statuses: vec![Status::of(status)], links: Vec::new(), ..plan };
     Post::tell(world, message, plan);
     true
 }

@@ -95,11 +95,11 @@ pub(super) fn arrive(
         "webhook_url": account.webhook_url,
         "webhook_failover_url": "",
     });
-    received(world, account, id, payload)
+    received(world, account, id, &payload)
 }
 
 /// Keeps the message for whoever asks the API for it, and tells of it.
-fn received(world: &World, account: &SandboxAccount, id: String, payload: Value) -> Arrival {
+fn received(world: &World, account: &SandboxAccount, id: String, payload: &Value) -> Arrival {
     let number = |end: &Value| end["phone_number"].as_str().unwrap_or_default().to_owned();
     world.heard().keep(Heard {
         provider: "telnyx",
@@ -112,7 +112,7 @@ fn received(world: &World, account: &SandboxAccount, id: String, payload: Value)
         view: payload.clone(),
     });
     let url = account.webhook_url.clone();
-    let letters = url.map(|url| letter(world, url, "message.received", &payload));
+    let letters = url.map(|url| letter(world, url, "message.received", payload));
     Arrival { id, letters: letters.into_iter().collect() }
 }
 
@@ -149,7 +149,7 @@ fn whatsapp(
         "body": body,
         "received_at": world.now().to_rfc3339(),
     });
-    received(world, account, id, payload)
+    received(world, account, id, &payload)
 }
 
 fn whatsapp_block(

@@ -89,3 +89,77 @@ async fn telnyx_refuses_what_it_refuses() {
     let balance = rig.http.get(rig.url("/telnyx/v2/balance")).bearer_auth(key());
     assert_eq!(answer(balance).await.1["data"]["currency"], "USD");
 }
+
+#[tokio::test]
+async fn telnyx_schedules_and_takes_back() {
+    let rig = Rig::start().await;
+    let at = |minutes: i64| chrono::Utc::now() + chrono::TimeDelta::minutes(minutes);
+    let url = rig.url("/telnyx/v2/messages/schedule");
+    let schedule = |at: Value| {
+        let body =
+            json!({ "from": LINE, "to": ANA, "text": "Soon", "tags": [OURS], "send_at": at });
+        answer(rig.http.post(&url).bearer_auth(key()).json(&body))
+    };
+    let refused = [
+        (Value::Null, "10004"),
+        (json!(at(4)), "10015"),
+        (json!(at(60 * 24 * 5 + 1)), "10015"),
+        (json!("tomorrow"), "10015"),
+    ];
+    for (at, code) in refused {
+        assert_eq!(schedule(at).await.1["errors"][0]["code"], code);
+    }
+    let (_, one) = schedule(json!(at(60))).await;
+    let (_, two) = schedule(json!(at(60))).await;
+    assert_eq!(two["data"]["to"][0]["status"], "scheduled");
+    let cancel = |message: &Value| {
+        let id = message["data"]["id"].as_str().unwrap();
+        answer(rig.http.delete(rig.url(&format!("/telnyx/v2/messages/{id}"))).bearer_auth(key()))
+    };
+    assert_eq!(cancel(&one).await.1["to"][0]["status"], "cancelled");
+    assert_eq!(cancel(&one).await.0, 403);
+    let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+    assert_eq!(statuses(&batches), ["canceled"]);
+    rig.sandbox.advance(chrono::TimeDelta::seconds(59 * 60 + 30));
+    // In the last minute it is too late.
+    assert_eq!(cancel(&two).await.0, 403);
+    rig.sandbox.advance(chrono::TimeDelta::minutes(1));
+    let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+    assert_eq!(statuses(&batches), ["sent", "delivered"]);
+    let nobody = answer(rig.http.post(&url).json(&json!({}))).await;
+    assert_eq!((nobody.0, &nobody.1["errors"][0]["code"]), (404, &json!("10005")));
+}
+
+#[tokio::test]
+async fn telnyx_sends_whatsapp_and_its_webhooks_are_read() {
+    let rig = Rig::start().await;
+    let line = "+13125550131";
+    rig.add(json!({
+        "provider": "telnyx",
+        "settings": { "messaging_profile_ids": PROFILE },
+        "secrets": { "api_key": "whatsapp-key" },
+        "signing_secret": "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        "routes": [{ "channel": "whatsapp", "address": line }],
+        "webhook_url": format!("{}/hooks/telnyx", rig.hooks),
+    }));
+    let send = |message: Value| {
+        let body =
+            json!({ "from": line, "to": ANA, "type": "WHATSAPP", "whatsapp_message": message });
+        let url = rig.url("/telnyx/v2/messages/whatsapp");
+        answer(rig.http.post(url).bearer_auth("whatsapp-key").json(&body))
+    };
+    let hello =
+        json!({ "type": "text", "text": { "body": "Hi" }, "biz_opaque_callback_data": OURS });
+    let (status, body) = send(hello.clone()).await;
+    assert_eq!((status, &body["data"]["body"]), (200, &hello));
+    let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+    assert_eq!(statuses(&batches), ["failed"]);
+    rig.person_writes("telnyx", line, ANA).await;
+    let heard = ours(rig.webhooks().await.remove(0));
+    assert!(matches!(&heard.events[0].kind, EventKind::Message(_)));
+    send(hello).await;
+    let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+    assert_eq!(statuses(&batches), ["sent", "delivered", "read"]);
+    assert_eq!(rig.sandbox.count_of(OURS), 2);
+    assert_eq!(send(json!({ "type": "image", "image": {} })).await.0, 422);
+}

@@ -170,3 +170,107 @@ async fn twilio_files_are_on_a_host_that_refuses_the_credentials() {
     let got = plain.get(place).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(&got[..3], b"\xff\xd8\xff");
 }
+
+/// An account with a messaging service, whose messages can be scheduled.
+const SERVICE: &str = "MG0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+fn with_service(rig: &Rig) {
+    rig.add(serde_json::json!({
+        "provider": "twilio",
+        "settings": { "account_sid": SID, "messaging_service_sid": SERVICE },
+        "secrets": { "auth_token": TOKEN },
+        "signing_secret": TOKEN,
+        "routes": [{ "channel": "sms", "address": SMS }, { "channel": "whatsapp", "address": "+14155550111" }],
+        "webhook_url": format!("{}/hooks/twilio", rig.hooks),
+    }));
+}
+
+fn in_minutes(minutes: i64) -> String {
+    (chrono::Utc::now() + chrono::TimeDelta::minutes(minutes)).to_rfc3339()
+}
+
+#[tokio::test]
+async fn twilio_schedules_and_cancels_with_a_service_only() {
+    let rig = Rig::start().await;
+    with_service(&rig);
+    let (hour, now, far) = (in_minutes(60), in_minutes(4), in_minutes(60 * 24 * 35 + 1));
+    let callback = format!("{}/hooks/twilio/1?message={OURS}", rig.hooks);
+    let schedule = |at: &str, kind: &str, sender: (&'static str, &'static str)| {
+        let fields =
+            [("To", ANA), sender, ("Body", "Soon"), ("SendAt", at), ("ScheduleType", kind)];
+        let mut fields: Vec<(String, String)> =
+            fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        fields.push(("StatusCallback".to_owned(), callback.clone()));
+        fields
+    };
+    let service = ("MessagingServiceSid", SERVICE);
+    let refused = [
+        (schedule(&hour, "fixed", ("From", SMS)), 35_118),
+        (schedule("", "fixed", service), 35_111),
+        (schedule(&hour, "flexible", service), 35_126),
+        (schedule(&now, "fixed", service), 35_114),
+        (schedule(&far, "fixed", service), 35_114),
+        (schedule("tomorrow", "fixed", service), 35_114),
+    ];
+    let sent = |fields: Vec<(String, String)>| {
+        let rig = &rig;
+        async move {
+            let fields: Vec<_> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            send(rig, &fields).await
+        }
+    };
+    for (fields, code) in refused {
+        let (status, body) = sent(fields).await;
+        assert_eq!((status, &body["code"]), (400, &Value::from(code)));
+    }
+    let (_, one) = sent(schedule(&hour, "fixed", service)).await;
+    let (_, two) = sent(schedule(&hour, "fixed", ("From", SERVICE))).await;
+    assert_eq!((&one["status"], &two["status"]), (&"scheduled".into(), &"scheduled".into()));
+    let url = rig.url(&format!("/twilio{}", one["uri"].as_str().unwrap()));
+    let update = |field: (&'static str, &'static str)| {
+        answer(rig.http.post(&url).basic_auth(SID, Some(TOKEN)).form(&[field]))
+    };
+    assert_eq!(update(("Status", "canceled")).await.1["status"], "canceled");
+    assert_eq!(update(("Status", "canceled")).await.1["code"], 30_409);
+    assert_eq!(update(("Status", "sent")).await.1["code"], 30_400);
+    assert_eq!(update(("Body", "")).await.1["body"], "");
+    let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+    assert_eq!(statuses(&batches), ["canceled"]);
+    // What was cancelled stays where it is; what was not goes when its time has come, and not a minute sooner.
+    rig.sandbox.advance(chrono::TimeDelta::minutes(59));
+    assert!(rig.webhooks().await.is_empty());
+    rig.sandbox.advance(chrono::TimeDelta::minutes(2));
+    let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+    assert_eq!(statuses(&batches), ["sent", "delivered"]);
+}
+
+#[tokio::test]
+async fn twilio_judges_a_scheduled_message_when_its_time_has_come() {
+    let rig = Rig::start().await;
+    with_service(&rig);
+    rig.person_writes("twilio", SMS, ANA).await;
+    rig.webhooks().await;
+    let at = in_minutes(60);
+    let callback = format!("{}/hooks/twilio/1?message={OURS}", rig.hooks);
+    let fields = [
+        ("To", ANA),
+        ("MessagingServiceSid", SERVICE),
+        ("Body", "Soon"),
+        ("SendAt", &at),
+        ("ScheduleType", "fixed"),
+        ("StatusCallback", &callback),
+    ];
+    assert_eq!(send(&rig, &fields).await.0, 201);
+    let stop = Inbound {
+        provider: "twilio".to_owned(),
+        to: Some(SMS.to_owned()),
+        from: ANA.to_owned(),
+        text: Some("STOP".to_owned()),
+        ..Inbound::default()
+    };
+    rig.sandbox.inbound(&stop).await.unwrap();
+    rig.webhooks().await;
+    rig.sandbox.advance(chrono::TimeDelta::minutes(61));
+    let batches: Vec<_> = rig.webhooks().await.into_iter().map(ours).collect();
+    assert_eq!(statuses(&batches), ["failed"]);
+}

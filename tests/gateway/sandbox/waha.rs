@@ -3,6 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha512;
+use switchboard::sandbox::Inbound;
 
 use super::{Rig, answer};
 
@@ -115,4 +116,66 @@ async fn waha_refuses_what_it_refuses() {
     let check = "contacts/check-exists?session=reception&phone=";
     assert_eq!(get(&rig, &format!("{check}5511987654321")).await.1["chatId"], ANA);
     assert_eq!(get(&rig, &format!("{check}5511987650000")).await.1["numberExists"], false);
+}
+
+#[tokio::test]
+async fn waha_knows_who_wrote_and_what_was_said_last() {
+    let rig = start().await;
+    let ping = answer(rig.http.get(rig.url("/waha/ping"))).await;
+    assert_eq!(ping, (200, json!({ "message": "pong" })));
+    let inbound = Inbound {
+        provider: "waha".to_owned(),
+        to: Some("reception".to_owned()),
+        from: "+5511987654322".to_owned(),
+        name: Some("Bia".to_owned()),
+        user_id: Some("123456789012345".to_owned()),
+        location: Some((-23.55, -46.63)),
+        location_name: Some("Clínica".to_owned()),
+        location_address: Some("Rua 1".to_owned()),
+        ..Inbound::default()
+    };
+    let (bia, _) = rig.sandbox.inbound(&inbound).await.unwrap();
+    let heard = events(&rig, "webhook-secret").await.remove(0);
+    let place = &heard["payload"]["location"];
+    assert_eq!((&place["latitude"], &place["name"]), (&json!("-23.55"), &json!("Clínica")));
+    let place = json!({ "session": "reception", "chatId": ANA, "latitude": 1.5, "longitude": 2, "title": "Here" });
+    let (_, sent) = post(&rig, "sendLocation", place).await;
+    assert_eq!(
+        (&sent["location"]["latitude"], &sent["location"]["name"]),
+        (&json!("1.5"), &json!("Here"))
+    );
+    rig.webhooks().await;
+
+    let lid = "123456789012345@lid";
+    let (_, chats) = get(&rig, "reception/chats").await;
+    let ids: Vec<_> = chats.as_array().unwrap().iter().map(|chat| &chat["id"]).collect();
+    assert_eq!(ids, [&json!(ANA), &json!(lid)]);
+    let (_, overview) = get(&rig, "reception/chats/overview?limit=1&offset=1").await;
+    assert_eq!(
+        (&overview[0]["name"], &overview[0]["lastMessage"]["id"]),
+        (&json!("Bia"), &json!(bia))
+    );
+    let only = json!({ "pagination": { "limit": 5 }, "filter": { "ids": [ANA] } });
+    let (status, overview) = post(&rig, "reception/chats/overview", only).await;
+    assert_eq!((status, overview.as_array().unwrap().len()), (201, 1));
+    let (_, all) = get(&rig, "reception/chats/all/messages").await;
+    assert_eq!(all.as_array().unwrap().len(), 2);
+    let (_, theirs) = get(&rig, "reception/chats/all/messages?filter.fromMe=false").await;
+    assert_eq!((theirs.as_array().unwrap().len(), &theirs[0]["id"]), (1, &json!(bia)));
+    assert_eq!(get(&rig, &format!("reception/chats/{lid}/messages/{bia}")).await.0, 200);
+    let read = post(&rig, &format!("reception/chats/{lid}/messages/read"), json!({})).await;
+    assert_eq!(read, (201, json!({ "ids": [bia] })));
+
+    assert_eq!(get(&rig, "reception/lids/count").await.1["count"], 1);
+    assert_eq!(get(&rig, "reception/lids/pn/5511987654322").await.1["lid"], lid);
+    let contact = rig.http.put(rig.url(&format!("/waha/api/reception/contacts/{ANA}")));
+    let contact = contact.header("x-api-key", KEY);
+    let named = answer(contact.json(&json!({ "firstName": "Ana", "lastName": "Souza" }))).await;
+    assert_eq!(named, (200, json!({ "success": true })));
+    let (_, one) = get(&rig, &format!("contacts?session=reception&contactId={ANA}")).await;
+    assert_eq!((&one["name"], &one["isMyContact"]), (&json!("Ana Souza"), &json!(true)));
+    let (_, every) = get(&rig, "contacts/all?session=reception").await;
+    assert_eq!(every.as_array().unwrap().len(), 2);
+    assert_eq!(get(&rig, "contacts?session=nobody&contactId=1").await.0, 404);
+    assert_eq!(get(&rig, "contacts?session=reception").await.0, 400);
 }
