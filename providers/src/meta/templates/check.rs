@@ -59,9 +59,9 @@ pub(super) fn draft(draft: &TemplateDraft) -> Result<(), Unfit> {
         }
         match kind.as_str() {
             "header" => header(&at, part)?,
-            "body" if category == "authentication" => {}
+            // Meta words these itself.
+            "body" | "footer" if category == "authentication" => {}
             "body" => body(&at, part)?,
-            "footer" if category == "authentication" => {}
             "footer" => {
                 let words = words(&format!("{at}.text"), part, "text", FOOTER_CHARS)?;
                 if !variables(words).is_empty() {

@@ -201,7 +201,7 @@ fn types(components: &Value) -> Result<(), Unfit> {
     for rest in text.split("{{").skip(1) {
         let Some((name, _)) = rest.split_once("}}") else { continue };
         let name = name.trim();
-        if !variables[name].as_str().is_some_and(|example| !example.trim().is_empty()) {
+        if variables[name].as_str().is_none_or(|example| example.trim().is_empty()) {
             let field = format!("components.variables.{name}");
             return Err(Unfit::new(field, "needs an example, for which WhatsApp asks"));
         }

@@ -48,8 +48,8 @@ fn is_kind(part: &Value, kind: &str) -> bool {
 }
 
 fn part_of<'a>(template: &'a Value, kind: &str) -> Option<&'a Value> {
-    let parts = template["components"].as_array().into_iter().flatten();
-    parts.into_iter().find(|part| is_kind(part, kind))
+    let mut parts = template["components"].as_array().into_iter().flatten();
+    parts.find(|part| is_kind(part, kind))
 }
 
 fn parameters<'a>(given: &'a [Value], kind: &str) -> Vec<&'a Value> {
