@@ -13,6 +13,7 @@ mod by_link;
 mod call;
 mod content;
 mod destination;
+mod emoji;
 mod event;
 mod failure;
 mod form;
@@ -28,6 +29,7 @@ mod sms;
 mod status_url;
 
 pub mod evolution;
+pub mod media_type;
 pub mod meta;
 pub mod outside;
 pub mod telnyx;

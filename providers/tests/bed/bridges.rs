@@ -16,6 +16,7 @@ pub fn message(content: OutboundContent) -> OutboundMessage {
         channel: Channel::Whatsapp,
         from: Sender { address: "+5511955510001".to_owned(), handle: None },
         to: Address::Phone("+5511987654321".parse().unwrap()),
+        group: None,
         content,
         files: Vec::new(),
         reply_to: None,

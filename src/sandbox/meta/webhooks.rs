@@ -27,6 +27,11 @@ pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec
     });
     let is_user = !seen.to.trim_start_matches('+').starts_with(|c: char| c.is_ascii_digit());
     match is_user {
+        // Of a group it is told once for all of it.
+        true if seen.body["recipient_type"] == "group" => {
+            item["recipient_id"] = json!(seen.to);
+            item["recipient_type"] = json!("group");
+        }
         true => item["recipient_user_id"] = json!(seen.to),
         false => item["recipient_id"] = json!(wa_id(&seen.to)),
     }
@@ -126,12 +131,16 @@ pub(super) fn arrive(
     if has_number {
         contact["wa_id"] = json!(digits(&inbound.from));
         item["from"] = json!(digits(&inbound.from));
-        // Sending compares people as WhatsApp itself writes them.
-        world.limits().heard(&route.address, &wa_id(&inbound.from), world.later());
+        // Sending compares people as WhatsApp itself writes them; what is written in a group opens the group's window.
+        let heard = inbound.group.clone().unwrap_or_else(|| wa_id(&inbound.from));
+        world.limits().heard(&route.address, &heard, world.later());
     }
     if let Some(user) = user_id {
         contact["user_id"] = json!(user);
         item["from_user_id"] = json!(user);
+    }
+    if let Some(group) = &inbound.group {
+        item["group_id"] = json!(group);
     }
     if let Some(reply_to) = &inbound.reply_to {
         item["context"] = json!({ "from": digits(&route.address), "id": reply_to });

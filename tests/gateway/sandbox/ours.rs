@@ -52,6 +52,7 @@ fn message(
         channel,
         from: Sender { address: route.address.clone(), handle: route.handle.clone() },
         to: Address::Phone(PhoneNumber::international(ANA).unwrap()),
+        group: None,
         content,
         files: Vec::new(),
         reply_to: None,

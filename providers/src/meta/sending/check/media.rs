@@ -4,7 +4,7 @@
 use url::Url;
 
 use super::{at_most, optional, present};
-use crate::{FileSource, LoadedFile, MediaKind, OutboundFile, Unfit};
+use crate::{FileSource, LoadedFile, MediaKind, OutboundFile, Unfit, media_type};
 
 const CAPTION_CHARS: usize = 1_024;
 
@@ -84,15 +84,10 @@ fn mime_type(file: &OutboundFile, limit: &Limit) -> Result<(), Unfit> {
         return Ok(());
     };
     let field = "content.files[0].mime_type";
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_line = given.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-    let is_type = essence.split_once('/').is_some_and(|(kind, subtype)| {
-        let word = |text: &str| !text.is_empty() && !text.contains(['/', ' ', '"']);
-        word(kind) && word(subtype)
-    });
-    if !is_line || !is_type {
+    if !media_type::is_media_type(given) {
         return Err(Unfit::new(field, "is not a media type"));
     }
+    let essence = media_type::essence(given);
     match limit.types {
         Some(types) if !types.contains(&essence.as_str()) => {
             let reason = format!("{} files must be {}", file.media.word(), types.join(" or "));

@@ -12,10 +12,18 @@ const NAME_CHARS: usize = 512;
 
 pub(super) fn template(template: &Template) -> Result<(), Unfit> {
     filled("content.name", &template.name, NAME_CHARS)?;
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if !template.name.bytes().all(is_plain) {
+        let reason = "must be lower-case letters, digits and _, as Meta names templates";
+        return Err(Unfit::new("content.name", reason));
+    }
     let Some(language) = &template.language else {
         return Err(Unfit::new("content.language", "is needed, as in `pt_BR`"));
     };
-    present("content.language", language)?;
+    if !is_language(language) {
+        let reason = "must be a language, or a language and a country, as in `en` or `pt_BR`";
+        return Err(Unfit::new("content.language", reason));
+    }
     match &template.components {
         Some(_) if !template.variables.is_empty() => {
             Err(Unfit::new("content.variables", "cannot be given beside content.components"))
@@ -23,6 +31,20 @@ pub(super) fn template(template: &Template) -> Result<(), Unfit> {
         Some(given) => components(given),
         None => variables(&template.variables),
     }
+}
+
+/// Whether the text has the form of a language code: `pt`, `fil`, `pt_BR`.
+/// <https://developers.facebook.com/docs/whatsapp/business-management-api/message-templates/supported-languages>
+fn is_language(text: &str) -> bool {
+    let (language, country) = match text.split_once('_') {
+        Some((language, country)) => (language, Some(country)),
+        None => (text, None),
+    };
+    matches!(language.len(), 2 | 3)
+        && language.bytes().all(|byte| byte.is_ascii_lowercase())
+        && country.is_none_or(|country| {
+            country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
+        })
 }
 
 fn components(components: &Value) -> Result<(), Unfit> {
