@@ -18,6 +18,9 @@ const WAY: [Status; 2] = [Status::of("sent"), Status::of("delivered")];
 /// How many parts a text may have.
 const PARTS: usize = 10;
 
+/// Characters beside files: carriers take several thousand.
+const MMS_TEXT: usize = 5_000;
+
 pub(super) fn answer(
     world: &Arc<World>,
     accounts: &[Arc<SandboxAccount>],
@@ -26,7 +29,7 @@ pub(super) fn answer(
     let body = request.json().filter(Value::is_object);
     let body = body.ok_or_else(|| fail("10015", None, "The request body is not a JSON object."))?;
     let to = match &body["to"] {
-        Value::String(to) if is_e164(to) => to.clone(),
+        Value::String(to) if is_e164(to) || is_short_code(to) => to.clone(),
         Value::Null => return Err(fail("10004", Some("/to"), "The 'to' parameter is required.")),
         _ => return Err(fail("40310", Some("/to"), "The 'to' address should be in E.164 format.")),
     };
@@ -146,10 +149,18 @@ fn content(body: &Value) -> Result<Vec<String>, Answer> {
     if text.is_empty() && links.is_empty() {
         return Err(fail("40316", Some("/text"), "The message has neither text nor media."));
     }
-    if parts(text) > PARTS {
+    // An MMS has no parts.
+    if !links.is_empty() && text.chars().count() > MMS_TEXT {
+        return Err(fail("40302", Some("/text"), "The message is too large."));
+    }
+    if links.is_empty() && parts(text) > PARTS {
         return Err(fail("40302", Some("/text"), "The message has more than ten parts."));
     }
     Ok(links)
+}
+
+fn is_short_code(text: &str) -> bool {
+    (3..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn parts(text: &str) -> usize {

@@ -41,6 +41,7 @@ pub(super) fn files(
     optional("content.caption", caption, CAPTION_CHARS)?;
     source(&first.source)?;
     mime_type(first, &limit)?;
+    uploadable(first)?;
     let announced = first.size.and_then(|size| u64::try_from(size).ok());
     let bytes = loaded.first().and_then(|file| file.bytes.as_ref());
     let real = bytes.and_then(|bytes| u64::try_from(bytes.len()).ok());
@@ -65,6 +66,37 @@ fn limit(kind: MediaKind) -> Limit {
         // Static stickers have 100 KB; which of the two it is cannot be seen from outside.
         MediaKind::Sticker => all(Some(&["image/webp"]), 500 * KIB, "500 KB", false),
     }
+}
+
+/// What Meta takes as an upload, beside the types of the other kinds.
+const DOCUMENTS: &[&str] = &[
+    "application/msword",
+    "application/pdf",
+    "application/vnd.ms-excel",
+    "application/vnd.ms-powerpoint",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "text/plain",
+];
+
+/// A document of ours is uploaded before it is sent, and Meta takes few types of uploads (100: "must be a file with one of the
+/// supported types").
+fn uploadable(file: &OutboundFile) -> Result<(), Unfit> {
+    let is_ours = matches!(file.source, FileSource::Stored(_));
+    let (Some(given), true, MediaKind::Document) = (&file.mime_type, is_ours, file.media) else {
+        return Ok(());
+    };
+    let essence = media_type::essence(given);
+    let kinds = [MediaKind::Image, MediaKind::Audio, MediaKind::Video, MediaKind::Sticker];
+    let mut other = kinds.into_iter().filter_map(|kind| limit(kind).types).flatten();
+    if DOCUMENTS.contains(&essence.as_str()) || other.any(|known| *known == essence) {
+        return Ok(());
+    }
+    let reason = format!(
+        "Meta takes uploads of PDF, Office files, text/plain and what it shows, not {essence}: name the file by a public `url`"
+    );
+    Err(Unfit::new("content.files[0].mime_type", reason))
 }
 
 fn source(source: &FileSource) -> Result<(), Unfit> {
