@@ -83,7 +83,23 @@ mod tests {
 
     #[test]
     fn what_is_none_or_several_is_not_one() {
-        let none = ["", " ", "ok", "a", "1", "#", "好", ":)", "👍👍", "👍 ", " 👍", "👍a", "❤️👍", "🇧", "🇧🇷🇵🇹"];
+        let none = [
+            "",
+            " ",
+            "ok",
+            "a",
+            "1",
+            "#",
+            "好",
+            ":)",
+            "👍👍",
+            "👍 ",
+            " 👍",
+            "👍a",
+            "❤️👍",
+            "🇧",
+            "🇧🇷🇵🇹",
+        ];
         let broken = ["👍\u{200D}", "\u{200D}👍", "\u{FE0F}", "🏴\u{E0067}", "1\u{FE0F}"];
         for other in none.into_iter().chain(broken) {
             assert!(!is_one(other), "{other:?}");

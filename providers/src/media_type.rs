@@ -90,8 +90,9 @@ pub(crate) fn check(files: &[OutboundFile]) -> Result<(), Unfit> {
             && essence != UNKNOWN
             && essence.split_once('/').map(|(family, _)| family) != Some(family)
         {
-            let reason =
-                format!("a file sent as {kind} must be {family}/…, this one is {essence}; send it as document");
+            let reason = format!(
+                "a file sent as {kind} must be {family}/…, this one is {essence}; send it as document"
+            );
             return Err(Unfit::new(field(), reason));
         }
     }

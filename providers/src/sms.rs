@@ -137,12 +137,19 @@ mod tests {
     #[test]
     fn a_text_takes_as_many_sms_as_its_alphabet_allows() {
         let many = |text: &str, times: usize| parts(&text.repeat(times));
-        assert_eq!([many("a", 160), many("a", 161), many("a", 1_530), many("a", 1_531)], [1, 2, 10, 11]);
+        assert_eq!(
+            [many("a", 160), many("a", 161), many("a", 1_530), many("a", 1_531)],
+            [1, 2, 10, 11]
+        );
         assert_eq!([many("é", 160), many("€", 80), many("€", 81)], [1, 1, 2]);
         assert_eq!([many("ã", 70), many("ã", 71), many("ã", 670), many("ã", 671)], [1, 2, 10, 11]);
         assert_eq!([many("😊", 35), many("😊", 36)], [1, 2], "emoji take two units");
         assert_eq!(parts("`"), 1);
-        assert_eq!(parts(&format!("`{}", "a".repeat(70))), 2, "a grave accent is not in the alphabet");
+        assert_eq!(
+            parts(&format!("`{}", "a".repeat(70))),
+            2,
+            "a grave accent is not in the alphabet"
+        );
     }
 
     #[test]

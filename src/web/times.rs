@@ -47,7 +47,8 @@ pub(super) fn parse(text: &str) -> Result<Timestamp, &'static str> {
 
 /// Whether a text is a day and a time, but for the offset.
 fn is_local(text: &str) -> bool {
-    let forms = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
+    let forms =
+        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
     forms.into_iter().any(|form| NaiveDateTime::parse_from_str(text, form).is_ok())
 }
 
@@ -95,9 +96,13 @@ mod tests {
 
     #[test]
     fn an_instant_that_is_none_is_told_what_it_lacks() {
-        let whole = ["2026-11-28T10:00:00Z", "2026-11-28T12:00:00+02:00", " 2026-11-28T10:00:00.000Z"];
+        let whole =
+            ["2026-11-28T10:00:00Z", "2026-11-28T12:00:00+02:00", " 2026-11-28T10:00:00.000Z"];
         for text in whole {
-            assert_eq!(write(At(parse(text).unwrap()), &mut [0; 27]), "2026-11-28T10:00:00.000000Z");
+            assert_eq!(
+                write(At(parse(text).unwrap()), &mut [0; 27]),
+                "2026-11-28T10:00:00.000000Z"
+            );
         }
         let wanting = [
             ("2026-11-28T10:00:00", "has no offset: write 2026-11-28T10:00:00Z or "),

@@ -28,7 +28,8 @@ async fn writes_in_group(gateway: &TestGateway, graph: &Graph, id: &str, from: &
     text["group_id"] = json!(GROUP);
     gateway.meta(&[meta::change(AURORA, &[text], &[])]).await.expect(200);
     let heard = gateway.communications(&graph.org).await;
-    let is_it = |item: &&Value| item["metadata"]["group_id"] == GROUP && item["direction"] == "inbound";
+    let is_it =
+        |item: &&Value| item["metadata"]["group_id"] == GROUP && item["direction"] == "inbound";
     heard.iter().find(is_it).unwrap().clone()
 }
 

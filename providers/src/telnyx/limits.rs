@@ -42,7 +42,8 @@ pub(super) fn check(message: &OutboundMessage, has_profile: bool) -> Result<(), 
         return Err(Unfit::new("to", "must be a telephone number or a short code"));
     }
     if message.group.is_some() {
-        let reason = "Telnyx cannot answer in a group: name a person of it by `to` to write to them alone";
+        let reason =
+            "Telnyx cannot answer in a group: name a person of it by `to` to write to them alone";
         return Err(Unfit::new("reply_to", reason));
     }
     if message.reply_to.is_some() {

@@ -8,10 +8,10 @@ use providers::{Channel, MessageRef, OutboundContent, OutboundMessage, Sender, T
 use serde_json::{Map, Value, json};
 
 use super::accept::Draft;
-use super::{files, groups};
 use super::judge::{Fit, window_closed};
 use super::recipient::{self, Found, Recipient};
 use super::way::{self, Way};
+use super::{files, groups};
 use crate::clock::Timestamp;
 use crate::flow::{FlowError, optional_text};
 use crate::gateway::{DirectoryAccount, Gateway};
@@ -111,7 +111,9 @@ impl<'a> Desk<'a> {
         let carrier = self.carrier(session, draft.channel).await?;
         let found = found?;
         let answered = match draft.reply_to {
-            Some(id) => Some(groups::carried(session, self.organization, "reply_to", id, &carrier).await?),
+            Some(id) => {
+                Some(groups::carried(session, self.organization, "reply_to", id, &carrier).await?)
+            }
             None => None,
         };
         let mut wanted = Wanted {
@@ -191,8 +193,9 @@ impl<'a> Desk<'a> {
         identity: IdentityId,
     ) -> Result<NewOutbound, FlowError> {
         let due_at = self.due_at(&wanted);
-        let Wanted { channel, carrier, mut content, mut fallback, purpose, reply_to, group, .. } =
-            wanted;
+        let Wanted {
+            channel, carrier, mut content, mut fallback, purpose, reply_to, group, ..
+        } = wanted;
         if fit.window_is_closed {
             content = OutboundContent::Template(fallback.take().ok_or_else(window_closed)?);
         }
@@ -245,7 +248,8 @@ impl<'a> Desk<'a> {
         };
         let wanted = self.complete(session, wanted).await?;
         if wanted.group != queued.group {
-            let reason = "was written elsewhere than where the message goes; send a message of its own";
+            let reason =
+                "was written elsewhere than where the message goes; send a message of its own";
             return Err(FlowError::invalid("content.message_id", reason));
         }
         for fit in self.judge(session, &[&wanted]).await? {

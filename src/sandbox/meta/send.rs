@@ -128,7 +128,8 @@ fn group(object: &Object, to: Option<&str>) -> Result<String, Answer> {
 
 /// Ids of groups are base64, of more characters than a number has digits.
 fn is_group_id(text: &str) -> bool {
-    text.len() > 20 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=+/-_".contains(&byte))
+    text.len() > 20
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=+/-_".contains(&byte))
 }
 
 fn is_user_id(text: &str) -> bool {

@@ -89,10 +89,7 @@ pub async fn insert(
                 new.iter().map(|n| n.reply_to.as_ref().map(|(_, r)| r.0.as_str())).collect(),
             ),
         )
-        .column(
-            "group_id",
-            Column::MaybeText(new.iter().map(|n| n.group.as_deref()).collect()),
-        )
+        .column("group_id", Column::MaybeText(new.iter().map(|n| n.group.as_deref()).collect()))
         .column("created_at", Column::Time(vec![now; new.len()]))
         .column("updated_at", Column::Time(vec![now; new.len()]))
         .insert(session, "outbound", "")

@@ -90,7 +90,8 @@ fn place(latitude: f64, longitude: f64) -> Value {
 }
 
 fn stored(media: &str, mime_type: &str, caption: Option<&str>) -> Value {
-    let file = json!({ "media": media, "source": { "stored": "f" }, "mime_type": mime_type, "size": 3 });
+    let file =
+        json!({ "media": media, "source": { "stored": "f" }, "mime_type": mime_type, "size": 3 });
     json!({ "kind": "media", "files": [file], "caption": caption })
 }
 
@@ -136,7 +137,8 @@ fn buttons(body: &str, buttons: &[(&str, &str)]) -> Row {
         buttons.iter().map(|(id, title)| json!({ "id": id, "title": title })).collect();
     let theirs: Vec<Value> =
         ours.iter().map(|reply| json!({ "type": "reply", "reply": reply })).collect();
-    let asked = json!({ "type": "button", "body": { "text": body }, "action": { "buttons": theirs } });
+    let asked =
+        json!({ "type": "button", "body": { "text": body }, "action": { "buttons": theirs } });
     row(json!({ "kind": "buttons", "body": body, "buttons": ours }), of_meta("interactive", asked))
 }
 
@@ -196,8 +198,14 @@ fn choices() -> Vec<Row> {
         list("Days", one(json!({ "id": x(201), "title": "a" }))),
         list("Days", json!([{ "title": x(24), "rows": rows_of_lists(1) }])),
         list("Days", json!([{ "title": x(25), "rows": rows_of_lists(1) }])),
-        list("Days", json!([{ "title": "a", "rows": [{ "id": "1", "title": "a" }] }, { "rows": [{ "id": "2", "title": "a" }] }])),
-        list("Days", json!([{ "rows": [{ "id": "1", "title": "a" }, { "id": "1", "title": "b" }] }])),
+        list(
+            "Days",
+            json!([{ "title": "a", "rows": [{ "id": "1", "title": "a" }] }, { "rows": [{ "id": "2", "title": "a" }] }]),
+        ),
+        list(
+            "Days",
+            json!([{ "rows": [{ "id": "1", "title": "a" }, { "id": "1", "title": "b" }] }]),
+        ),
     ]
 }
 
@@ -228,7 +236,10 @@ async fn meta_takes_what_the_gateway_judges_it_to_take() {
     let target = side.rig.person_writes("meta", side.line(), "+5511987654321").await;
     let reaction = |emoji: Value| {
         let block = json!({ "message_id": target, "emoji": emoji.as_str().unwrap_or_default() });
-        row(json!({ "kind": "reaction", "target": target, "emoji": emoji }), of_meta("reaction", block))
+        row(
+            json!({ "kind": "reaction", "target": target, "emoji": emoji }),
+            of_meta("reaction", block),
+        )
     };
     let words = |body: &str| row(text(body), of_meta("text", json!({ "body": body })));
     let at = |latitude: f64, longitude: f64| {
@@ -375,8 +386,7 @@ async fn waha_takes_what_the_gateway_judges_it_to_take() {
         let asked = json!({ "endpoint": "reaction", "messageId": target, "reaction": emoji });
         row(json!({ "kind": "reaction", "target": format!("false_{bare}"), "emoji": emoji }), asked)
     };
-    let words =
-        |body: &str| row(text(body), json!({ "endpoint": "sendText", "text": body }));
+    let words = |body: &str| row(text(body), json!({ "endpoint": "sendText", "text": body }));
     let at = |latitude: f64, longitude: f64| {
         let asked = json!({ "endpoint": "sendLocation", "latitude": latitude, "longitude": longitude, "title": "" });
         row(place(latitude, longitude), asked)
