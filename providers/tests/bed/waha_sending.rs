@@ -137,7 +137,7 @@ fn what_is_about_a_groups_message_goes_to_the_group() {
     assert_eq!(body["messageId"], target);
     let account = account();
     let asked = account.tracking().unwrap().ask(&reply, now()).http.uri().to_string();
-    assert!(asked.contains("120363041234567890%40g.us"), "it is looked for there: {asked}");
+    assert!(asked.contains("120363041234567890@g.us"), "it is looked for there: {asked}");
 }
 
 #[test]
