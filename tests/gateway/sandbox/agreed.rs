@@ -9,45 +9,45 @@ use switchboard::sandbox::RecordedAccount;
 use super::ours::{message, open, send};
 use super::{Rig, SendForm, answer};
 
-const ANA: &str = "5511987654321";
-const FILE: &str = "https://files.example.com/a";
+pub(super) const ANA: &str = "5511987654321";
+pub(super) const FILE: &str = "https://files.example.com/a";
 
 /// Something to say, as the gateway keeps it, and as the provider is asked for it.
-struct Row {
-    content: Value,
-    asked: Value,
+pub(super) struct Row {
+    pub(super) content: Value,
+    pub(super) asked: Value,
 }
 
-fn row(content: Value, asked: Value) -> Row {
+pub(super) fn row(content: Value, asked: Value) -> Row {
     Row { content, asked }
 }
 
 /// One side of a table: an account at its emulator, and how the provider is asked without asking the gateway.
-struct Side {
-    rig: Rig,
-    recorded: RecordedAccount,
+pub(super) struct Side {
+    pub(super) rig: Rig,
+    pub(super) recorded: RecordedAccount,
     account: Box<dyn Account>,
     channel: Channel,
 }
 
 impl Side {
-    async fn start(provider: &str, channel: Channel) -> Self {
+    pub(super) async fn start(provider: &str, channel: Channel) -> Self {
         let rig = Rig::start().await;
         let (recorded, account) = open(&rig, provider);
         Self { rig, recorded, account, channel }
     }
 
-    fn line(&self) -> &str {
+    pub(super) fn line(&self) -> &str {
         let routes = &self.recorded.routes;
         &routes.iter().find(|route| route.channel == self.channel.word()).unwrap().address
     }
 
-    fn secret(&self, name: &str) -> &str {
+    pub(super) fn secret(&self, name: &str) -> &str {
         &self.recorded.secrets[name]
     }
 
     /// Goes through a table: `ask` tells whether the provider takes what it is asked for.
-    async fn compare(&self, rows: Vec<Row>, ask: impl AsyncFn(&Self, &Value) -> bool) {
+    pub(super) async fn compare(&self, rows: Vec<Row>, ask: impl AsyncFn(&Self, &Value) -> bool) {
         let (mut taken, mut refused, mut differing) = (0, 0, Vec::new());
         for (number, row) in (1..).zip(rows) {
             let content: OutboundContent = serde_json::from_value(row.content.clone()).unwrap();
@@ -77,19 +77,19 @@ impl Side {
     }
 }
 
-fn text(body: &str) -> Value {
+pub(super) fn text(body: &str) -> Value {
     json!({ "kind": "text", "body": body })
 }
 
-fn x(count: usize) -> String {
+pub(super) fn x(count: usize) -> String {
     "x".repeat(count)
 }
 
-fn place(latitude: f64, longitude: f64) -> Value {
+pub(super) fn place(latitude: f64, longitude: f64) -> Value {
     json!({ "kind": "location", "latitude": latitude, "longitude": longitude })
 }
 
-fn stored(media: &str, mime_type: &str, caption: Option<&str>) -> Value {
+pub(super) fn stored(media: &str, mime_type: &str, caption: Option<&str>) -> Value {
     let file =
         json!({ "media": media, "source": { "stored": "f" }, "mime_type": mime_type, "size": 3 });
     json!({ "kind": "media", "files": [file], "caption": caption })
@@ -359,59 +359,4 @@ async fn telnyx_takes_what_the_gateway_judges_it_to_take() {
         files(11, "Prices"),
     ];
     side.compare(rows, ask_telnyx).await;
-}
-
-async fn ask_waha(side: &Side, asked: &Value) -> bool {
-    let mut asked = asked.clone();
-    let endpoint = asked.as_object_mut().unwrap().remove("endpoint").unwrap();
-    asked["session"] = json!(side.recorded.settings["session"]);
-    let endpoint = endpoint.as_str().unwrap();
-    let url = side.rig.url(&format!("/waha/api/{endpoint}"));
-    let request = match endpoint {
-        "reaction" => side.rig.http.put(url),
-        _ => {
-            asked["chatId"] = json!(format!("{ANA}@c.us"));
-            side.rig.http.post(url)
-        }
-    };
-    answer(request.header("x-api-key", side.secret("api_key")).json(&asked)).await.0 < 300
-}
-
-#[tokio::test]
-async fn waha_takes_what_the_gateway_judges_it_to_take() {
-    let side = Side::start("waha", Channel::Whatsapp).await;
-    let target = side.rig.person_writes("waha", side.line(), "+5511987654321").await;
-    let bare = target.rsplit('_').next().unwrap();
-    let reaction = |emoji: &str| {
-        let asked = json!({ "endpoint": "reaction", "messageId": target, "reaction": emoji });
-        row(json!({ "kind": "reaction", "target": format!("false_{bare}"), "emoji": emoji }), asked)
-    };
-    let words = |body: &str| row(text(body), json!({ "endpoint": "sendText", "text": body }));
-    let at = |latitude: f64, longitude: f64| {
-        let asked = json!({ "endpoint": "sendLocation", "latitude": latitude, "longitude": longitude, "title": "" });
-        row(place(latitude, longitude), asked)
-    };
-    let file = |endpoint: &str, media: &str, mime_type: &str| {
-        let asked = json!({ "endpoint": endpoint, "file": { "mimetype": mime_type, "url": FILE } });
-        row(stored(media, mime_type, None), asked)
-    };
-    let rows = vec![
-        words("a"),
-        words(""),
-        at(90.0, 180.0),
-        at(90.01, 0.0),
-        at(0.0, 180.01),
-        reaction("👍"),
-        reaction("👍👍"),
-        reaction("ok"),
-        file("sendImage", "image", "image/jpeg"),
-        file("sendImage", "image", "application/pdf"),
-        file("sendVideo", "video", "video/quicktime"),
-        file("sendVideo", "video", "image/jpeg"),
-        file("sendVoice", "voice", "audio/ogg; codecs=opus"),
-        file("sendVoice", "voice", "audio/mpeg"),
-        file("sendVoice", "voice", "image/png"),
-        file("sendFile", "document", "application/zip"),
-    ];
-    side.compare(rows, ask_waha).await;
 }

@@ -2,6 +2,7 @@
 //! code that reads the real ones.
 
 mod agreed;
+mod agreed_waha;
 mod faults;
 mod meta;
 mod ours;
