@@ -1,7 +1,10 @@
 //! Files that a provider fetches itself: it is given an address for each, never the bytes.
 
 use crate::api::web_url;
-use crate::{Cause, Failure, FailureClass, FileSource, OutboundFile, OutboundMessage, Unfit};
+use crate::{
+    Cause, Failure, FailureClass, FileSource, MediaKind, OutboundFile, OutboundMessage, Unfit,
+    media_type,
+};
 
 /// Why a file without an address cannot go.
 const NEEDS_LINK: &str = "the provider fetches files by itself: a public URL of this gateway, or an http or https URL \
@@ -38,6 +41,7 @@ pub(crate) fn check(
         let most = limits.together;
         return Err(Unfit::new(field, format!("must be at most {most} bytes together")));
     }
+    media_type::check(files)?;
     for (index, file) in files.iter().enumerate() {
         let is_reachable = match (&file.source, message.files.get(index)) {
             (_, Some(loaded)) => loaded.link.as_deref().is_some_and(is_link),
@@ -51,6 +55,17 @@ pub(crate) fn check(
         }
     }
     Ok(())
+}
+
+/// MMS knows no stickers, and takes no `image/webp`.
+pub(crate) fn no_sticker(files: &[OutboundFile]) -> Result<(), Unfit> {
+    match files.iter().position(|file| file.media == MediaKind::Sticker) {
+        None => Ok(()),
+        Some(index) => {
+            let field = format!("content.files[{index}].media");
+            Err(Unfit::new(field, "MMS has no stickers; send a picture as image"))
+        }
+    }
 }
 
 /// The addresses of the files, in order.

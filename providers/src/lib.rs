@@ -14,6 +14,7 @@ mod call;
 mod caller;
 mod content;
 mod destination;
+mod emoji;
 mod event;
 mod failure;
 mod form;
@@ -33,6 +34,7 @@ mod twiml;
 mod unknown;
 
 pub mod evolution;
+pub mod media_type;
 pub mod meta;
 pub mod outside;
 pub mod telnyx;

@@ -56,8 +56,10 @@ pub struct OutboundMessage {
     pub channel: Channel,
     /// Which of our lines sends it.
     pub from: Sender,
-    /// To whom.
+    /// To whom; in a group, whom of it the message answers.
     pub to: Address,
+    /// The group it goes to, by the provider's id of it; `None` where it goes to that person alone.
+    pub group: Option<String>,
     /// What it says.
     pub content: OutboundContent,
     /// The files of the content, in the order of [`OutboundContent::files`].
@@ -246,7 +248,8 @@ impl OutboundMessage {
         to: Address,
         content: OutboundContent,
     ) -> Self {
-        Self { id, channel, from, to, content, files: Vec::new(), reply_to: None, status_url: None }
+        let (group, files, reply_to, status_url) = (None, Vec::new(), None, None);
+        Self { id, channel, from, to, group, content, files, reply_to, status_url }
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a message of ours says, without a provider's words. This is also how it is kept until it is sent.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::slice;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{ContactCard, Flow, Header, MediaKind, MessageRef, ProductSection};
+use crate::{ContactCard, Flow, Header, MediaKind, MessageRef, ProductSection, media_type};
 
 /// What a message of ours says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -150,6 +151,13 @@ pub struct OutboundFile {
     /// Its size in bytes, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
+}
+
+impl OutboundFile {
+    /// Its media type by its registered name, where it is known.
+    pub fn media_type(&self) -> Option<Cow<'_, str>> {
+        self.mime_type.as_deref().map(media_type::registered)
+    }
 }
 
 /// Where a file of a message of ours is.

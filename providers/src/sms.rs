@@ -88,9 +88,69 @@ pub(crate) fn check_words(field: &str, words: &str, most: usize) -> Result<(), U
     Ok(())
 }
 
+/// The characters of one SMS and of a part of several, in the alphabet of telephones (septets) and in the one for all others
+/// (UTF-16 units).
+/// <https://www.etsi.org/deliver/etsi_ts/123000_123099/123038/>
+const SEPTETS: (usize, usize) = (160, 153);
+const UNITS: (usize, usize) = (70, 67);
+
+/// The alphabet of telephones beside ASCII's letters and digits, and the characters that take two places in it.
+const PLAIN: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./:;<=>?¡ÄÖÑÜ§¿äöñüà";
+const DOUBLE: &str = "\u{c}^{}\\[~]|€";
+
+/// How many SMS a text takes. One character beyond the alphabet of telephones makes all of them take more room.
+pub(crate) fn parts(text: &str) -> usize {
+    let places = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || PLAIN.contains(c) => Some(1),
+        c if DOUBLE.contains(c) => Some(2),
+        _ => None,
+    };
+    let septets: Option<usize> = text.chars().map(places).sum();
+    let (length, (single, part)) = match septets {
+        Some(septets) => (septets, SEPTETS),
+        None => (text.encode_utf16().count(), UNITS),
+    };
+    if length <= single { 1 } else { length.div_ceil(part) }
+}
+
+/// Whether words are there, and fit into `most` SMS.
+pub(crate) fn check_parts(field: &str, words: &str, most: usize) -> Result<(), Unfit> {
+    if words.trim().is_empty() {
+        return Err(Unfit::new(field, "must not be blank"));
+    }
+    let parts = parts(words);
+    if parts > most {
+        let (plain, other) = (SEPTETS.1 * most, UNITS.1 * most);
+        let reason = format!(
+            "takes {parts} SMS, at most {most} are sent: {plain} characters, or {other} where some are not in the \
+             alphabet of telephones (GSM 03.38)"
+        );
+        return Err(Unfit::new(field, reason));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_takes_as_many_sms_as_its_alphabet_allows() {
+        let many = |text: &str, times: usize| parts(&text.repeat(times));
+        assert_eq!(
+            [many("a", 160), many("a", 161), many("a", 1_530), many("a", 1_531)],
+            [1, 2, 10, 11]
+        );
+        assert_eq!([many("é", 160), many("€", 80), many("€", 81)], [1, 1, 2]);
+        assert_eq!([many("ã", 70), many("ã", 71), many("ã", 670), many("ã", 671)], [1, 2, 10, 11]);
+        assert_eq!([many("😊", 35), many("😊", 36)], [1, 2], "emoji take two units");
+        assert_eq!(parts("`"), 1);
+        assert_eq!(
+            parts(&format!("`{}", "a".repeat(70))),
+            2,
+            "a grave accent is not in the alphabet"
+        );
+    }
 
     #[test]
     fn a_keyword_is_the_whole_text() {

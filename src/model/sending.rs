@@ -72,6 +72,8 @@ pub struct NewOutbound {
     pub purpose: Option<Purpose>,
     /// The message it answers: the provider that carried that one, and its id there.
     pub reply_to: Option<(String, MessageRef)>,
+    /// The group it goes to, by the provider's id of it, instead of to the recipient alone.
+    pub group: Option<String>,
     /// What the timeline shows beside its words.
     pub metadata: Option<Value>,
 }
@@ -95,6 +97,8 @@ pub struct Claimed {
     pub purpose: Option<Purpose>,
     /// The message it answers: the provider that carried that one, and its id there.
     pub reply_to: Option<(String, MessageRef)>,
+    /// The group it goes to, by the provider's id of it, instead of to the recipient alone.
+    pub group: Option<String>,
     /// How often it was tried before.
     pub attempts: i64,
     /// How often in a row the recipient's limit held it back.

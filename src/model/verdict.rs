@@ -132,6 +132,16 @@ impl Verdict {
     }
 }
 
+/// A failure of a message to a group: whom it answers there has nothing to do with it, and is not left alone for it.
+pub fn in_a_group(failure: Failure) -> Failure {
+    match failure.class {
+        FailureClass::Permanent(Cause::Recipient(_)) => {
+            Failure { class: FailureClass::Permanent(Cause::Message), ..failure }
+        }
+        _ => failure,
+    }
+}
+
 /// Decides. `chance` is between 0 and 1 and spreads what fails together.
 pub fn decide(
     door: Door,

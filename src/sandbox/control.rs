@@ -33,7 +33,7 @@ pub const ENDPOINTS: &[(&str, &str)] = &[
     ),
     (
         "POST /control/inbound",
-        "{provider, account|to, from, text|media|location|button, location_name, location_address, name, reply_to}",
+        "{provider, account|to, from, text|media|location|button, location_name, location_address, name, reply_to, group}",
     ),
     ("GET  /control/faults", "the faults that wait"),
     (
@@ -209,8 +209,9 @@ pub(super) async fn arrive(
     let person = accounts::person(&inbound.from);
     {
         let mut limits = world.limits();
-        limits.heard(&route.address, &person, world.later());
-        if let Some(user) = &inbound.user_id {
+        let heard = inbound.group.as_deref().unwrap_or(&person);
+        limits.heard(&route.address, heard, world.later());
+        if let Some(user) = inbound.user_id.as_ref().filter(|_| inbound.group.is_none()) {
             limits.heard(&route.address, user, world.later());
         }
         limits.read(&route.address, &person, inbound.text.as_deref().unwrap_or_default());

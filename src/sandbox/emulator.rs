@@ -104,6 +104,8 @@ pub struct Inbound {
     pub button: Option<(String, String)>,
     /// The provider's id of the message they answer.
     pub reply_to: Option<String>,
+    /// The group they wrote in, by the provider's id of it (Meta).
+    pub group: Option<String>,
 }
 
 /// A file of a person.

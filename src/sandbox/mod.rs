@@ -9,6 +9,7 @@
 
 mod accounts;
 mod control;
+mod emoji;
 mod emulator;
 mod exchange;
 mod faults;

@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{App, Problem, limits};
+use super::{App, Problem, limits, times};
 use crate::clock::Timestamp;
 use crate::flow::{Actor, access, audit};
 use crate::model::{OrganizationId, Principal, PrincipalKind, Scope};
@@ -264,6 +264,6 @@ pub(super) fn cursor(asked: Option<&str>) -> Result<Option<Uuid>, Problem> {
 
 /// An instant in RFC 3339 form.
 pub(super) fn instant(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, Problem> {
-    let wrong = || Problem::invalid(field, "must be an instant such as 2026-11-01T12:00:00Z");
-    text.map(|text| text.parse::<Timestamp>().map_err(|_| wrong())).transpose()
+    let read = |text| times::parse(text).map_err(|reason| Problem::invalid(field, reason));
+    text.map(read).transpose()
 }

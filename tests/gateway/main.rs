@@ -36,6 +36,7 @@ mod order;
 mod outside;
 mod people;
 mod queue;
+mod refused;
 mod replay;
 mod roles;
 mod sandbox;

@@ -48,7 +48,7 @@ const LIBRARIES: [(&str, &[&str]); 14] = [
 ];
 
 /// What the providers may use: no socket, no clock, no database, no runtime.
-const PROVIDERS_MAY_USE: [&str; 16] = [
+const PROVIDERS_MAY_USE: [&str; 17] = [
     "base64",
     "bytes",
     "chrono",
@@ -57,6 +57,7 @@ const PROVIDERS_MAY_USE: [&str; 16] = [
     "hex",
     "hmac",
     "http",
+    "icu_properties",
     "secrecy",
     "serde",
     "serde_json",

@@ -1,6 +1,10 @@
 //! What a message must be like to go through WhatsApp Web, whichever bridge takes it.
 
-use crate::{FileSource, MediaKind, OutboundContent, OutboundFile, Unfit};
+use std::borrow::Cow;
+
+use crate::{
+    FileSource, MediaKind, OutboundContent, OutboundFile, OutboundMessage, Unfit, emoji, media_type,
+};
 
 /// WhatsApp's bounds: characters of a message and of a caption; bytes of a file, which travels as base64 in JSON.
 const TEXT_CHARS: usize = 65_536;
@@ -12,7 +16,7 @@ const QUESTION_CHARS: usize = 255;
 const OPTION_CHARS: usize = 100;
 const OPTIONS: std::ops::RangeInclusive<usize> = 2..=12;
 
-/// Whether the content keeps the limits that hold for every bridge. Reactions, and what one bridge can send and another
+/// Whether the content keeps the limits that hold for every bridge. What a reaction is about, and what one bridge can send and another
 /// cannot (stickers, parts of cards), are judged by the bridge.
 pub(crate) fn check(content: &OutboundContent) -> Result<(), Unfit> {
     match content {
@@ -29,7 +33,7 @@ pub(crate) fn check(content: &OutboundContent) -> Result<(), Unfit> {
             }
             Ok(())
         }
-        OutboundContent::Reaction { .. } => Ok(()),
+        OutboundContent::Reaction { emoji: given, .. } => emoji::check(given.as_deref()),
         OutboundContent::Buttons { .. } => Err(unable("content.buttons", "buttons")),
         OutboundContent::List { .. } => Err(unable("content.sections", "lists")),
         OutboundContent::CtaUrl { .. } => Err(unable("content.url", "buttons that open a page")),
@@ -40,6 +44,14 @@ pub(crate) fn check(content: &OutboundContent) -> Result<(), Unfit> {
         OutboundContent::Products { .. } => Err(unable("content.catalog_id", "products")),
         OutboundContent::Poll { question, options, .. } => check_poll(question, options),
         OutboundContent::Template(_) => Err(unable("content.name", "templates")),
+    }
+}
+
+/// A refusal of whom no bridge reaches.
+pub(crate) fn unreachable(message: &OutboundMessage) -> Unfit {
+    match &message.group {
+        Some(_) => Unfit::new("reply_to", "was not written in a group of WhatsApp Web"),
+        None => Unfit::new("to", "WhatsApp Web reaches telephone numbers and LIDs only"),
     }
 }
 
@@ -87,6 +99,7 @@ fn check_media(files: &[OutboundFile], caption: Option<&str>) -> Result<(), Unfi
     let [file] = files else {
         return Err(Unfit::new("content.files", "must be exactly one file; send each by itself"));
     };
+    media_type::check(files)?;
     if file.size.is_some_and(|size| size > FILE_BYTES) {
         let mib = FILE_BYTES >> 20;
         return Err(Unfit::new("content.files", format!("must have at most {mib} MiB")));
@@ -105,8 +118,8 @@ fn check_media(files: &[OutboundFile], caption: Option<&str>) -> Result<(), Unfi
     }
 }
 
-/// The file's media type, or what such a file usually is.
-pub(crate) fn mime_type(file: &OutboundFile) -> &str {
+/// The file's media type, or what such a file usually is, where it is not known.
+pub(crate) fn mime_type(file: &OutboundFile) -> Cow<'_, str> {
     let usual = match file.media {
         MediaKind::Image => "image/jpeg",
         MediaKind::Video => "video/mp4",
@@ -114,5 +127,6 @@ pub(crate) fn mime_type(file: &OutboundFile) -> &str {
         MediaKind::Audio => "audio/mpeg",
         MediaKind::Document | MediaKind::Sticker => "application/octet-stream",
     };
-    file.mime_type.as_deref().unwrap_or(usual)
+    let known = file.media_type().filter(|known| *known != media_type::UNKNOWN);
+    known.unwrap_or(Cow::Borrowed(usual))
 }

@@ -5,7 +5,10 @@
 //! which the author's device makes up at random. So a [`MessageRef`] of ours is `<fromMe>_<id>`: `true_3EB0…` for a message
 //! of ours, `false_3A…` for one of theirs.
 
-use crate::{Address, MessageRef, Party, PhoneNumber};
+use crate::{Address, MessageRef, OutboundMessage, Party, PhoneNumber};
+
+/// Where WhatsApp itself keeps telephone numbers.
+pub(crate) const NUMBERS: &str = "s.whatsapp.net";
 
 /// The longest bare id that is believed to be one, in bytes; real ones have up to 32.
 const ID_BYTES: usize = 128;
@@ -54,6 +57,25 @@ pub(crate) fn chat_of(address: &Address, server: &str) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The JID of the chat that a message goes to: its group, or else the person.
+pub(crate) fn chat_of_message(message: &OutboundMessage, server: &str) -> Option<String> {
+    match &message.group {
+        Some(group) => matches!(Chat::read(group), Some(Chat::Group(_))).then(|| group.clone()),
+        None => chat_of(&message.to, server),
+    }
+}
+
+/// The JID of who wrote the message that another one in a group is about: us, or whom that one answers. `None` outside groups,
+/// where no author is named.
+pub(crate) fn author_of(message: &OutboundMessage, ours: bool, server: &str) -> Option<String> {
+    message.group.as_ref()?;
+    if !ours {
+        return chat_of(&message.to, server);
+    }
+    let own = PhoneNumber::international(&message.from.address).ok()?;
+    Some(format!("{}@{server}", own.digits()))
 }
 
 fn is_lid(text: &str) -> bool {

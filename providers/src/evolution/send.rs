@@ -27,7 +27,7 @@ impl Messages for EvolutionAccount {
         }
         let chat = chat(message)?;
         if let Some(reply_to) = &message.reply_to {
-            key(reply_to, &chat, "reply_to")?;
+            key(message, reply_to, &chat, "reply_to")?;
         }
         fit::check(&message.content)?;
         match &message.content {
@@ -43,7 +43,7 @@ impl Messages for EvolutionAccount {
                 cards.iter().try_for_each(check_card)
             }
             OutboundContent::Reaction { target, .. } => {
-                key(target, &chat, "content.target").map(|_| ())
+                key(message, target, &chat, "content.target").map(|_| ())
             }
             OutboundContent::Poll { options, .. } if options.len() > POLL_OPTIONS => {
                 let reason = format!("Evolution sends polls of at most {POLL_OPTIONS} options");
@@ -80,19 +80,19 @@ impl EvolutionAccount {
         self.check(message)?;
         let chat = chat(message)?;
         if let OutboundContent::Reaction { target, emoji } = &message.content {
-            let key = key(target, &chat, "content.target")?;
+            let key = key(message, target, &chat, "content.target")?;
             let body = json!({ "key": key, "reaction": emoji.as_deref().unwrap_or_default() });
             // The same reaction again changes nothing.
             let request = self.api.post(["message", "sendReaction"], &body);
             return Ok(ProviderRequest::repeatable(request));
         }
         let mut body = Map::new();
-        // Numbers are given as digits; only LIDs need their server's name.
+        // Numbers are given as digits; only LIDs and groups need their server's name.
         let number = chat.strip_suffix("@s.whatsapp.net").unwrap_or(&chat);
         body.insert("number".to_owned(), number.into());
         if let Some(reply_to) = &message.reply_to {
             // The server knows the message by its key, and quotes it from its own store.
-            let quoted = json!({ "key": key(reply_to, &chat, "reply_to")? });
+            let quoted = json!({ "key": key(message, reply_to, &chat, "reply_to")? });
             body.insert("quoted".to_owned(), quoted);
         }
         let endpoint = fill(&mut body, message)?;
@@ -246,14 +246,23 @@ fn sent(message: &OutboundMessage, answer: &ProviderResponse) -> Result<Sent, Fa
 
 /// The JID of the chat.
 fn chat(message: &OutboundMessage) -> Result<String, Unfit> {
-    jids::chat_of(&message.to, "s.whatsapp.net")
-        .ok_or_else(|| Unfit::new("to", "WhatsApp Web reaches telephone numbers and LIDs only"))
+    jids::chat_of_message(message, jids::NUMBERS).ok_or_else(|| fit::unreachable(message))
 }
 
-/// Evolution's key of a message in this chat.
-fn key(reference: &MessageRef, chat: &str, field: &str) -> Result<Value, Unfit> {
-    message_key(reference, chat)
-        .ok_or_else(|| Unfit::new(field, "is not a message of WhatsApp Web"))
+/// Evolution's key of the message that this one is about. In groups its author is part of it.
+fn key(
+    message: &OutboundMessage,
+    reference: &MessageRef,
+    chat: &str,
+    field: &str,
+) -> Result<Value, Unfit> {
+    let unknown = || Unfit::new(field, "is not a message of WhatsApp Web");
+    let mut key = message_key(reference, chat).ok_or_else(unknown)?;
+    let (ours, _) = jids::taken_apart(reference).ok_or_else(unknown)?;
+    if let Some(author) = jids::author_of(message, ours, jids::NUMBERS) {
+        key["participant"] = author.into();
+    }
+    Ok(key)
 }
 
 /// Evolution's key of a message in this chat; `None` if the reference is not one of this provider's.

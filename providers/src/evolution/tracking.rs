@@ -28,7 +28,7 @@ const AFTER: TimeDelta = TimeDelta::minutes(10);
 impl Tracking for EvolutionAccount {
     fn ask(&self, message: &OutboundMessage, _sent_at: Timestamp) -> ProviderRequest {
         // What cannot be written to was never sent; the question then finds nothing.
-        let chat = jids::chat_of(&message.to, "s.whatsapp.net").unwrap_or_default();
+        let chat = jids::chat_of_message(message, jids::NUMBERS).unwrap_or_default();
         let body = json!({
             "where": { "key": { "remoteJid": chat, "fromMe": true } }, "page": 1, "offset": LIMIT,
         });

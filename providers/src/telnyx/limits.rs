@@ -2,14 +2,16 @@
 //! <https://developers.telnyx.com/api-reference/messages/send-a-message>
 
 use crate::by_link::{self, FileLimits};
-use crate::sms::{SmsSender, check_words, is_short_code};
+use crate::sms::{SmsSender, check_parts, check_words, is_short_code};
 use crate::{Address, Channel, OutboundContent, OutboundMessage, Unfit};
 
-/// Characters of an SMS: ten parts of 153 in the plainest alphabet. Others fit fewer; Telnyx counts them.
+/// Parts of an SMS; what takes more is refused (40302).
 /// <https://developers.telnyx.com/docs/messaging/messages/message-encoding>
-const SMS_TEXT: usize = 1_530;
+const SMS_PARTS: usize = 10;
 
-/// Characters beside files. Carriers take several thousand; the file limit of 1 MB holds for everything together.
+/// Characters beside files. An MMS has no parts: carriers take several thousand characters, and 1 MB holds for everything
+/// together.
+/// <https://support.telnyx.com/en/articles/4450150-faqs-about-mms-at-telnyx>
 const MMS_TEXT: usize = 5_000;
 
 /// <https://developers.telnyx.com/docs/messaging/messages/mms-transcoding>
@@ -39,6 +41,11 @@ pub(super) fn check(message: &OutboundMessage, has_profile: bool) -> Result<(), 
     if !is_reachable {
         return Err(Unfit::new("to", "must be a telephone number or a short code"));
     }
+    if message.group.is_some() {
+        let reason =
+            "Telnyx cannot answer in a group: name a person of it by `to` to write to them alone";
+        return Err(Unfit::new("reply_to", reason));
+    }
     if message.reply_to.is_some() {
         return Err(Unfit::new("reply_to", "SMS cannot answer a single message"));
     }
@@ -48,12 +55,13 @@ pub(super) fn check(message: &OutboundMessage, has_profile: bool) -> Result<(), 
 fn content(message: &OutboundMessage) -> Result<(), Unfit> {
     let missing = match &message.content {
         OutboundContent::Text { body, .. } => {
-            return check_words("content.body", body, SMS_TEXT);
+            return check_parts("content.body", body, SMS_PARTS);
         }
         OutboundContent::Media { files, caption } => {
             if let Some(caption) = caption {
                 check_words("content.caption", caption, MMS_TEXT)?;
             }
+            by_link::no_sticker(files)?;
             return by_link::check(message, files, &FILES);
         }
         OutboundContent::Location { .. } => "a location",

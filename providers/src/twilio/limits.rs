@@ -7,6 +7,7 @@ use crate::by_link::{self, FileLimits};
 use crate::sms::check_words;
 use crate::{
     Channel, Failure, MediaKind, OutboundContent, OutboundFile, OutboundMessage, Template, Unfit,
+    media_type,
 };
 
 /// Characters of a message's words.
@@ -38,6 +39,10 @@ pub(super) fn check(message: &OutboundMessage) -> Result<(), Unfit> {
         };
         return Err(Unfit::new("to", reason));
     }
+    if message.group.is_some() {
+        let reason = "Twilio has no groups: name a person by `to` to write to them alone";
+        return Err(Unfit::new("reply_to", reason));
+    }
     if message.reply_to.is_some() {
         return Err(Unfit::new("reply_to", "Twilio cannot send a message as an answer to another"));
     }
@@ -51,6 +56,10 @@ fn content(message: &OutboundMessage) -> Result<(), Unfit> {
         OutboundContent::Media { files, caption } => {
             if let Some(caption) = caption {
                 check_caption(message.channel, files, caption)?;
+            }
+            match is_whatsapp {
+                true => files.iter().enumerate().try_for_each(check_sticker)?,
+                false => by_link::no_sticker(files)?,
             }
             let limits = if is_whatsapp { WHATSAPP_FILES } else { MMS_FILES };
             by_link::check(message, files, &limits)
@@ -103,6 +112,16 @@ fn check_caption(channel: Channel, files: &[OutboundFile], caption: &str) -> Res
         return Err(Unfit::new("content.caption", reason));
     }
     check_words("content.caption", caption, BODY)
+}
+
+/// A picture of another type would go as a picture.
+fn check_sticker((index, file): (usize, &OutboundFile)) -> Result<(), Unfit> {
+    let is_webp = |given: &str| media_type::essence(given) == "image/webp";
+    if file.media != MediaKind::Sticker || file.mime_type.as_deref().is_none_or(is_webp) {
+        return Ok(());
+    }
+    let field = format!("content.files[{index}].mime_type");
+    Err(Unfit::new(field, "stickers must be image/webp; send other pictures as image"))
 }
 
 fn check_degrees(field: &str, degrees: f64, limit: f64) -> Result<(), Unfit> {

@@ -7,11 +7,33 @@
 
 use crate::bridge::jids;
 pub(super) use crate::bridge::jids::{Chat, person, reference, sorted};
-use crate::{Address, MessageRef};
+use crate::{Address, MessageRef, OutboundMessage};
+
+/// Where WAHA keeps telephone numbers.
+const NUMBERS: &str = "c.us";
 
 /// The JID of a person's chat, as WAHA takes it. `None` for addresses that no bridge reaches.
 pub(super) fn chat_of(address: &Address) -> Option<String> {
-    jids::chat_of(address, "c.us")
+    jids::chat_of(address, NUMBERS)
+}
+
+/// The same of the chat that a message goes to.
+pub(super) fn chat_of_message(message: &OutboundMessage) -> Option<String> {
+    jids::chat_of_message(message, NUMBERS)
+}
+
+/// WAHA's name for the message that `message` is about, in the chat that it goes to. In groups the author is part of it.
+pub(super) fn named_in(
+    message: &OutboundMessage,
+    reference: &MessageRef,
+    chat: &str,
+) -> Option<String> {
+    let name = serialized(reference, chat)?;
+    let (ours, _) = jids::taken_apart(reference)?;
+    Some(match jids::author_of(message, ours, NUMBERS) {
+        Some(author) => format!("{name}_{author}"),
+        None => name,
+    })
 }
 
 /// A message's id, taken apart.

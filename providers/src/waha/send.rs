@@ -22,13 +22,13 @@ impl Messages for WahaAccount {
         }
         let chat = chat(message)?;
         if let Some(reply_to) = &message.reply_to {
-            known(reply_to, &chat, "reply_to")?;
+            known(message, reply_to, &chat, "reply_to")?;
         }
         fit::check(&message.content)?;
         match &message.content {
             OutboundContent::Media { files, .. } => no_sticker(files),
             OutboundContent::Reaction { target, .. } => {
-                known(target, &chat, "content.target").map(|_| ())
+                known(message, target, &chat, "content.target").map(|_| ())
             }
             _ => Ok(()),
         }
@@ -63,14 +63,16 @@ impl WahaAccount {
         let mut body = Map::new();
         body.insert("session".to_owned(), self.api.session().into());
         if let OutboundContent::Reaction { target, emoji } = &message.content {
-            body.insert("messageId".to_owned(), known(target, &chat, "content.target")?.into());
+            let target = known(message, target, &chat, "content.target")?;
+            body.insert("messageId".to_owned(), target.into());
             body.insert("reaction".to_owned(), emoji.as_deref().unwrap_or_default().into());
             // The same reaction again changes nothing.
             let request = self.api.send(&Method::PUT, &["api", "reaction"], &Value::Object(body));
             return Ok(ProviderRequest::repeatable(request));
         }
         if let Some(reply_to) = &message.reply_to {
-            body.insert("reply_to".to_owned(), known(reply_to, &chat, "reply_to")?.into());
+            let reply_to = known(message, reply_to, &chat, "reply_to")?;
+            body.insert("reply_to".to_owned(), reply_to.into());
         }
         body.insert("chatId".to_owned(), chat.into());
         let endpoint = fill(&mut body, message)?;
@@ -119,7 +121,7 @@ fn fill(body: &mut Map<String, Value>, message: &OutboundMessage) -> Result<&'st
                 return Err(Unfit::new("content.files", "the file is not loaded"));
             };
             let mime_type = fit::mime_type(file);
-            put("file", whole(file, loaded, mime_type)?);
+            put("file", whole(file, loaded, &mime_type)?);
             if let Some(caption) = caption {
                 put("caption", caption.as_str().into());
             }
@@ -213,13 +215,17 @@ fn unnamed(message: &OutboundMessage) -> Result<MessageRef, Failure> {
 }
 
 fn chat(message: &OutboundMessage) -> Result<String, Unfit> {
-    ids::chat_of(&message.to)
-        .ok_or_else(|| Unfit::new("to", "WhatsApp Web reaches telephone numbers and LIDs only"))
+    ids::chat_of_message(message).ok_or_else(|| fit::unreachable(message))
 }
 
-/// WAHA's name of a message in this chat.
-fn known(reference: &MessageRef, chat: &str, field: &str) -> Result<String, Unfit> {
-    ids::serialized(reference, chat)
+/// WAHA's name of the message that this one is about.
+fn known(
+    message: &OutboundMessage,
+    reference: &MessageRef,
+    chat: &str,
+    field: &str,
+) -> Result<String, Unfit> {
+    ids::named_in(message, reference, chat)
         .ok_or_else(|| Unfit::new(field, "is not a message of WhatsApp Web"))
 }
 

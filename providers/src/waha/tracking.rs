@@ -29,7 +29,7 @@ const ON_ITS_WAY: TimeDelta = TimeDelta::minutes(2);
 impl Tracking for WahaAccount {
     fn ask(&self, message: &OutboundMessage, sent_at: Timestamp) -> ProviderRequest {
         // What cannot be written to was never sent; the question then finds nothing.
-        let chat = ids::chat_of(&message.to).unwrap_or_default();
+        let chat = ids::chat_of_message(message).unwrap_or_default();
         let since = (sent_at - BEFORE).timestamp().to_string();
         let path = ["api", self.api.session(), "chats", &chat, "messages"];
         let limit = LIMIT.to_string();

@@ -17,6 +17,7 @@ pub fn message(content: OutboundContent) -> OutboundMessage {
         channel: Channel::Whatsapp,
         from: Sender { address: "+5511955510001".to_owned(), handle: None },
         to: Address::Phone("+5511987654321".parse().unwrap()),
+        group: None,
         content,
         files: Vec::new(),
         reply_to: None,
@@ -121,7 +122,20 @@ fn beyond_every_bridge() -> Vec<(OutboundMessage, &'static str)> {
     if let OutboundContent::Media { files, .. } = &mut two.content {
         files.push(files[0].clone());
     }
+    let reaction = |emoji: &str| {
+        let (target, emoji) = (MessageRef("false_3A01".to_owned()), Some(emoji.to_owned()));
+        message(OutboundContent::Reaction { target, emoji })
+    };
+    let mut elsewhere = message(text("x"));
+    elsewhere.group = Some("Y2FwaV9ncm91cDo1NDkxMTUwMzE3Nzg4OjEyMDM2MzA".to_owned());
+    let of_type = |kind, mime_type| media(kind, Some(mime_type), None);
     vec![
+        (reaction("ok"), "content.emoji"),
+        (reaction("👍👍"), "content.emoji"),
+        (elsewhere, "reply_to"),
+        (of_type(MediaKind::Voice, "image/jpeg"), "content.files[0].mime_type"),
+        (of_type(MediaKind::Image, "application/pdf"), "content.files[0].mime_type"),
+        (of_type(MediaKind::Document, "pdf"), "content.files[0].mime_type"),
         (message(buttons), "content.buttons"),
         (message(list), "content.sections"),
         (message(template), "content.name"),

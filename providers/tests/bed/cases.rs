@@ -35,6 +35,8 @@ pub struct CaseMessage {
     #[serde(default)]
     pub links: Vec<Option<String>>,
     #[serde(default)]
+    pub group: Option<String>,
+    #[serde(default)]
     pub reply_to: Option<String>,
     #[serde(default = "yes")]
     pub reports: bool,
@@ -56,6 +58,7 @@ impl CaseMessage {
             channel: Channel::from_word(&self.channel).unwrap(),
             from: Sender { address: self.from.clone(), handle: None },
             to: Address::from_parts(&self.to_kind, &self.to).unwrap(),
+            group: self.group.clone(),
             content: self.content.clone(),
             files: self.links.iter().map(loaded).collect(),
             reply_to: self.reply_to.clone().map(MessageRef),
@@ -214,6 +217,7 @@ pub fn any_message() -> impl Strategy<Value = OutboundMessage> {
             channel,
             from: Sender { address: from, handle: None },
             to,
+            group: None,
             content,
             files: Vec::new(),
             reply_to: reply_to.map(MessageRef),

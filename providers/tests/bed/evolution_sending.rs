@@ -57,6 +57,21 @@ fn a_text_is_sent_once_with_the_key_in_its_header() {
 }
 
 #[test]
+fn what_is_about_a_groups_message_goes_to_the_group() {
+    let group = Some("120363041234567890@g.us".to_owned());
+    let of_group = |content| OutboundMessage { group: group.clone(), ..message(content) };
+    let mut reply = of_group(text("Eu posso"));
+    reply.reply_to = Some(MessageRef("false_3A5E".to_owned()));
+    let (_, body) = shown(&first(&reply).http);
+    assert_eq!(body["number"], "120363041234567890@g.us");
+    let author = "5511987654321@s.whatsapp.net";
+    let key = |id: &str| json!({ "remoteJid": "120363041234567890@g.us", "fromMe": false, "id": id, "participant": author });
+    assert_eq!(body["quoted"]["key"], key("3A5E"));
+    let (_, body) = shown(&first(&of_group(reaction())).http);
+    assert_eq!(body["key"], key("3A5E7C19D20B4F681001"));
+}
+
+#[test]
 fn a_reply_and_a_lid_are_named_as_evolution_names_them() {
     let mut reply = message(text("Sim"));
     reply.to = Address::WaLid("198273645500112".to_owned());

@@ -157,6 +157,27 @@ fn what_whatsapp_web_cannot_do_is_refused_by_its_member() {
 }
 
 #[test]
+fn what_is_about_a_groups_message_goes_to_the_group() {
+    let group = Some("120363041234567890@g.us".to_owned());
+    let of_group = |content| OutboundMessage { group: group.clone(), ..message(content) };
+    let mut reply = of_group(text("Eu posso"));
+    reply.reply_to = Some(MessageRef("false_3A1F".to_owned()));
+    let (_, body) = shown(&first(&reply).http);
+    assert_eq!(body["chatId"], "120363041234567890@g.us");
+    assert_eq!(body["reply_to"], "false_120363041234567890@g.us_3A1F_5511987654321@c.us");
+    reply.reply_to = Some(MessageRef("true_3EB0AA".to_owned()));
+    let (_, body) = shown(&first(&reply).http);
+    let ours = "true_120363041234567890@g.us_3EB0AA_5511955510001@c.us";
+    assert_eq!(body["reply_to"], ours, "we are the author of what we wrote");
+    let (_, body) = shown(&first(&of_group(reaction())).http);
+    let target = "false_120363041234567890@g.us_3A1F0C2D4E6B8A901122_5511987654321@c.us";
+    assert_eq!(body["messageId"], target);
+    let account = account();
+    let asked = account.tracking().unwrap().ask(&reply, now()).http.uri().to_string();
+    assert!(asked.contains("120363041234567890@g.us"), "it is looked for there: {asked}");
+}
+
+#[test]
 fn every_engines_answer_names_the_message() {
     let whole = "true_5511987654321@c.us_3EB0AA";
     let cases = [

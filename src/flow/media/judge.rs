@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use providers::media_type::{UNKNOWN, is_media_type, registered};
 use providers::{Attachment, Cause, Failure, FailureClass};
 
 use crate::clock::Timestamp;
@@ -91,42 +92,28 @@ pub(super) fn verdict(
     }
 }
 
-/// Whether a text is `type/subtype` with nothing in it that a header could not hold: the rule for what is handed in, and for what
-/// comes.
-pub(super) fn is_media_type(text: &str) -> bool {
-    let token = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-    };
-    let essence = text.split(';').next().unwrap_or_default().trim();
-    text.len() <= 200
-        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-        && essence.split_once('/').is_some_and(|(kind, subtype)| token(kind) && token(subtype))
-}
-
-/// The type of what came: what the server says, unless that says nothing; in the provider's words where both mean the
-/// same, since those may hold more. What is no media type says nothing.
-pub(super) fn media_type(
-    answered: Option<&str>,
-    expected: &Attachment,
-    announced: &Attachment,
+/// The type of what came, by its registered name: what the server says, unless that says nothing; in the provider's words where
+/// both mean the same, since those may hold more. What is no media type says nothing.
+pub(super) fn media_type<'a>(
+    answered: Option<&'a str>,
+    expected: &'a Attachment,
+    announced: &'a Attachment,
 ) -> String {
-    const ANY: &str = "application/octet-stream";
     let essence =
         |text: &str| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let usable = |text: &Option<String>| {
-        text.as_deref().map(str::trim).filter(|text| is_media_type(text)).map(ToOwned::to_owned)
+    let usable = |text: &'a Option<String>| {
+        text.as_deref().filter(|text| is_media_type(text.trim())).map(registered)
     };
     let told = usable(&expected.mime_type).or_else(|| usable(&announced.mime_type));
-    let answered = answered.map(str::trim).filter(|text| {
-        is_media_type(text) && ![ANY, "binary/octet-stream"].contains(&&*essence(text))
-    });
-    match (answered, told) {
-        (Some(answered), Some(told)) if essence(answered) == essence(&told) => told,
-        (Some(found), _) => found.to_owned(),
-        (None, Some(found)) => found,
-        (None, None) => ANY.to_owned(),
-    }
+    let answered = answered.filter(|text| is_media_type(text.trim())).map(registered);
+    let answered =
+        answered.filter(|text| ![UNKNOWN, "binary/octet-stream"].contains(&&*essence(text)));
+    let found = match (answered, told) {
+        (Some(answered), Some(told)) if essence(&answered) == essence(&told) => told,
+        (Some(found), _) | (None, Some(found)) => found,
+        (None, None) => UNKNOWN.into(),
+    };
+    found.into_owned()
 }
 
 /// How a file differs from what was announced. It is kept all the same: a provider re-encodes files without saying so,
@@ -181,5 +168,8 @@ mod tests {
             "audio/ogg; codecs=opus"
         );
         assert_eq!(of(Some("Text/Plain; charset=utf-8"), None), "Text/Plain; charset=utf-8");
+        assert_eq!(of(Some("image/jpg"), None), "image/jpeg");
+        assert_eq!(of(Some("application/ogg"), Some("audio/opus")), "audio/ogg; codecs=opus");
+        assert_eq!(of(None, Some("audio/x-m4a")), "audio/mp4");
     }
 }

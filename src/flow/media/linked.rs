@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
+use providers::media_type::{UNKNOWN, is_media_type};
 use providers::{Homes, ProviderRequest};
 
-use super::judge::is_media_type;
 use super::upload::begin_for;
 use crate::flow::FlowError;
 use crate::gateway::Gateway;
@@ -19,9 +19,6 @@ use crate::transport::{Behalf, DownloadError, Incoming, Limits};
 /// How long a download may take, and how long nothing may come of it: the messages behind it wait meanwhile.
 const DOWNLOAD: Duration = Duration::from_mins(1);
 const IDLE: Duration = Duration::from_secs(15);
-
-/// What a file is that neither its sender nor its server gives a type.
-const UNKNOWN: &str = "application/octet-stream";
 
 /// Why a file was not brought.
 #[derive(Debug, thiserror::Error)]

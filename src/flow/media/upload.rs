@@ -1,9 +1,9 @@
 //! Files that are handed to us, to be sent later.
 
+use providers::media_type::{is_media_type, registered};
 use sha2::{Digest, Sha256};
 
 use super::blob_key;
-use super::judge::is_media_type;
 use crate::flow::{Actor, FlowError, optional_text};
 use crate::gateway::Gateway;
 use crate::model::{FetchedFile, MediaFile, MediaId, MediaState, OrganizationId};
@@ -22,7 +22,7 @@ pub struct Upload {
     hash: Sha256,
 }
 
-/// Begins to take a file. `mime_type` is `type/subtype`, with parameters if need be.
+/// Begins to take a file. `mime_type` is `type/subtype`, with parameters if need be; it is kept by its registered name.
 pub async fn begin(
     gateway: &Gateway,
     actor: &Actor,
@@ -51,7 +51,7 @@ pub(super) async fn begin_for(
     Ok(Upload {
         organization,
         id,
-        mime_type: mime_type.to_owned(),
+        mime_type: registered(mime_type).into_owned(),
         filename,
         blob: gateway.blobs.write(&blob_key(organization, id), &key)?,
         size: 0,

@@ -14,7 +14,11 @@ pub(super) fn instead(
     let is_lid = matches!(message.to, Address::WaLid(_));
     let not_found = Cause::Recipient(Reach::Nobody);
     let not_this_way = Cause::Recipient(Reach::NotThisTime);
-    if !is_lid || ![Some(not_found), Some(not_this_way)].contains(&failure.class.cause()) {
+    // In a group nobody is addressed.
+    if !is_lid
+        || message.group.is_some()
+        || ![Some(not_found), Some(not_this_way)].contains(&failure.class.cause())
+    {
         return None;
     }
     let to = Address::from_parts("phone", claimed.number.as_deref()?)?;

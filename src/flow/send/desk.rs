@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use super::accept::Draft;
 use super::judge::{Fit, window_closed};
-use super::recipient::{self, Found};
+use super::recipient::{self, Found, Recipient};
 use super::templates::Known;
 use super::way::{self, Way};
-use super::{files, shown};
+use super::{files, groups, shown};
 use crate::clock::Timestamp;
 use crate::flow::{FlowError, optional_text};
 use crate::gateway::{DirectoryAccount, Gateway};
 use crate::model::{IdentityId, Lane, MessageId, NewOutbound, OrganizationId, Purpose};
 use crate::store::events::Outbox;
 use crate::store::sending::outbound::Queued;
-use crate::store::{Session, StoreError, messages};
+use crate::store::{Session, StoreError};
 
 /// How far ahead a message may be scheduled.
 const AHEAD: TimeDelta = TimeDelta::days(90);
@@ -42,6 +42,8 @@ pub(super) struct Wanted {
     pub(super) fallback: Option<Template>,
     pub(super) purpose: Option<Purpose>,
     reply_to: Option<MessageRef>,
+    /// The group it goes to, instead of to the recipient alone.
+    pub(super) group: Option<String>,
     client_reference: Option<String>,
     pub(super) send_at: Option<Timestamp>,
 }
@@ -114,21 +116,30 @@ impl<'a> Desk<'a> {
         }
         let carrier = self.carrier(session, draft.channel).await?;
         let found = found?;
-        let reply_to = match draft.reply_to {
-            Some(id) => Some(self.carried(session, "reply_to", id, &carrier).await?),
+        let answered = match draft.reply_to {
+            Some(id) => {
+                Some(groups::carried(session, self.organization, "reply_to", id, &carrier).await?)
+            }
             None => None,
         };
-        let wanted = Wanted {
+        let mut wanted = Wanted {
             channel: draft.channel,
             carrier,
             found,
             content: draft.content.clone(),
             fallback: draft.fallback.clone(),
             purpose: draft.purpose,
-            reply_to,
+            reply_to: answered.as_ref().map(|answered| answered.reference.clone()),
+            group: None,
             client_reference,
             send_at: draft.send_at,
         };
+        // Who is named by an address is written to alone.
+        if let Some(answered) = answered
+            && !matches!(draft.recipient, Recipient::Address(_))
+        {
+            groups::join(session, self.organization, "reply_to", answered, &mut wanted).await?;
+        }
         self.complete(session, wanted).await
     }
 
@@ -138,7 +149,7 @@ impl<'a> Desk<'a> {
         session: &mut Session,
         mut wanted: Wanted,
     ) -> Result<Wanted, FlowError> {
-        wanted.content = self.resolve_target(session, wanted.content, &wanted.carrier).await?;
+        self.resolve_target(session, &mut wanted).await?;
         let account = &wanted.carrier.account;
         files::complete(self.gateway, session, account, &mut wanted.content).await?;
         let id = MessageId(self.gateway.ids.at(self.now));
@@ -194,7 +205,9 @@ impl<'a> Desk<'a> {
         identity: IdentityId,
     ) -> Result<NewOutbound, FlowError> {
         let due_at = self.due_at(&wanted);
-        let Wanted { channel, carrier, mut content, mut fallback, purpose, reply_to, .. } = wanted;
+        let Wanted {
+            channel, carrier, mut content, mut fallback, purpose, reply_to, group, ..
+        } = wanted;
         if fit.window_is_closed {
             content = OutboundContent::Template(fallback.take().ok_or_else(window_closed)?);
         }
@@ -212,11 +225,12 @@ impl<'a> Desk<'a> {
             due_at,
             expires_at: due_at + TimeDelta::hours(sending.max_age_hours),
             most_resends: sending.resends,
-            metadata: metadata(&content, reference, send_at, reply_to.as_ref()),
+            metadata: metadata(&content, reference, send_at, reply_to.as_ref(), group.as_deref()),
             content,
             fallback,
             purpose,
             reply_to: reply_to.map(|reference| (provider.to_owned(), reference)),
+            group,
         })
     }
 
@@ -242,10 +256,16 @@ impl<'a> Desk<'a> {
             fallback: queued.fallback.clone(),
             purpose: queued.purpose,
             reply_to: reply_to.map(|(_, reference)| reference.clone()),
+            group: queued.group.clone(),
             client_reference: None,
             send_at: Some(queued.due_at),
         };
         let wanted = self.complete(session, wanted).await?;
+        if wanted.group != queued.group {
+            let reason =
+                "was written elsewhere than where the message goes; send a message of its own";
+            return Err(FlowError::invalid("content.message_id", reason));
+        }
         for fit in self.judge(session, &[&wanted]).await? {
             fit?;
         }
@@ -274,41 +294,20 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// A reaction names the message by its id with us; the provider wants its own.
+    /// A reaction names the message by its id with us; the provider wants its own. It goes where that message is.
     async fn resolve_target(
         &self,
         session: &mut Session,
-        content: OutboundContent,
-        carrier: &Carrier,
-    ) -> Result<OutboundContent, FlowError> {
-        let OutboundContent::Reaction { target, emoji } = content else { return Ok(content) };
+        wanted: &mut Wanted,
+    ) -> Result<(), FlowError> {
+        let OutboundContent::Reaction { target, .. } = &mut wanted.content else { return Ok(()) };
         let field = "content.message_id";
         let id =
             target.0.parse().map_err(|_| FlowError::invalid(field, "must be a message's id"))?;
-        let target = self.carried(session, field, id, carrier).await?;
-        Ok(OutboundContent::Reaction { target, emoji })
-    }
-
-    /// The provider's id of a message that this account's provider carried.
-    async fn carried(
-        &self,
-        session: &mut Session,
-        field: &str,
-        id: MessageId,
-        carrier: &Carrier,
-    ) -> Result<MessageRef, FlowError> {
-        let found = messages::get(session, self.organization, id).await?;
-        let Some(found) = found else {
-            return Err(FlowError::invalid(field, "there is no such message"));
-        };
-        if found.communication.provider != carrier.account.provider.name {
-            let reason = "was carried by another provider, which alone can refer to it";
-            return Err(FlowError::invalid(field, reason));
-        }
-        let reference = found.provider_message_ids.into_iter().next();
-        reference.map(MessageRef).ok_or_else(|| {
-            FlowError::invalid(field, "has not been sent yet, so it has no id at the provider")
-        })
+        let answered =
+            groups::carried(session, self.organization, field, id, &wanted.carrier).await?;
+        *target = answered.reference.clone();
+        groups::join(session, self.organization, field, answered, wanted).await
     }
 }
 
@@ -340,7 +339,8 @@ fn check(
     };
     let (id, from, to) = (id.to_string(), carrier.from.clone(), found.address.clone());
     let message = OutboundMessage::new(id, *channel, from, to, content.clone());
-    let message = OutboundMessage { reply_to: reply_to.cloned(), ..message };
+    let group = wanted.group.clone();
+    let message = OutboundMessage { reply_to: reply_to.cloned(), group, ..message };
     messages.check(&message).map_err(|unfit| FlowError::invalid(unfit.field, unfit.reason))
 }
 
@@ -365,6 +365,7 @@ fn metadata(
     client_reference: Option<String>,
     send_at: Option<Timestamp>,
     reply_to: Option<&MessageRef>,
+    group: Option<&str>,
 ) -> Option<Value> {
     let mut members = shown::parts(content);
     if let Some(reference) = client_reference {
@@ -375,6 +376,9 @@ fn metadata(
     }
     if let Some(reference) = reply_to {
         members.insert("reply_to".to_owned(), json!(reference));
+    }
+    if let Some(group) = group {
+        members.insert("group_id".to_owned(), json!(group));
     }
     (!members.is_empty()).then_some(Value::Object(members))
 }

@@ -68,6 +68,7 @@ pub(super) fn compose(
 ) -> OutboundMessage {
     let (account, id) = (&batch.account, claimed.id.to_string());
     OutboundMessage {
+        group: claimed.group.clone(),
         files,
         reply_to: reply_to(claimed, account.provider.name),
         status_url: gateway.hook_url(account.provider.name, account.id),
@@ -122,6 +123,7 @@ pub(super) fn judge(
     factor: f64,
 ) -> Verdict {
     let mut tried = Tried::of(claimed, factor);
+    let failure = if claimed.group.is_some() { verdict::in_a_group(failure) } else { failure };
     let now = gateway.clock.now();
     // A clock that is ahead of the time that has passed makes nothing too old.
     tried.expires_at += (now - gateway.time.ages().certain()).max(TimeDelta::zero());

@@ -1,9 +1,13 @@
 //! The files of a message: whether they can be sent when it is accepted, and the files themselves when it is sent.
 
+use std::borrow::Cow;
+
 use providers::{
-    Cause, Failure, FailureClass, FileSource, Homes, LoadedFile, OutboundContent, OutboundFile,
+    Cause, Failure, FailureClass, FileSource, Homes, LoadedFile, MediaKind, OutboundContent,
+    OutboundFile,
 };
 
+use super::link_name;
 use crate::flow::FlowError;
 use crate::flow::media::{self, NotBrought};
 use crate::gateway::{DirectoryAccount, Gateway};
@@ -39,6 +43,10 @@ pub(super) async fn complete(
                     false => check_link(link).map_err(ToOwned::to_owned),
                 };
                 checked.map_err(|reason| FlowError::invalid(field("url"), reason))?;
+                // Whoever gets a document sees its name.
+                if file.media == MediaKind::Document && is_blank(file.filename.as_deref()) {
+                    file.filename = link_name::of(link);
+                }
             }
             FileSource::Stored(id) => {
                 let id =
@@ -48,8 +56,13 @@ pub(super) async fn complete(
                     .map_err(|error| named(error, field("media_id")))?;
             }
         }
+        file.mime_type = file.media_type().map(Cow::into_owned);
     }
     Ok(())
+}
+
+fn is_blank(text: Option<&str>) -> bool {
+    text.is_none_or(|text| text.trim().is_empty())
 }
 
 fn named(error: FlowError, field: String) -> FlowError {
@@ -96,7 +109,7 @@ async fn describe(
     }
     file.size = known.size;
     file.mime_type = file.mime_type.take().or(known.mime_type);
-    file.filename = file.filename.take().or(known.filename);
+    file.filename = file.filename.take().filter(|name| !name.trim().is_empty()).or(known.filename);
     Ok(())
 }
 

@@ -138,6 +138,7 @@ impl Desk<'_> {
     ) -> Result<Vec<bool>, FlowError> {
         let mut open = vec![true; wanted.len()];
         let mut asked: HashMap<Window<'_>, Vec<(usize, IdentityId)>> = HashMap::new();
+        let mut groups: HashMap<Window<'_>, Vec<(usize, &str)>> = HashMap::new();
         for (place, wanted) in wanted.iter().enumerate() {
             let Wanted { channel, carrier: Carrier { from, account }, .. } = wanted;
             if self.due_at(wanted) > self.now || wanted.content.opens_window() {
@@ -148,7 +149,10 @@ impl Desk<'_> {
                 continue;
             };
             open[place] = false;
-            if let Some(identity) = wanted.found.identity {
+            if let Some(group) = &wanted.group {
+                let key = (*channel, from.address.as_str(), hours);
+                groups.entry(key).or_default().push((place, group.as_str()));
+            } else if let Some(identity) = wanted.found.identity {
                 let key = (*channel, from.address.as_str(), hours);
                 asked.entry(key).or_default().push((place, identity));
             }
@@ -161,6 +165,16 @@ impl Desk<'_> {
                 recipients::who_wrote(session, lane, our_address, &identities, since).await?;
             for (place, identity) in asked {
                 open[place] = wrote.contains(&identity);
+            }
+        }
+        for ((channel, our_address, hours), asked) in groups {
+            let lane = Lane { organization_id: self.organization, channel };
+            let since = self.now - TimeDelta::hours(i64::from(hours));
+            let named = asked.iter().map(|(_, group)| *group).collect();
+            let wrote =
+                recipients::who_wrote_in_groups(session, lane, our_address, &named, since).await?;
+            for (place, group) in asked {
+                open[place] = wrote.contains(group);
             }
         }
         Ok(open)

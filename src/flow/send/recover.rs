@@ -116,6 +116,7 @@ async fn ask_for(gateway: &Gateway, lane: Lane, id: MessageId) -> Result<(), Sto
     let (Some(tracking), Some(to)) = (account.account.tracking(), address) else { return Ok(()) };
     let from = Sender { address: attempt.our_address.clone(), handle: None };
     let message = OutboundMessage::new(id.to_string(), lane.channel, from, to, queued.content);
+    let message = OutboundMessage { group: queued.group, ..message };
     let request = tracking.ask(&message, attempt.started_at);
     let timeout = std::time::Duration::from_millis(gateway.config.sending.request_timeout_ms);
     let told =

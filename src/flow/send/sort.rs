@@ -24,6 +24,21 @@ const UNTIL_BELIEVED: TimeDelta = TimeDelta::minutes(1);
 /// Templates that are held, by their keys.
 type Holds = HashMap<String, HoldState>;
 
+/// Who may be written to freely, because they wrote lately: people who wrote to us alone, and groups.
+struct Open {
+    people: HashSet<IdentityId>,
+    groups: HashSet<String>,
+}
+
+impl Open {
+    fn to(&self, message: &Claimed) -> bool {
+        match &message.group {
+            Some(group) => self.groups.contains(group),
+            None => self.people.contains(&message.identity),
+        }
+    }
+}
+
 /// What sorts claimed messages: into those that are sent now, those that wait, and those that are not sent any more.
 pub(super) struct Sorting<'a> {
     pub(super) taker: Taker,
@@ -49,7 +64,7 @@ impl Sorting<'_> {
         let lane = self.taker.lane;
         let identities: Vec<IdentityId> = claimed.iter().map(|message| message.identity).collect();
         let suppressed = self.suppressed(session, &claimed, &identities).await?;
-        let open = self.open_windows(session, &identities).await?;
+        let open = self.open_windows(session, &claimed).await?;
         let holds = self.holds(session, &claimed).await?;
         let (mut ready, mut settled, mut later) = (Vec::new(), Vec::new(), Vec::new());
         for message in claimed {
@@ -106,12 +121,18 @@ impl Sorting<'_> {
     async fn open_windows(
         &self,
         session: &mut Session,
-        identities: &[IdentityId],
-    ) -> Result<Option<HashSet<IdentityId>>, StoreError> {
+        claimed: &[Claimed],
+    ) -> Result<Option<Open>, StoreError> {
         let Some(hours) = self.window else { return Ok(None) };
         let since = self.ages.likely() - TimeDelta::hours(i64::from(hours));
-        let lane = self.taker.lane;
-        recipients::who_wrote(session, lane, &self.from.address, identities, since).await.map(Some)
+        let (lane, ours) = (self.taker.lane, &self.from.address);
+        let alone = claimed.iter().filter(|message| message.group.is_none());
+        let identities: Vec<IdentityId> = alone.map(|message| message.identity).collect();
+        let groups = claimed.iter().filter_map(|message| message.group.as_deref()).collect();
+        Ok(Some(Open {
+            people: recipients::who_wrote(session, lane, ours, &identities, since).await?,
+            groups: recipients::who_wrote_in_groups(session, lane, ours, &groups, since).await?,
+        }))
     }
 
     /// Why a message is not sent any more.
@@ -119,7 +140,7 @@ impl Sorting<'_> {
         &self,
         message: &Claimed,
         suppressed: &HashMap<MessageId, SuppressionScope>,
-        open: Option<&HashSet<IdentityId>>,
+        open: Option<&Open>,
         holds: &Holds,
     ) -> Option<Outcome> {
         let permanent = |cause, code, detail: &str| {
@@ -140,7 +161,7 @@ impl Sorting<'_> {
                 detail,
             )));
         }
-        let closed = open.is_some_and(|open| !open.contains(&message.identity));
+        let closed = open.is_some_and(|open| !open.to(message));
         if closed && !message.content.opens_window() {
             let detail = "the customer-service window is closed; only a template gets through";
             let failure = permanent(Cause::Window, "window_closed", detail);

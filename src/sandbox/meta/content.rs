@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::errors::fail;
 use super::interactive;
 use crate::sandbox::accounts::SandboxAccount;
+use crate::sandbox::emoji;
 use crate::sandbox::exchange::Answer;
 use crate::sandbox::world::World;
 
@@ -39,9 +40,9 @@ pub(super) fn check(
         "reaction" => {
             only(object, kind, &["message_id", "emoji"])?;
             words(object, "message_id", kind, 512)?;
-            let emoji = object.get("emoji").and_then(Value::as_str);
-            let emoji = emoji.ok_or_else(|| missing("reaction['emoji']"))?;
-            if emoji.chars().count() > 16 || emoji.chars().any(|c| c.is_ascii_alphabetic()) {
+            let given = object.get("emoji").and_then(Value::as_str);
+            let given = given.ok_or_else(|| missing("reaction['emoji']"))?;
+            if !given.is_empty() && !emoji::is_one(given) {
                 return Err(fail(131_009, "reaction['emoji'] must be one emoji"));
             }
         }
@@ -92,6 +93,10 @@ pub(super) fn file(
                     131_053,
                     &format!("The uploaded file of type {} is no {kind}", known.mime_type),
                 ));
+            }
+            let is_voice = object.get("voice").is_some_and(|voice| voice == true);
+            if is_voice && !known.mime_type.starts_with("audio/ogg") {
+                return Err(fail(131_053, "A voice message must be audio/ogg with the opus codec"));
             }
             Ok(Vec::new())
         }

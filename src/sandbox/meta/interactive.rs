@@ -253,6 +253,9 @@ fn buttons(action: &Object) -> Result<(), Answer> {
         let reply = button["reply"].as_object().ok_or_else(|| missing(at))?;
         let id = words(reply, "id", at, 256)?;
         let title = words(reply, "title", at, 20)?;
+        if id.trim() != id {
+            return Err(fail(131_009, "A button id must not begin or end with spaces"));
+        }
         if !ids.insert(id) || !titles.insert(title) {
             return Err(fail(131_009, "Duplicated button id or title found"));
         }

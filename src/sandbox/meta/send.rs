@@ -95,10 +95,12 @@ pub(super) fn answer(
 
 /// A telephone number or a user id: exactly one of them.
 fn recipient(object: &Object) -> Result<String, Answer> {
-    if object.get("recipient_type").is_some_and(|kind| kind != "individual") {
-        return Err(fail(131_009, "recipient_type must be individual"));
-    }
     let text = |name: &str| object.get(name).and_then(Value::as_str);
+    match object.get("recipient_type").map(Value::as_str) {
+        None | Some(Some("individual")) => {}
+        Some(Some("group")) => return group(object, text("to")),
+        Some(_) => return Err(fail(131_009, "recipient_type must be individual or group")),
+    }
     match (text("to"), text("recipient")) {
         (Some(to), None) => {
             let bare: String = to.chars().filter(|c| !" -()".contains(*c)).collect();
@@ -115,6 +117,24 @@ fn recipient(object: &Object) -> Result<String, Answer> {
         (Some(_), Some(_)) => Err(fail(131_009, "Only one of to and recipient may be given")),
         (None, None) => Err(missing("to")),
     }
+}
+
+/// A group, by its id: text, files and templates only.
+fn group(object: &Object, to: Option<&str>) -> Result<String, Answer> {
+    let kind = object.get("type").and_then(Value::as_str).unwrap_or("text");
+    if !matches!(kind, "text" | "image" | "video" | "document" | "audio" | "sticker" | "template") {
+        return Err(fail(131_009, &format!("{kind} messages cannot be sent to a group")));
+    }
+    match to.filter(|_| !object.contains_key("recipient")) {
+        Some(id) if is_group_id(id) => Ok(id.to_owned()),
+        _ => Err(fail(131_009, "to must be the id of a group")),
+    }
+}
+
+/// Ids of groups are base64, of more characters than a number has digits.
+fn is_group_id(text: &str) -> bool {
+    text.len() > 20
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=+/-_".contains(&byte))
 }
 
 fn is_user_id(text: &str) -> bool {
@@ -188,9 +208,9 @@ fn is_said(world: &World, account: &SandboxAccount, message: &str, to: &str) -> 
     sent.is_some_and(|seen| user_id(&seen.to) == user_id(to))
 }
 
-/// A person as WhatsApp itself writes them.
+/// A person or a group as WhatsApp itself writes them.
 fn person(to: &str) -> String {
-    match is_user_id(to) {
+    match is_user_id(to) || is_group_id(to) {
         true => to.to_owned(),
         false => wa_id(to),
     }
@@ -199,6 +219,7 @@ fn person(to: &str) -> String {
 fn accepted(world: &World, to: &str, id: &str, kind: &str) -> Answer {
     let contact = match is_user_id(to) {
         true => json!({ "input": to, "user_id": to }),
+        false if is_group_id(to) => json!({ "input": to, "wa_id": to }),
         false => {
             let user_id = world.people().user_id(to);
             json!({ "input": to, "wa_id": wa_id(to), "user_id": user_id })

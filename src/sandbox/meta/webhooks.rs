@@ -26,8 +26,13 @@ pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec
         "timestamp": at.timestamp().to_string(),
     });
     let is_user = !seen.to.trim_start_matches('+').starts_with(|c: char| c.is_ascii_digit());
+    // Of a group it is told once for all of it.
+    let is_group = seen.body["recipient_type"] == "group";
     let mut contact = json!({ "profile": {} });
-    {
+    if is_group {
+        item["recipient_id"] = json!(seen.to);
+        item["recipient_type"] = json!("group");
+    } else {
         let people = world.people();
         let person = if is_user { seen.to.clone() } else { digits(&seen.to) };
         let user_id = if is_user { person.clone() } else { people.user_id(&seen.to) };
@@ -37,7 +42,7 @@ pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec
         contact["user_id"] = json!(user_id);
         item["recipient_user_id"] = json!(user_id);
     }
-    if !is_user {
+    if !is_user && !is_group {
         contact["wa_id"] = json!(wa_id(&seen.to));
         item["recipient_id"] = json!(wa_id(&seen.to));
     }
@@ -72,7 +77,8 @@ pub(super) fn letters(world: &World, message: &Accepted, status: &Status) -> Vec
         }]);
     }
     let Some(route) = message.account.line("whatsapp", &seen.from) else { return Vec::new() };
-    letter(&message.account, route, "statuses", &item, Some(contact))
+    let contact = (!is_group).then_some(contact);
+    letter(&message.account, route, "statuses", &item, contact)
 }
 
 /// One change, in the envelope that all of Meta's webhooks have.
@@ -167,11 +173,15 @@ pub(super) fn arrive(
     if has_number {
         contact["wa_id"] = json!(digits(&inbound.from));
         item["from"] = json!(digits(&inbound.from));
-        // Sending compares people as WhatsApp itself writes them.
-        world.limits().heard(&route.address, &wa_id(&inbound.from), world.later());
+        // Sending compares people as WhatsApp itself writes them; what is written in a group opens the group's window.
+        let heard = inbound.group.clone().unwrap_or_else(|| wa_id(&inbound.from));
+        world.limits().heard(&route.address, &heard, world.later());
     }
     contact["user_id"] = json!(user_id);
     item["from_user_id"] = json!(user_id);
+    if let Some(group) = &inbound.group {
+        item["group_id"] = json!(group);
+    }
     if let Some(reply_to) = &inbound.reply_to {
         item["context"] = json!({ "from": digits(&route.address), "id": reply_to });
     }

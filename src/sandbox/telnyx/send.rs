@@ -26,6 +26,9 @@ const AHEAD: (TimeDelta, TimeDelta) = (TimeDelta::minutes(5), TimeDelta::days(5)
 /// How many parts a text may have.
 const PARTS: usize = 10;
 
+/// Characters beside files: carriers take several thousand.
+const MMS_TEXT: usize = 5_000;
+
 /// What the endpoints for messages differ in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Way {
@@ -71,7 +74,7 @@ pub(super) fn answer(
     way: Way,
     request: &Request,
 ) -> Handled {
-    let (body, to) = addressed(request, is_e164)?;
+    let (body, to) = addressed(request, |to| is_e164(to) || is_short_code(to))?;
     let (account, from) = match way {
         Way::NumberPool => sender::of_pool(accounts, &body, &to)?,
         Way::LongCode if body["from"].is_null() => {
@@ -183,10 +186,22 @@ fn content(body: &Value) -> Result<Vec<String>, Answer> {
     if text.is_empty() && links.is_empty() {
         return Err(fail("40316", Some("/text"), "The message has neither text nor media."));
     }
-    if parts(text) > PARTS {
+    // An MMS has no parts.
+    if !links.is_empty() && text.chars().count() > MMS_TEXT {
+        return Err(fail("40302", Some("/text"), "The message is too large."));
+    }
+    if links.is_empty() && parts(text) > PARTS {
         return Err(fail("40302", Some("/text"), "The message has more than ten parts."));
     }
     Ok(links)
+}
+
+fn is_short_code(text: &str) -> bool {
+    (3..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn parts(text: &str) -> usize {
+    crate::sandbox::twilio::segments(text)
 }
 
 pub(super) fn is_url(text: &str) -> bool {

@@ -103,8 +103,13 @@ pub(super) fn view(seen: &SeenMessage) -> Value {
 
 /// How many SMS a text takes.
 pub(in crate::sandbox) fn segments(text: &str) -> usize {
-    let (single, part, length) = match text.is_ascii() {
-        true => (160, 153, text.len()),
+    // GSM 03.38: its own letters, and those that take two places.
+    const LETTERS: &str = "@£$¥èéùìòÇØøÅåΔΦΓΛΩΠΨΣΘΞÆæßÉ¤¡ÄÖÑÜ§¿äöñüà \n\r";
+    let is_double = |c: char| "^{}\\[~]|€\u{c}".contains(c);
+    let is_plain =
+        |c: char| LETTERS.contains(c) || (c.is_ascii_graphic() && c != '`') || is_double(c);
+    let (single, part, length) = match text.chars().all(is_plain) {
+        true => (160, 153, text.chars().map(|c| if is_double(c) { 2 } else { 1 }).sum()),
         false => (70, 67, text.encode_utf16().count()),
     };
     if length <= single { 1 } else { length.div_ceil(part) }

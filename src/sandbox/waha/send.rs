@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::errors::{fail, invalid};
 use super::{read, text, working};
 use crate::sandbox::accounts::SandboxAccount;
+use crate::sandbox::emoji;
 use crate::sandbox::emulator::Status;
 use crate::sandbox::exchange::{Answer, Handled, Request};
 use crate::sandbox::faults::{FaultKind, On};
@@ -192,8 +193,10 @@ pub(super) fn reaction(
     let [mine @ ("true" | "false"), chat, _, ..] = parts[..] else {
         return Err(invalid("messageId must be {true|false}_{chatId}_{id}"));
     };
-    if !body["reaction"].is_string() {
-        return Err(invalid("reaction must be a string"));
+    let reaction = body["reaction"].as_str();
+    let reaction = reaction.ok_or_else(|| invalid("reaction must be a string"))?;
+    if !reaction.is_empty() && !emoji::is_one(reaction) {
+        return Err(invalid("reaction must be one emoji"));
     }
     let _ = mine;
     let from = account.routes.first().map(|route| route.address.clone()).unwrap_or_default();

@@ -43,6 +43,7 @@ struct Row {
     purpose: Option<String>,
     reply_provider: Option<String>,
     reply_ref: Option<String>,
+    group_id: Option<String>,
     attempts: i64,
     throttled: i64,
     due_at: Timestamp,
@@ -105,7 +106,7 @@ async fn load(
         .query(
             session,
             "select m.message_id, m.identity_id, i.kind, i.value, m.content, m.fallback, m.purpose, m.reply_provider,
-                 m.reply_ref, m.attempts, m.throttled, m.due_at, m.expires_at, m.created_at,
+                 m.reply_ref, m.group_id, m.attempts, m.throttled, m.due_at, m.expires_at, m.created_at,
                  case when i.kind = 'wa_lid' then (
                      select min(p.value) from contact_identities p left join suppressions s
                      on s.organization_id = p.organization_id and s.channel = m.channel and s.kind = p.kind
@@ -132,6 +133,7 @@ impl From<Row> for Claimed {
             fallback: row.fallback.map(|Json(template)| template),
             purpose: row.purpose.as_deref().and_then(Purpose::from_word),
             reply_to: row.reply_provider.zip(row.reply_ref.map(MessageRef)),
+            group: row.group_id,
             attempts: row.attempts,
             throttled: row.throttled,
             due_at: row.due_at,

@@ -68,6 +68,7 @@ struct Row {
     failed_later: Option<Json<Value>>,
     kind: String,
     value: String,
+    group_id: Option<String>,
 }
 
 /// Judges a failure, if it is about the last attempt for a message that has not arrived. The head must be locked.
@@ -107,6 +108,7 @@ pub(in crate::store) async fn judge(
         factor: 1.0,
     };
     let failure = match told.whole {
+        true if row.group_id.is_some() => verdict::in_a_group(told.failure.clone()),
         true => told.failure.clone(),
         // The other parts, or the others in a group, may have got it: it is not sent again, and nobody is left alone for it.
         false => Failure { class: FailureClass::Permanent(Cause::Message), ..told.failure.clone() },
@@ -167,7 +169,7 @@ pub(super) async fn judge_told(
 async fn find(session: &mut Session, told: &FailedLater) -> Result<Option<Row>, StoreError> {
     let sql = "select o.channel, o.state, o.attempts, o.throttled, o.resends, o.most_resends, o.content,
                    o.fallback, o.expires_at, m.status, a.account_id, a.provider, a.started_at,
-                   a.failed_later, i.kind, i.value
+                   a.failed_later, i.kind, i.value, o.group_id
                from outbound o join messages m on m.organization_id = o.organization_id and m.id = o.message_id
                join send_attempts a on a.organization_id = o.organization_id and a.message_id = o.message_id
                    and a.attempt = o.attempts

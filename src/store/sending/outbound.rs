@@ -39,6 +39,8 @@ pub struct Queued {
     pub purpose: Option<Purpose>,
     /// The message it answers.
     pub reply_to: Option<(String, MessageRef)>,
+    /// The group it goes to, by the provider's id of it, instead of to the recipient alone.
+    pub group: Option<String>,
     /// What went wrong last.
     pub last_failure: Option<Value>,
     /// The paused template for which it waits, if that is what holds it back.
@@ -87,6 +89,7 @@ pub async fn insert(
                 new.iter().map(|n| n.reply_to.as_ref().map(|(_, r)| r.0.as_str())).collect(),
             ),
         )
+        .column("group_id", Column::MaybeText(new.iter().map(|n| n.group.as_deref()).collect()))
         .column("created_at", Column::Time(vec![now; new.len()]))
         .column("updated_at", Column::Time(vec![now; new.len()]))
         .insert(session, "outbound", "")
@@ -140,6 +143,7 @@ struct Row {
     purpose: Option<String>,
     reply_provider: Option<String>,
     reply_ref: Option<String>,
+    group_id: Option<String>,
     last_failure: Option<Json<Value>>,
     template_hold: Option<String>,
     updated_at: Timestamp,
@@ -153,7 +157,7 @@ pub async fn get(
 ) -> Result<Option<Queued>, StoreError> {
     let sql =
         "select message_id, channel, identity_id, state, due_at, expires_at, attempts, content,
-               fallback, purpose, reply_provider, reply_ref, last_failure, template_hold, updated_at
+               fallback, purpose, reply_provider, reply_ref, group_id, last_failure, template_hold, updated_at
                from outbound where organization_id = $1 and message_id = $2";
     let sql = AssertSqlSafe(session.locking(sql));
     let found: Option<Row> =
@@ -175,6 +179,7 @@ fn queued(organization: OrganizationId, row: Row) -> Result<Queued, StoreError> 
         fallback: row.fallback.map(|Json(template)| template),
         purpose: row.purpose.as_deref().and_then(Purpose::from_word),
         reply_to: row.reply_provider.zip(row.reply_ref.map(MessageRef)),
+        group: row.group_id,
         last_failure: row.last_failure.map(|Json(failure)| failure),
         template_hold: row.template_hold,
         updated_at: row.updated_at,
@@ -191,7 +196,7 @@ pub async fn dead(
 ) -> Result<Vec<Queued>, StoreError> {
     let sql =
         "select message_id, channel, identity_id, state, due_at, expires_at, attempts, content,
-               fallback, purpose, reply_provider, reply_ref, last_failure, template_hold, updated_at
+               fallback, purpose, reply_provider, reply_ref, group_id, last_failure, template_hold, updated_at
                from outbound where organization_id = $1 and state = 'dead' and message_id < $2
                and ($3 is null or channel = $3) order by message_id desc limit $4";
     let before = before.unwrap_or(Uuid::max());

@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::ids::first_at;
 use crate::model::{IdentityId, Lane, OrganizationId};
 use crate::store::bulk::{Column, Rows};
+use crate::store::session::on;
 use crate::store::{Session, StoreError};
 
 fn rows(lane: Lane, identities: &[IdentityId]) -> Rows<'static> {
@@ -20,8 +21,8 @@ fn rows(lane: Lane, identities: &[IdentityId]) -> Rows<'static> {
         .column("c", Column::Text(vec![lane.channel.word(); identities.len()]))
 }
 
-/// Which of these people have written to this line of ours on the lane's channel since `since`, from whichever of their
-/// addresses.
+/// Which of these people have written to this line of ours alone, not in a group, on the lane's channel since `since`, from
+/// whichever of their addresses.
 pub async fn who_wrote(
     session: &mut Session,
     lane: Lane,
@@ -40,10 +41,36 @@ pub async fn who_wrote(
                  on theirs.organization_id = named.organization_id and theirs.contact_id = named.contact_id
                  join messages m on m.organization_id = theirs.organization_id and m.identity_id = theirs.id
                  where named.organization_id = k.o and named.id = k.i and m.id >= k.f
-                 and m.direction = 'inbound' and m.channel = k.c and m.our_address = k.a)",
+                 and m.direction = 'inbound' and m.channel = k.c and m.our_address = k.a
+                 and m.metadata ->> 'group_id' is null)",
         )
         .await?;
     Ok(found.into_iter().map(|(identity,)| identity).collect())
+}
+
+/// In which of these groups somebody has written to this line of ours on the lane's channel since `since`.
+pub async fn who_wrote_in_groups(
+    session: &mut Session,
+    lane: Lane,
+    our_address: &str,
+    groups: &HashSet<&str>,
+    since: Timestamp,
+) -> Result<HashSet<String>, StoreError> {
+    let mut wrote = HashSet::new();
+    // Few messages go to groups: what each of them heard lately is looked for by itself.
+    let sql = "select exists (select 1 from messages where organization_id = $1 and id >= $2 and direction = 'inbound'
+               and channel = $3 and our_address = $4 and metadata ->> 'group_id' = $5)";
+    for group in groups {
+        let found: bool = on!(session, |c| {
+            let query = sqlx::query_scalar(sql).bind(lane.organization_id).bind(first_at(since));
+            let query = query.bind(lane.channel.word()).bind(our_address).bind(*group);
+            query.fetch_one(c).await
+        })?;
+        if found {
+            wrote.insert((*group).to_owned());
+        }
+    }
+    Ok(wrote)
 }
 
 /// Which of these people have been written to, or have written, on the lane's channel before.

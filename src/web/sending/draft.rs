@@ -29,7 +29,8 @@ pub(crate) struct DraftBody {
     lead_id: Option<Uuid>,
     /// A contact.
     contact_id: Option<Uuid>,
-    /// An address: a telephone number, in international form or in that of the organization's country, or a WhatsApp user id.
+    /// An address: a telephone number, in international form or in that of the organization's country, or a WhatsApp user id. What
+    /// is sent to an address goes to this person alone, also where `reply_to` was written in a group.
     to: Option<String>,
     /// What it says.
     content: ContentBody,
@@ -39,7 +40,8 @@ pub(crate) struct DraftBody {
     /// needs no word.
     #[serde(skip_serializing_if = "Option::is_none")]
     purpose: Option<String>,
-    /// The message it answers, by its id here.
+    /// The message it answers, by its id here. If that was written in a group, the answer goes to the group where the provider
+    /// can, and its author must be the recipient.
     reply_to: Option<Uuid>,
     /// Your own id of it; the timeline shows it. At most 200 characters.
     client_reference: Option<String>,

@@ -1,6 +1,8 @@
 //! The emulators, called by a plain client: they refuse what the providers refuse, and their webhooks are believed by the
 //! code that reads the real ones.
 
+mod agreed;
+mod agreed_waha;
 mod faults;
 mod judges;
 mod kinds;

@@ -15,7 +15,7 @@ use super::Rig;
 const ANA: &str = "+5511987654321";
 
 /// A fixture's account whose base URL is the emulator's, as the gateway would open it.
-fn open(rig: &Rig, provider: &str) -> (RecordedAccount, Box<dyn Account>) {
+pub(super) fn open(rig: &Rig, provider: &str) -> (RecordedAccount, Box<dyn Account>) {
     let provider = providers::provider(provider).unwrap();
     let recorded = switchboard::sandbox::accounts(provider).into_iter().next().unwrap();
     let mut plain: BTreeMap<String, String> = recorded.settings.clone();
@@ -26,7 +26,7 @@ fn open(rig: &Rig, provider: &str) -> (RecordedAccount, Box<dyn Account>) {
     (recorded, account)
 }
 
-async fn ask(rig: &Rig, request: ProviderRequest) -> ProviderResponse {
+pub(super) async fn ask(rig: &Rig, request: ProviderRequest) -> ProviderResponse {
     let (parts, body) = request.http.into_parts();
     let request = rig.http.request(parts.method, parts.uri.to_string()).headers(parts.headers);
     let answer = request.body(body).send().await.unwrap();
@@ -38,7 +38,7 @@ async fn ask(rig: &Rig, request: ProviderRequest) -> ProviderResponse {
     ProviderResponse { at: Clock::System.now(), http: response.body(body).unwrap() }
 }
 
-fn message(
+pub(super) fn message(
     rig: &Rig,
     recorded: &RecordedAccount,
     channel: Channel,
@@ -52,6 +52,7 @@ fn message(
         channel,
         from: Sender { address: route.address.clone(), handle: route.handle.clone() },
         to: Address::Phone(PhoneNumber::international(ANA).unwrap()),
+        group: None,
         content,
         files: Vec::new(),
         reply_to: None,
@@ -60,7 +61,7 @@ fn message(
 }
 
 /// Sends as the queue does; the provider's first id of the message.
-async fn send(rig: &Rig, account: &dyn Account, message: &OutboundMessage) -> String {
+pub(super) async fn send(rig: &Rig, account: &dyn Account, message: &OutboundMessage) -> String {
     let messages = account.messages().unwrap();
     messages.check(message).unwrap();
     let mut answers = Vec::new();

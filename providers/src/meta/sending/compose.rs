@@ -25,10 +25,12 @@ pub(super) fn message(message: &OutboundMessage, file: Option<FilePlace<'_>>) ->
     let mut body = Map::new();
     let mut put = |name: &str, value: Value| body.insert(name.to_owned(), value);
     put("messaging_product", json!("whatsapp"));
-    put("recipient_type", json!("individual"));
-    match &message.to {
-        Address::Phone(number) => put("to", json!(number.digits())),
-        other => put("recipient", json!(other.value())),
+    let is_group = message.group.is_some();
+    put("recipient_type", json!(if is_group { "group" } else { "individual" }));
+    match (&message.group, &message.to) {
+        (Some(group), _) => put("to", json!(group)),
+        (None, Address::Phone(number)) => put("to", json!(number.digits())),
+        (None, other) => put("recipient", json!(other.value())),
     };
     put("type", json!(kind));
     put(kind, block);

@@ -162,6 +162,8 @@ impl Sending<'_> {
         let is_accepted = |status: Option<&str>| matches!(status, None | Some("accepted"));
         let all_accepted = messages.iter().all(|message| is_accepted(message.message_status.get()));
         let contacts = taken.as_ref().and_then(|taken| taken.contacts.as_array());
+        // The group itself stands where a person would.
+        let contacts = contacts.filter(|_| self.message.group.is_none());
         let recipient = contacts.into_iter().flatten().flat_map(|raw| self.further(raw)).collect();
         let status = if all_accepted { DeliveryStatus::Sent } else { DeliveryStatus::Sending };
         Ok(Sent { references, status, recipient })

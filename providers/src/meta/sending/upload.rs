@@ -11,7 +11,7 @@ use crate::{MediaKind, OutboundFile};
 /// The content type and body of the form. `seed` is our id of the message.
 pub(super) fn form(seed: &str, file: &OutboundFile, bytes: &Bytes) -> (HeaderValue, Bytes) {
     let boundary = boundary(seed);
-    let mime_type = file.mime_type.as_deref().unwrap_or(usual_type(file.media)).trim();
+    let mime_type = file.media_type().unwrap_or(usual_type(file.media).into());
     let name = quotable(compose::filename(file).unwrap_or("file"));
     let disposition = "Content-Disposition: form-data; name=";
     let head = format!(

@@ -54,6 +54,8 @@ pub struct MessageFixture {
     #[serde(default)]
     pub to: Option<(String, String)>,
     #[serde(default)]
+    pub group: Option<String>,
+    #[serde(default)]
     pub reply_to: Option<String>,
     #[serde(default)]
     pub files: Vec<LoadedFixture>,
@@ -89,6 +91,7 @@ impl MessageFixture {
             channel: Channel::from_word(channel).unwrap(),
             from: sender(),
             to: Address::from_parts(&kind, &value).unwrap(),
+            group: self.group.clone(),
             content: self.content.clone(),
             files: self.files.iter().map(loaded).collect(),
             reply_to: self.reply_to.clone().map(MessageRef),
@@ -118,6 +121,7 @@ pub fn text_message() -> OutboundMessage {
         content: OutboundContent::Text { body: "Hello".to_owned(), preview_url: false },
         channel: None,
         to: None,
+        group: None,
         reply_to: None,
         files: Vec::new(),
     }

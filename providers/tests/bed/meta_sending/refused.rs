@@ -116,9 +116,11 @@ fn keep(limits: &[(usize, String)]) {
     for (most, template) in limits {
         let most = *most;
         let mut message = text_message();
-        message.content = content(template, &"ã".repeat(most));
+        // Templates' names are plain; everything else may be any character.
+        let one = if template.contains("template") { "a" } else { "ã" };
+        message.content = content(template, &one.repeat(most));
         assert_eq!(messages.check(&message), Ok(()), "{most} characters in {template}");
-        message.content = content(template, &"ã".repeat(most + 1));
+        message.content = content(template, &one.repeat(most + 1));
         let verdict = messages.check(&message);
         if most == 9_999 {
             assert_eq!(verdict, Ok(()));

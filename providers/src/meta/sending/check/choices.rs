@@ -52,12 +52,16 @@ pub(super) fn buttons(body: &str, buttons: &[Button]) -> Result<(), Unfit> {
         return Err(Unfit::new("content.buttons", "at least 1 button is needed"));
     }
     at_most("content.buttons", buttons.len(), BUTTONS, "buttons")?;
-    let mut ids = HashSet::new();
+    let (mut ids, mut titles) = (HashSet::new(), HashSet::new());
     for (index, button) in buttons.iter().enumerate() {
         let field = |member: &str| format!("content.buttons[{index}].{member}");
         filled(&field("id"), &button.id, BUTTON_ID_CHARS)?;
         filled(&field("title"), &button.title, BUTTON_TITLE_CHARS)?;
+        trimmed(field("id"), &button.id)?;
         unlike(&mut ids, field("id"), &button.id)?;
+        if !titles.insert(button.title.as_str()) {
+            return Err(Unfit::new(field("title"), "another button has the same title"));
+        }
     }
     Ok(())
 }
@@ -92,6 +96,14 @@ pub(super) fn list(body: &str, button: &str, sections: &[ListSection]) -> Result
         }
     }
     Ok(())
+}
+
+/// Refuses an id that begins or ends with spaces.
+fn trimmed(field: String, id: &str) -> Result<(), Unfit> {
+    if id.trim() == id {
+        return Ok(());
+    }
+    Err(Unfit::new(field, "must not begin or end with spaces"))
 }
 
 /// Refuses an id that was there before.

@@ -8,10 +8,13 @@ mod invitations;
 mod media;
 mod template;
 
+use crate::emoji;
 use crate::meta::people::is_user_id;
 use crate::{Address, Channel, ContactCard, OutboundContent, OutboundMessage, Unfit};
 
 const TEXT_CHARS: usize = 4_096;
+
+const CARD_NAME_CHARS: usize = 1_024;
 
 /// `biz_opaque_callback_data`.
 const CALLBACK_CHARS: usize = 512;
@@ -21,7 +24,10 @@ pub(super) fn message(message: &OutboundMessage) -> Result<(), Unfit> {
     if message.channel != Channel::Whatsapp {
         return Err(Unfit::new("channel", "this account carries whatsapp only"));
     }
-    recipient(&message.to)?;
+    match &message.group {
+        Some(group) => in_group(group, &message.content)?,
+        None => recipient(&message.to)?,
+    }
     filled("id", &message.id, CALLBACK_CHARS)?;
     if let Some(reference) = &message.reply_to {
         present("reply_to", &reference.0)?;
@@ -31,6 +37,24 @@ pub(super) fn message(message: &OutboundMessage) -> Result<(), Unfit> {
         }
     }
     content(message)
+}
+
+/// What Meta takes for a group of the Cloud API.
+/// <https://developers.facebook.com/docs/whatsapp/cloud-api/groups/groups-messaging>
+fn in_group(group: &str, content: &OutboundContent) -> Result<(), Unfit> {
+    present("reply_to", group)?;
+    match content {
+        OutboundContent::Text { .. }
+        | OutboundContent::Media { .. }
+        | OutboundContent::Template(_) => Ok(()),
+        other => {
+            let reason = format!(
+                "Meta takes text, files and templates in groups, and no {}: name a person of it by `to` to write to them alone",
+                other.kind(),
+            );
+            Err(Unfit::new("content.kind", reason))
+        }
+    }
 }
 
 fn recipient(to: &Address) -> Result<(), Unfit> {
@@ -57,9 +81,9 @@ fn content(message: &OutboundMessage) -> Result<(), Unfit> {
             optional("content.address", address.as_deref(), usize::MAX)
         }
         OutboundContent::Contacts { cards } => contacts(cards),
-        OutboundContent::Reaction { target, emoji } => {
+        OutboundContent::Reaction { target, emoji: given } => {
             present("content.target", &target.0)?;
-            optional("content.emoji", emoji.as_deref(), usize::MAX)
+            emoji::check(given.as_deref())
         }
         OutboundContent::Buttons { header, body, footer, buttons } => {
             choices::around(header.as_ref(), footer.as_deref(), message.files.first())?;
@@ -104,7 +128,10 @@ fn contacts(cards: &[ContactCard]) -> Result<(), Unfit> {
         return Err(Unfit::new("content.cards", "at least 1 card is needed"));
     }
     for (index, card) in cards.iter().enumerate() {
-        present(&format!("content.cards[{index}].name"), &card.name)?;
+        filled(&format!("content.cards[{index}].name"), &card.name, CARD_NAME_CHARS)?;
+        for phone in &card.phones {
+            present(&format!("content.cards[{index}].phones"), phone)?;
+        }
         if card.birthday.as_deref().is_some_and(|day| !is_day(day)) {
             let field = format!("content.cards[{index}].birthday");
             return Err(Unfit::new(field, "must have the form YYYY-MM-DD"));

@@ -2,23 +2,30 @@
 //! <https://developers.facebook.com/docs/whatsapp/cloud-api/guides/send-message-templates>
 
 use std::collections::BTreeMap;
-use std::slice;
 
 use serde_json::Value;
 
 use super::{filled, media, present};
-use crate::{LoadedFile, MediaKind, OutboundFile, Template, Unfit};
+use crate::{LoadedFile, Template, Unfit};
 
 const NAME_CHARS: usize = 512;
 
 pub(super) fn template(template: &Template, loaded: &[LoadedFile]) -> Result<(), Unfit> {
     filled("content.name", &template.name, NAME_CHARS)?;
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if !template.name.bytes().all(is_plain) {
+        let reason = "must be lower-case letters, digits and _, as Meta names templates";
+        return Err(Unfit::new("content.name", reason));
+    }
     let Some(language) = &template.language else {
         return Err(Unfit::new("content.language", "is needed, as in `pt_BR`"));
     };
-    present("content.language", language)?;
+    if !is_language(language) {
+        let reason = "must be a language, or a language and a country, as in `en` or `pt_BR`";
+        return Err(Unfit::new("content.language", reason));
+    }
     if let Some(header) = &template.header {
-        file(header, loaded)?;
+        media::above("content.header", header, loaded.first())?;
         let given = template.components.as_ref().and_then(Value::as_array);
         let is_header = |part: &Value| {
             part["type"].as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("header"))
@@ -37,17 +44,18 @@ pub(super) fn template(template: &Template, loaded: &[LoadedFile]) -> Result<(),
     }
 }
 
-/// A header's file keeps the limits that it would have as a message of its own.
-fn file(file: &OutboundFile, loaded: &[LoadedFile]) -> Result<(), Unfit> {
-    let at = "content.header";
-    if !matches!(file.media, MediaKind::Image | MediaKind::Video | MediaKind::Document) {
-        let reason = "a template's header is an image, a video or a document";
-        return Err(Unfit::new(format!("{at}.media"), reason));
-    }
-    media::files(slice::from_ref(file), None, loaded).map_err(|unfit| {
-        let field = unfit.field.replace("content.files[0]", at);
-        Unfit { field, ..unfit }
-    })
+/// Whether the text has the form of a language code: `pt`, `fil`, `pt_BR`.
+/// <https://developers.facebook.com/docs/whatsapp/business-management-api/message-templates/supported-languages>
+fn is_language(text: &str) -> bool {
+    let (language, country) = match text.split_once('_') {
+        Some((language, country)) => (language, Some(country)),
+        None => (text, None),
+    };
+    matches!(language.len(), 2 | 3)
+        && language.bytes().all(|byte| byte.is_ascii_lowercase())
+        && country.is_none_or(|country| {
+            country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
+        })
 }
 
 fn components(components: &Value) -> Result<(), Unfit> {
