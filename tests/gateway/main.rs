@@ -8,6 +8,7 @@ mod accounts;
 mod api;
 mod batches;
 mod binary;
+mod bridged;
 mod calls;
 mod cli;
 mod demo;

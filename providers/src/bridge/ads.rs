@@ -29,7 +29,10 @@ pub(crate) fn referral<'v>(contexts: impl IntoIterator<Item = &'v Value>) -> Opt
             source_type: so_far.source_type.or_else(|| told("sourceType")).or_else(by_ad),
             headline: so_far.headline.or_else(|| told("title")),
             body: so_far.body.or_else(|| told("body")).or_else(|| told("description")),
-            media_url: so_far.media_url.or_else(|| told("mediaUrl")).or_else(|| told("thumbnailUrl")),
+            media_url: so_far
+                .media_url
+                .or_else(|| told("mediaUrl"))
+                .or_else(|| told("thumbnailUrl")),
             click_id: so_far.click_id.or(click),
         });
     }

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::values::{find, long, member, text, words};
-use crate::outside;
 use crate::Parts;
+use crate::outside;
 
 /// Words, if there are any, and the parts beside them.
 pub(crate) type Shown = (Option<String>, Parts);
@@ -74,7 +74,8 @@ fn buttons(held: &Value) -> Shown {
     let header = text(member(held, "text")).or_else(|| words(member(held, "header"), &["text"]));
     let footer = named(held, &["footerText"]);
     let body = words(held, &["contentText"]).or_else(|| header.clone());
-    let told = [("header", json!(header)), ("footer", footer), ("buttons", each(held, "buttons", button))];
+    let told =
+        [("header", json!(header)), ("footer", footer), ("buttons", each(held, "buttons", button))];
     (body, parts("buttons", told))
 }
 

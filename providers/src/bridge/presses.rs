@@ -77,7 +77,11 @@ pub(crate) fn vote(chosen: Option<Vec<String>>, what: &str) -> (Content, Option<
 /// The options that a list of them names, each by itself or by its name. `None` if there is no such list.
 pub(crate) fn options(list: &Value) -> Option<Vec<String>> {
     let items = list.as_array()?.iter();
-    Some(items.filter_map(|item| text(item).or_else(|| words(item, &["name", "optionName"]))).collect())
+    Some(
+        items
+            .filter_map(|item| text(item).or_else(|| words(item, &["name", "optionName"])))
+            .collect(),
+    )
 }
 
 /// The options that a vote's record shows in clear.

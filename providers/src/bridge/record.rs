@@ -78,7 +78,9 @@ impl<'w> Record<'w> {
             let held = member(message, name);
             !held.is_null() && !member(held, "message").is_object()
         };
-        while envelopes.len() < DEPTH && named.filter(|name| is_plain(innermost, name)).is_none() {
+        while envelopes.len() < DEPTH
+            && named.as_ref().is_none_or(|name| !is_plain(innermost, name))
+        {
             let Some((name, envelope)) = envelope(innermost) else { break };
             envelopes.push((name, envelope));
             innermost = member(envelope, "message");
@@ -158,10 +160,10 @@ fn envelope(message: &Value) -> Option<(&str, &Value)> {
 /// The member that says what a message is: the one that is named, else one that says something, else any.
 fn kind<'w>(message: &'w Value, named: Option<&'w str>) -> Option<&'w str> {
     let members = message.as_object()?;
-    let names = || members.iter().filter(|(_, held)| !held.is_null()).map(|(name, _)| name.as_str());
-    let telling = || names().filter(|name| !is_around(name));
+    let all = || members.iter().filter(|(_, held)| !held.is_null()).map(|(name, _)| name.as_str());
+    let telling = || all().filter(|name| !is_around(name));
     let named = named.filter(|name| !is_noise(name) && !is_around(name));
-    let noise = || telling().next().or_else(|| names().find(|name| is_noise(name)));
+    let noise = || telling().next().or_else(|| all().find(|name| is_noise(name)));
     named.or_else(|| telling().find(|name| !is_noise(name))).or_else(noise)
 }
 
@@ -196,7 +198,8 @@ mod tests {
 
     #[test]
     fn noise_is_known_in_every_envelope_and_never_hides_words() {
-        let mention = json!({ "groupStatusMentionMessage": { "message": { "conversation": "x" } } });
+        let mention =
+            json!({ "groupStatusMentionMessage": { "message": { "conversation": "x" } } });
         assert!(Record::open(&mention, None).is_noise());
         let keys = json!({ "senderKeyDistributionMessage": {}, "conversation": "Oi" });
         for named in [None, Some("senderKeyDistributionMessage"), Some("conversation")] {

@@ -37,10 +37,7 @@ impl From<Content> for Said {
 }
 
 /// Reads a record. `attach` makes the attachment of a file that it describes.
-pub(crate) fn read(
-    record: &Record<'_>,
-    attach: impl Fn(MediaKind, &Value) -> Attachment,
-) -> Said {
+pub(crate) fn read(record: &Record<'_>, attach: impl Fn(MediaKind, &Value) -> Attachment) -> Said {
     let Record { kind, held, .. } = *record;
     if let Some(media) = media_kind(record) {
         let attachments = vec![attach(media, held)];

@@ -19,9 +19,7 @@ pub(crate) struct Answered<'v> {
 }
 
 /// The message that one answers, by the first of these contexts that names one.
-pub(crate) fn answered<'v>(
-    contexts: impl IntoIterator<Item = &'v Value>,
-) -> Option<Answered<'v>> {
+pub(crate) fn answered<'v>(contexts: impl IntoIterator<Item = &'v Value>) -> Option<Answered<'v>> {
     contexts.into_iter().find_map(|context| {
         // Browsers' engines write the one, all others the other, and the JID as an object or a text.
         let id = ["stanzaId", "quotedStanzaID"].map(|name| member(context, name).as_str());

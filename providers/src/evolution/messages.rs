@@ -38,7 +38,7 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
     let said = content::read(&record, &place.reference);
     let mut context = context(scope, &place, &record, &wire.context_info, &said.content);
     context.parts = said.parts.map(Box::new);
-    let content = says::or_welcome(said.content, context.referral.is_some());
+    let says = says::or_welcome(said.content, context.referral.is_some());
     let status = match place.ours {
         true => Some(statuses::status_of(wire.status.get()).unwrap_or(DeliveryStatus::Sent)),
         false => None,
@@ -49,7 +49,7 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
         channel: Channel::Whatsapp,
         direction: if place.ours { Direction::Outbound } else { Direction::Inbound },
         context,
-        content,
+        content: says,
         status,
         historical: scope.event == "messages.set",
         reference: place.reference,
@@ -112,8 +112,7 @@ fn context(
 fn quoted(scope: &Scope<'_>, place: &Place, answered: surroundings::Answered<'_>) -> MessageRef {
     let author = answered.author.and_then(jids::person);
     let ours = scope.ours.as_slice();
-    let by_author = || {
-        surroundings::is_of_ours(author.as_ref(), place.ours, &place.chat, ours, &place.people)
-    };
+    let by_author =
+        || surroundings::is_of_ours(author.as_ref(), place.ours, &place.chat, ours, &place.people);
     jids::reference(answered.ours.unwrap_or_else(by_author), answered.id)
 }

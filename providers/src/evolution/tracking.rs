@@ -112,7 +112,10 @@ impl Listed {
             ) => (latitude - north).abs() < 1e-4 && (longitude - east).abs() < 1e-4,
             (OutboundContent::Contacts { cards }, Content::Contacts { cards: told }) => {
                 let names = |cards: &[crate::ContactCard]| {
-                    cards.iter().map(|card| vcard::shown(card).trim().to_owned()).collect::<Vec<_>>()
+                    cards
+                        .iter()
+                        .map(|card| vcard::shown(card).trim().to_owned())
+                        .collect::<Vec<_>>()
                 };
                 names(cards) == names(told)
             }

@@ -55,7 +55,11 @@ pub(super) fn read_message(
     let edit = record.encrypted_edit().ok_or_else(missing)?;
     let target = target_of(envelope, edit);
     let content = says::unsupported(record.kind);
-    scope.push(unreadable_key(envelope), time(&wire.timestamp), EventKind::Edited { target, content });
+    scope.push(
+        unreadable_key(envelope),
+        time(&wire.timestamp),
+        EventKind::Edited { target, content },
+    );
     Ok(())
 }
 
@@ -89,7 +93,8 @@ pub(super) fn read_revocation(scope: &mut Scope<'_>, payload: &RawValue) -> Resu
     let recorded = Maybe(acts.find_map(|act| revoked(&act)));
     let before = wire.before.iter().map(|before| &before.id);
     let after = wire.after.iter().map(|after| &after.id);
-    let named = [&wire.revoked_message_id].into_iter().chain(before).chain([&recorded]).chain(after);
+    let named =
+        [&wire.revoked_message_id].into_iter().chain(before).chain([&recorded]).chain(after);
     let id = named.into_iter().find(|id| id.get().is_some());
     let target = reference(id.unwrap_or(&Maybe(None)), ours, "revokedMessageId")?;
     let is_public =

@@ -41,8 +41,7 @@ impl<'w> Envelope<'w> {
             Chat::Group(_) if ours => Vec::new(),
             Chat::Group(_) => {
                 // The author of a vote stands where all other messages name the group.
-                let named =
-                    [wire.participant.get(), wire.author.get(), id.author, wire.from.get()];
+                let named = [wire.participant.get(), wire.author.get(), id.author, wire.from.get()];
                 people(&named, raw, &AUTHOR_ALTERNATIVES)
             }
             Chat::Person(address) => {

@@ -39,9 +39,9 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unre
     context.referral = ads::referral(contexts());
     context.reply_to = answered(&wire, &raw, &record).map(|id| quoted(scope, &envelope, id));
     context.parts = said.parts.map(Box::new);
-    let content = says::or_welcome(said.content, context.referral.is_some());
+    let says = says::or_welcome(said.content, context.referral.is_some());
     let key = format!("{}:message", envelope.reference.0);
-    push(scope, key, &wire, envelope, content, context);
+    push(scope, key, &wire, envelope, says, context);
     Ok(())
 }
 
@@ -58,7 +58,7 @@ pub(super) fn read_vote(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(),
     let is_failed = scope.event == "poll.vote.failed";
     let chosen: Chosen = outside::part(vote)?;
     let chosen = presses::options(&chosen.selected_options).filter(|_| !is_failed);
-    let (content, parts) = presses::vote(chosen, "poll.vote");
+    let (says, parts) = presses::vote(chosen, "poll.vote");
     let mut context = envelope.context();
     let poll = wire.poll.unwrap_or_default();
     if poll.id.get().is_some() {
@@ -67,7 +67,7 @@ pub(super) fn read_vote(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(),
     }
     context.parts = parts.map(Box::new);
     let key = format!("{}:message", envelope.reference.0);
-    push(scope, key, &message, envelope, content, context);
+    push(scope, key, &message, envelope, says, context);
     Ok(())
 }
 

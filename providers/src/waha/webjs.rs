@@ -101,10 +101,13 @@ fn shown(kind: &str, data: &Value) -> Option<(&'static str, Value)> {
             let product = json!({ "productId": of("productId"), "title": of("title"), "url": of("url"),
                 "description": of("description"), "retailerId": of("retailerId"),
                 "priceAmount1000": of("priceAmount1000"), "currencyCode": of("currencyCode") });
-            ("productMessage", json!({ "product": product, "body": of("caption"), "footer": of("footer") }))
+            (
+                "productMessage",
+                json!({ "product": product, "body": of("caption"), "footer": of("footer") }),
+            )
         }
         "groups_v4_invite" => {
-            let caption = [of("comment"), of("caption")].into_iter().find(|text| text.is_string());
+            let caption = [of("comment"), of("caption")].into_iter().find(Value::is_string);
             let held = json!({ "groupJid": of("inviteGrp"), "groupName": of("inviteGrpName"),
                 "inviteCode": of("inviteCode"), "inviteExpiration": of("inviteCodeExp"), "caption": caption });
             ("groupInviteMessage", held)
@@ -124,7 +127,9 @@ fn shown(kind: &str, data: &Value) -> Option<(&'static str, Value)> {
         // Buttons and templates have the type of what stands above the buttons.
         "chat" | "buttons" | "hsm" | "template" => {
             let buttons = ["hydratedButtons", "dynamicReplyButtons", "buttons"].map(of);
-            let buttons = buttons.into_iter().find(|buttons| buttons.as_array().is_some_and(|b| !b.is_empty()))?;
+            let buttons = buttons
+                .into_iter()
+                .find(|buttons| buttons.as_array().is_some_and(|b| !b.is_empty()))?;
             let template = json!({ "hydratedContentText": of("body"), "hydratedTitleText": of("title"),
                 "hydratedFooterText": of("footer"), "hydratedButtons": buttons });
             ("templateMessage", json!({ "hydratedTemplate": template }))
