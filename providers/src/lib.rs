@@ -55,7 +55,7 @@ pub use event::{
 };
 pub use failure::{Cause, Failure, FailureClass, LimitScope, Reach};
 pub use inbound::{Batch, CLOCK_SKEW, Inbound, Rejection, Reply, Unparsed, Unverified};
-pub use message::{Context, DeliveryStatus, Message, MessageRef, Referral};
+pub use message::{Context, DeliveryStatus, Message, MessageRef, Parts, Referral};
 pub use money::Money;
 pub use outbound::{
     Download, HumanPace, ListedTemplate, LoadedFile, MediaStep, OutboundMessage, Pace, PairPace,

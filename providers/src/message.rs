@@ -71,6 +71,20 @@ pub struct Context {
     /// What the provider charges for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<crate::Money>,
+    /// What it shows beside its words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Box<Parts>>,
+}
+
+/// What a message shows beside its words, where it is more than words: the buttons of a template, the options of a poll.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Parts {
+    /// `template`, `buttons`, `list`, `interactive`, `order`, `product`, `event`, `poll`, `poll_vote`, `poll_result`,
+    /// `group_invite`; `other` for what we do not know, whose `what` is the provider's word for it.
+    pub kind: String,
+    /// The parts by their names; which there are depends on the kind and on what the message has.
+    #[serde(flatten)]
+    pub members: serde_json::Map<String, serde_json::Value>,
 }
 
 /// An advertisement that led to a conversation. Everything as the provider wrote it.

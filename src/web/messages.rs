@@ -59,7 +59,7 @@ struct StatusView {
 /// A change of a message by its author.
 #[derive(Debug, Serialize, ToSchema)]
 struct EditView {
-    /// `edited` or `revoked`.
+    /// `edited`, `edited_unreadable` (the new words could not be read, the old ones stay) or `revoked`.
     what: String,
     /// What it said before.
     content_before: Option<String>,

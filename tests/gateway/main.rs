@@ -8,6 +8,7 @@ mod accounts;
 mod api;
 mod batches;
 mod binary;
+mod bridged;
 mod call_legs;
 mod calls;
 mod cli;

@@ -20,7 +20,7 @@ pub(crate) enum Chat {
     Person(Address),
     /// In a group, whose id this is.
     Group(String),
-    /// Status updates, broadcast lists and newsletters: no conversation with us.
+    /// Status updates, broadcast lists and newsletters; WhatsApp itself and its bots: no conversation with us.
     Public,
 }
 
@@ -29,20 +29,24 @@ impl Chat {
     pub(crate) fn read(jid: &str) -> Option<Self> {
         match jid.rsplit_once('@')?.1 {
             "g.us" => Some(Self::Group(jid.to_owned())),
-            "broadcast" | "newsletter" => Some(Self::Public),
+            "broadcast" | "newsletter" | "bot" => Some(Self::Public),
+            "c.us" | "s.whatsapp.net" if jid.starts_with("0@") => Some(Self::Public),
             _ => person(jid).map(Self::Person),
         }
     }
 }
 
 /// The address of a person's JID: `<digits>@c.us` (or `@s.whatsapp.net`), `<digits>@lid`, both perhaps with the number of a
-/// device (`:12`). LIDs are kept as their digits.
+/// device (`:12`). Numbers that Meta hosts for a business are people like all others (`@hosted`, `@hosted.lid`). LIDs are kept
+/// as their digits.
 pub(crate) fn person(jid: &str) -> Option<Address> {
     let (user, server) = jid.trim().rsplit_once('@')?;
     let user = user.split([':', '.']).next().unwrap_or_default();
     match server {
-        "c.us" | "s.whatsapp.net" => PhoneNumber::international(user).ok().map(Address::Phone),
-        "lid" => is_lid(user).then(|| Address::WaLid(user.to_owned())),
+        "c.us" | "s.whatsapp.net" | "hosted" => {
+            PhoneNumber::international(user).ok().map(Address::Phone)
+        }
+        "lid" | "hosted.lid" => is_lid(user).then(|| Address::WaLid(user.to_owned())),
         _ => None,
     }
 }
@@ -148,8 +152,18 @@ mod tests {
             Some("phone:+5511987654321")
         );
         assert_eq!(shown("198273645500112:3@lid").as_deref(), Some("wa_lid:198273645500112"));
+        assert_eq!(shown("5511987654321@hosted").as_deref(), Some("phone:+5511987654321"));
+        assert_eq!(shown("198273645500112@hosted.lid").as_deref(), Some("wa_lid:198273645500112"));
         for odd in ["120363041234567890@g.us", "0@c.us", "x@lid", "5511987654321", "@lid"] {
             assert_eq!(shown(odd), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn whatsapp_itself_and_its_bots_are_no_conversation() {
+        for jid in ["0@c.us", "0@s.whatsapp.net", "718584497008509@bot", "status@broadcast"] {
+            assert_eq!(Chat::read(jid), Some(Chat::Public), "{jid}");
+        }
+        assert_eq!(Chat::read("5511987654321@unheard.of"), None);
     }
 }

@@ -4,11 +4,13 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::content::{self, Body};
+use super::content;
 use super::keys::Place;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{Key, time};
 use crate::bridge::jids::{self, Chat};
+use crate::bridge::record::{Encrypted, Record};
+use crate::bridge::says;
 use crate::outside;
 use crate::{Address, EventKind, MessageRef};
 
@@ -45,7 +47,7 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
     for ours in whose {
         let target = jids::reference(ours, id);
         if record["editedMessage"].is_object() {
-            edited(scope, &target, record, data, at)?;
+            edited(scope, &target, record, data, at);
             scope.name(people.iter().cloned());
         } else if REVOKE.contains(&kind.as_str()) {
             let key = format!("{}:revoked", target.0);
@@ -62,14 +64,29 @@ fn edited(
     record: &Value,
     data: &RawValue,
     at: Option<crate::Timestamp>,
-) -> Result<(), Unreadable> {
-    let body = Body::find(&record["editedMessage"], None, &Value::Null);
-    let content = content::read(&body, target)?;
-    let when = at.map_or_else(|| scope.digest(data), |at| at.timestamp_millis().to_string());
+) {
+    let content = content::read(&Record::open(&record["editedMessage"], None), target).content;
+    // The time of the message that brought the edit is only fine to the second, in which there may be two.
+    let when = time(&record["timestampMs"]).map(|at| at.timestamp_millis().to_string());
+    let when = when.unwrap_or_else(|| scope.digest(data));
     let key = format!("{}:edited:{when}", target.0);
     let target = target.clone();
     scope.push(key, at, EventKind::Edited { target, content });
-    Ok(())
+}
+
+/// Says of a message that it was changed, by a message whose words the bridge could not decrypt.
+pub(super) fn encrypted(
+    scope: &mut Scope<'_>,
+    place: &Place,
+    edit: Encrypted<'_>,
+    kind: &str,
+    at: Option<crate::Timestamp>,
+) {
+    // An option may be added to a poll of the other side's.
+    let target = jids::reference(place.ours == edit.by_its_author, edit.target);
+    let key = format!("{}:edited", place.reference.0);
+    scope.push(key, at, EventKind::Edited { target, content: says::unsupported(kind) });
+    scope.name(place.people.iter().cloned());
 }
 
 /// Whose message the record may mean. It is written from its author's side: there `fromMe` is always true, and the chat is

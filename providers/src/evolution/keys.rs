@@ -21,9 +21,12 @@ impl Place {
     pub(super) fn read(key: &Key) -> Result<Option<Self>, Unreadable> {
         let id = key.id.get().map(str::trim).filter(|id| jids::is_bare_id(id));
         let id = id.ok_or_else(|| Unreadable("`key.id` is missing or no id".to_owned()))?;
-        let jid = key.remote_jid.get().or(key.remote_jid_alt.get());
-        let jid = jid.ok_or_else(|| Unreadable("the message names no chat".to_owned()))?;
-        let chat = Chat::read(jid)
+        let jids = [key.remote_jid.get(), key.remote_jid_alt.get()];
+        let mut jids = jids.into_iter().flatten();
+        let missing = || Unreadable("the message names no chat".to_owned());
+        let jid = jids.clone().next().ok_or_else(missing)?;
+        let chat = jids
+            .find_map(Chat::read)
             .ok_or_else(|| Unreadable(format!("the chat `{jid}` is of an unknown kind")))?;
         let ours = key.from_me.unwrap_or_default();
         let named: Vec<&Maybe> = match &chat {

@@ -4,15 +4,15 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::content::{self, Body};
 use super::keys::Place;
-use super::statuses;
 use super::webhook::{Scope, Unreadable};
 use super::wire::{WireMessage, time};
-use crate::bridge::jids::{self, Chat};
+use super::{content, edits, statuses};
+use crate::bridge::record::Record;
+use crate::bridge::{ads, jids, says, surroundings};
 use crate::{
-    Address, Channel, Content, Context, DeliveryStatus, Direction, EventKind, Message, MessageRef,
-    Party, Referral, StatusChange,
+    Channel, Content, Context, DeliveryStatus, Direction, EventKind, Message, MessageRef, Party,
+    StatusChange,
 };
 use crate::{outside, unknown};
 
@@ -37,12 +37,22 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
     let Some(place) = Place::read(&wire.key)? else {
         return Ok(());
     };
-    let body = Body::of(&wire);
-    if body.is_of_no_concern() {
+    let record = content::record(&wire);
+    let at = time(&wire.message_timestamp);
+    if let Some(edit) = record.encrypted_edit() {
+        edits::encrypted(scope, &place, edit, record.kind, at);
         return Ok(());
     }
-    let content = content::read(&body, &place.reference);
-    let content = unknown::or_words(content, wire.message_type.get(), (data, &SURROUNDINGS));
+    // Where nothing was written, something happened in the chat.
+    let happened = record.kind.is_empty() && !wire.message_stub_type.is_null();
+    if record.is_noise() || happened {
+        return Ok(());
+    }
+    let said = content::read(&record, &place.reference);
+    let mut context = context(scope, &place, &record, &wire.context_info, &said.content);
+    context.parts = said.parts.map(Box::new);
+    let says = says::or_welcome(said.content, context.referral.is_some());
+    let says = unknown::or_words(Ok::<_, Unreadable>(says), None, (data, &SURROUNDINGS));
     let status = match place.ours {
         true => Some(statuses::status_of(wire.status.get()).unwrap_or(DeliveryStatus::Sent)),
         false => None,
@@ -52,14 +62,14 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
     let message = Message {
         channel: Channel::Whatsapp,
         direction: if place.ours { Direction::Outbound } else { Direction::Inbound },
-        context: context(scope, &place, &body, &content),
-        content,
+        context,
+        content: says,
         status,
         historical: scope.event == "messages.set",
         reference: place.reference,
         party: Party { addresses: place.people, name, username: None },
     };
-    scope.push(key, time(&wire.message_timestamp), EventKind::Message(Box::new(message)));
+    scope.push(key, at, EventKind::Message(Box::new(message)));
     Ok(())
 }
 
@@ -86,57 +96,38 @@ pub(super) fn read_echo(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Un
     Ok(())
 }
 
-fn context(scope: &Scope<'_>, place: &Place, body: &Body<'_>, content: &Content) -> Context {
-    let surroundings = body.context();
-    let times = surroundings["forwardingScore"].as_i64().unwrap_or_default();
+/// `beside` is the context that newer versions write beside the message.
+fn context(
+    scope: &Scope<'_>,
+    place: &Place,
+    record: &Record<'_>,
+    beside: &Value,
+    content: &Content,
+) -> Context {
+    let contexts = || record.contexts().chain([beside]);
     let reply_to = match content {
         // A reaction names its target itself.
         Content::Reaction { .. } => None,
-        _ => quoted(scope, place, surroundings),
+        _ => surroundings::about(record)
+            .or_else(|| surroundings::answered(contexts()))
+            .map(|answered| quoted(scope, place, answered)),
     };
+    let (forwarded, frequently_forwarded) = surroundings::forwarded(contexts());
     Context {
         reply_to,
-        forwarded: surroundings["isForwarded"] == true || times > 0,
-        frequently_forwarded: times > 4,
-        referral: referral(&surroundings["externalAdReply"]),
+        forwarded,
+        frequently_forwarded,
+        referral: ads::referral(contexts()),
         group_id: place.group_id(),
         ..Context::default()
     }
 }
 
-/// The message that is answered. Its id is bare, so its author tells whose it is.
-fn quoted(scope: &Scope<'_>, place: &Place, surroundings: &Value) -> Option<MessageRef> {
-    let id = surroundings["stanzaId"].as_str().filter(|id| jids::is_bare_id(id))?;
-    let is_ours = match surroundings["participant"].as_str().and_then(jids::person) {
-        // People mostly answer what the other side wrote.
-        None => !place.ours,
-        Some(author) if scope.ours.as_ref() == Some(&author) => true,
-        Some(author) if place.people.contains(&author) => false,
-        // One of two people, named in a way in which only the other one is known: then it is the one who is not.
-        Some(author) => {
-            let is_known = |address: &Address| address.kind() == author.kind();
-            matches!(place.chat, Chat::Person(_))
-                && !scope.ours.as_ref().is_some_and(is_known)
-                && place.people.iter().any(is_known)
-        }
-    };
-    Some(jids::reference(is_ours, id))
-}
-
-/// The advertisement that brought them here, as WhatsApp writes it into the first message.
-fn referral(shown: &Value) -> Option<Referral> {
-    let text = |name: &str| {
-        shown[name].as_str().filter(|text| !text.trim().is_empty()).map(ToOwned::to_owned)
-    };
-    // Previews of ordinary links are written the same way, without the advertisement's id.
-    text("sourceId").or(text("ctwaClid"))?;
-    Some(Referral {
-        source_url: text("sourceUrl"),
-        source_id: text("sourceId"),
-        source_type: text("sourceType"),
-        headline: text("title"),
-        body: text("body"),
-        media_url: text("mediaUrl").or(text("thumbnailUrl")),
-        click_id: text("ctwaClid"),
-    })
+/// Our name for the message that is answered.
+fn quoted(scope: &Scope<'_>, place: &Place, answered: surroundings::Answered<'_>) -> MessageRef {
+    let author = answered.author.and_then(jids::person);
+    let ours = scope.ours.as_slice();
+    let by_author =
+        || surroundings::is_of_ours(author.as_ref(), place.ours, &place.chat, ours, &place.people);
+    jids::reference(answered.ours.unwrap_or_else(by_author), answered.id)
 }

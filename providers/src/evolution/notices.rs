@@ -5,8 +5,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::webhook::{ELSEWHERE, Scope, Unreadable};
-use super::wire::long;
 use crate::bridge::blank;
+use crate::bridge::values::long;
 use crate::outside;
 use crate::{EventKind, Notice, Severity};
 

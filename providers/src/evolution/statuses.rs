@@ -13,6 +13,9 @@ use crate::{Address, DeliveryStatus, EventKind, StatusChange, StatusFailure};
 /// The code of a failure: Evolution gives no other.
 const NO_CODE: &str = "ERROR";
 
+/// What version 1 passes on where a message was taken back.
+const REVOKED: [&str; 2] = ["1", "REVOKE"];
+
 /// Reads `messages.update` or `messages.delete`.
 pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreadable> {
     let wire: Update = outside::part(data)?;
@@ -35,14 +38,16 @@ pub(super) fn read(scope: &mut Scope<'_>, data: &RawValue) -> Result<(), Unreada
     };
     let named = named.into_iter().filter_map(|jid| jid.get().and_then(jids::person));
     let people: Vec<Address> = named.collect();
-    if scope.event == "messages.delete" || status == Some("DELETED") {
+    let done = wire.update.as_ref().and_then(|update| update.done.get());
+    if scope.event == "messages.delete" || done.is_some_and(|done| REVOKED.contains(&done)) {
         let target = jids::reference(ours.unwrap_or_default(), id);
         scope.push(format!("{}:revoked", target.0), None, EventKind::Revoked { target });
         scope.name(people);
         return Ok(());
     }
-    // What became of a message of theirs is our own reading of it; an update without a status is a vote in a poll.
-    if ours == Some(false) || status.is_none() {
+    // What became of a message of theirs is our own reading of it; an update without a status is a vote in a poll. `DELETED` is
+    // said of every update that has no status, an encrypted edit for instance; what was taken back comes as `messages.delete`.
+    if ours == Some(false) || status.is_none_or(|status| status == "DELETED") {
         return Ok(());
     }
     let status = status_of(status)?;

@@ -8,11 +8,11 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::content::{self, Body};
+use super::content;
 use super::keys::Place;
 use super::wire::{WireMessage, time};
 use super::{EvolutionAccount, errors, statuses};
-use crate::bridge::jids;
+use crate::bridge::{jids, vcard};
 use crate::{
     Cause, Content, DeliveryStatus, Failure, FailureClass, OutboundContent, OutboundMessage,
     ProviderRequest, ProviderResponse, Sent, Timestamp, Told, Tracking,
@@ -73,15 +73,15 @@ impl Listed {
     fn read(value: &Value) -> Option<Self> {
         let wire: WireMessage = serde_json::from_value(value.clone()).ok()?;
         let place = Place::read(&wire.key).ok()??;
-        let body = Body::of(&wire);
-        if !place.ours || body.is_of_no_concern() {
+        let record = content::record(&wire);
+        if !place.ours || record.is_noise() {
             return None;
         }
         // The store keeps each status as a row of its own; the newest stands last.
         let updates = value["MessageUpdate"].as_array().and_then(|updates| updates.last());
         let newest = updates.and_then(|update| update["status"].as_str());
         Some(Self {
-            content: content::read(&body, &place.reference).ok()?,
+            content: content::read(&record, &place.reference).content,
             at: time(&wire.message_timestamp)?,
             status: statuses::status_of(newest.or(wire.status.get())).ok(),
             place,
@@ -112,7 +112,10 @@ impl Listed {
             ) => (latitude - north).abs() < 1e-4 && (longitude - east).abs() < 1e-4,
             (OutboundContent::Contacts { cards }, Content::Contacts { cards: told }) => {
                 let names = |cards: &[crate::ContactCard]| {
-                    cards.iter().map(|card| card.name.trim().to_owned()).collect::<Vec<_>>()
+                    cards
+                        .iter()
+                        .map(|card| vcard::shown(card).trim().to_owned())
+                        .collect::<Vec<_>>()
                 };
                 names(cards) == names(told)
             }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::Timestamp;
+use crate::bridge::values::long;
 use crate::lenient::{Maybe, unix_time};
 
 /// What every webhook has. `apikey` is a credential and is not read.
@@ -51,6 +52,8 @@ pub(super) struct WireMessage {
     pub(super) message_type: Maybe,
     /// Seconds, as a number, a text or a 64-bit pair.
     pub(super) message_timestamp: Value,
+    /// What happened in the chat, where nobody wrote anything.
+    pub(super) message_stub_type: Value,
 }
 
 /// How far a message has come, or that it was taken back. Version 1 has the key and the update in members of their own.
@@ -73,6 +76,9 @@ pub(super) struct Update {
 #[serde(default)]
 pub(super) struct UpdateOfV1 {
     pub(super) status: Maybe,
+    /// What was done to the message, where it is no status: 1 or `REVOKE`.
+    #[serde(rename = "messageStubType")]
+    pub(super) done: Maybe,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -89,58 +95,7 @@ pub(super) struct Call {
     pub(super) is_group: Option<bool>,
 }
 
-/// A whole number however JavaScript wrote it: as a number, a text, or a pair of 32-bit halves.
-pub(super) fn long(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.trim().parse().ok(),
-        Value::Object(halves) => {
-            let low = halves.get("low")?.as_i64()? & 0xffff_ffff;
-            let high = halves.get("high")?.as_i64()?;
-            high.checked_mul(1 << 32)?.checked_add(low)
-        }
-        _ => None,
-    }
-}
-
 /// Unix seconds.
 pub(super) fn time(value: &Value) -> Option<Timestamp> {
     unix_time(&long(value)?.to_string())
-}
-
-/// Bytes that came as base64, or as an object of numbered bytes. As base64 either way.
-pub(super) fn bytes(value: &Value) -> Option<String> {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
-    match value {
-        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-        Value::Object(members) => {
-            let byte = |index: usize| u8::try_from(members.get(&index.to_string())?.as_u64()?).ok();
-            let bytes: Option<Vec<u8>> = (0..members.len()).map(byte).collect();
-            bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| STANDARD.encode(bytes))
-        }
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn numbers_and_bytes_are_read_however_they_came() {
-        for written in [json!(1_761_759_212), json!("1761759212")] {
-            assert_eq!(long(&written), Some(1_761_759_212));
-        }
-        assert_eq!(long(&json!({ "low": -1, "high": 0, "unsigned": true })), Some(0xffff_ffff));
-        assert_eq!(long(&json!({ "low": 1, "high": 2 })), Some((2 << 32) + 1));
-        for odd in [json!(null), json!({}), json!({ "low": 1, "high": i64::MAX }), json!([1])] {
-            assert_eq!(long(&odd), None, "{odd}");
-        }
-        assert_eq!(bytes(&json!({ "0": 97, "1": 98, "2": 99 })).as_deref(), Some("YWJj"));
-        assert_eq!(bytes(&json!({ "0": 97, "7": 98 })), None);
-        assert_eq!(bytes(&json!({ "0": 256 })), None);
-    }
 }

@@ -103,6 +103,7 @@ fn context(form: &Form<'_>, keyword: Option<Keyword>) -> Context {
         opt_out: told.or_else(|| (keyword == Some(Keyword::Stop)).then(|| "stop".to_owned())),
         opt_in_word: keyword == Some(Keyword::Start),
         cost: None,
+        parts: None,
     }
 }
 

@@ -1,150 +1,186 @@
-//! What a message says. WAHA tells words, files, places and cards in one form; for everything else the engine's own record
-//! (`_data`) at least names the kind.
+//! What a message says. WAHA tells words, files, places and cards in one form; whatever is more than that is read from the
+//! engine's own record (`_data`).
 //! <https://waha.devlike.pro/docs/how-to/receive-messages/>
 
 use serde_json::Value;
 
 use super::ids::Id;
-use super::webhook::Unreadable;
+use super::webjs;
 use super::wire::{Location, WireMessage};
-use crate::bridge::vcard;
+use crate::bridge::record::Record;
+use crate::bridge::says::{self, Said};
+use crate::bridge::values::{member, text};
+use crate::bridge::{parts, vcard};
 use crate::outside;
-use crate::{Attachment, Content, MediaKind};
+use crate::{Attachment, ContactCard, Content, MediaKind, Parts};
 
-/// Records that are no messages: keys, changes of settings, and what is told by events of its own.
-const OF_NO_CONCERN: [&str; 8] = [
-    "protocolMessage",
-    "senderKeyDistributionMessage",
-    "reactionMessage",
-    "encReactionMessage",
-    "pollUpdateMessage",
-    "albumMessage",
-    "e2e_notification",
-    "gp2",
-];
-
-/// Members that surround a message and do not say what it is.
-const SURROUNDINGS: [&str; 2] = ["messageContextInfo", "senderKeyDistributionMessage"];
+/// Records that are told by events of their own.
+const TOLD_ELSEWHERE: [&str; 2] = ["reactionMessage", "pollUpdateMessage"];
 
 /// The engine's own record of a message. Its form differs between engines and versions, so nothing is relied on.
 #[derive(Default)]
-pub(super) struct Raw(Value);
+pub(super) struct Raw {
+    data: Value,
+    /// The message that a browser's engine recorded, in the form of the others.
+    translated: Option<Value>,
+}
 
 impl Raw {
     pub(super) fn of(wire: &WireMessage<'_>) -> Self {
         let data = wire.data.and_then(|data| outside::part(data).ok());
-        Self(data.unwrap_or_default())
+        Self::new(data.unwrap_or_default())
+    }
+
+    pub(super) fn new(data: Value) -> Self {
+        let of_others = ["message", "Message"].into_iter().any(|name| data[name].is_object());
+        let translated = if of_others { None } else { webjs::translated(&data) };
+        Self { data, translated }
     }
 
     /// The text at a JSON pointer.
     pub(super) fn text(&self, pointer: &str) -> Option<&str> {
-        self.0.pointer(pointer)?.as_str()
+        self.data.pointer(pointer)?.as_str()
+    }
+
+    /// A member of the record itself.
+    pub(super) fn member(&self, name: &str) -> &Value {
+        &self.data[name]
+    }
+
+    /// The message as WhatsApp recorded it, opened.
+    pub(super) fn record(&self) -> Record<'_> {
+        let found = ["message", "Message"].map(|name| &self.data[name]);
+        let found = found.into_iter().find(|message| message.is_object());
+        Record::open(found.or(self.translated.as_ref()).unwrap_or(&Value::Null), None)
     }
 
     /// What the message is, in the engine's word: the member that holds it (NOWEB, GOWS) or its type (WEBJS, WPP).
-    pub(super) fn kind(&self) -> Option<&str> {
-        let members = self.message().map(|members| members.keys().map(String::as_str));
-        let members = || members.clone().into_iter().flatten();
-        let telling = members().find(|name| !SURROUNDINGS.contains(name));
-        telling.or_else(|| members().next()).or_else(|| self.0["type"].as_str())
-    }
-
-    fn message(&self) -> Option<&serde_json::Map<String, Value>> {
-        self.0["message"].as_object().or_else(|| self.0["Message"].as_object())
+    fn kind<'r>(&'r self, record: &Record<'r>) -> &'r str {
+        match record.kind {
+            "" => self.data["type"].as_str().unwrap_or_default(),
+            kind => kind,
+        }
     }
 
     /// Whether it is no message at all.
-    pub(super) fn is_of_no_concern(&self) -> bool {
-        self.kind().is_some_and(|kind| OF_NO_CONCERN.contains(&kind))
+    pub(super) fn is_of_no_concern(&self, record: &Record<'_>) -> bool {
+        let kind = self.kind(record);
+        let happened = record.kind.is_empty() && !self.data["messageStubType"].is_null();
+        record.is_noise()
+            || happened
+            || TOLD_ELSEWHERE.contains(&kind)
+            || (record.kind.is_empty() && webjs::is_noise(kind))
     }
 
-    /// Whether it was passed on, and whether often.
-    pub(super) fn forwarded(&self) -> (bool, bool) {
-        let inside = self.message().into_iter().flat_map(|members| members.values());
-        let contexts = inside.map(|member| &member["contextInfo"]).chain([&self.0]);
-        let mut found = (false, false);
-        for context in contexts {
-            found.0 |= context["isForwarded"] == true;
-            found.1 |= context["forwardingScore"].as_i64().is_some_and(|score| score > 4);
-        }
-        (found.0 || found.1, found.1)
-    }
-
-    /// Whether it is a voice message, a sticker, or neither.
-    fn special(&self) -> Option<MediaKind> {
-        let is_voice = self.0["type"] == "ptt"
-            || self.message().is_some_and(|message| {
-                message
-                    .get("audioMessage")
-                    .is_some_and(|audio| audio["ptt"] == true || audio["PTT"] == true)
-            });
-        let is_sticker =
-            self.kind().is_some_and(|kind| ["sticker", "stickerMessage"].contains(&kind));
-        match (is_voice, is_sticker) {
-            (true, _) => Some(MediaKind::Voice),
-            (_, true) => Some(MediaKind::Sticker),
-            _ => None,
-        }
+    /// Everything that tells what surrounds the message. Browsers' engines write it beside what the message says.
+    pub(super) fn contexts<'r>(&'r self, record: &Record<'r>) -> impl Iterator<Item = &'r Value> {
+        record.contexts().chain([&self.data])
     }
 }
 
 /// What the message says. `id` is the message's.
-pub(super) fn read(wire: &WireMessage<'_>, raw: &Raw, id: Id<'_>) -> Result<Content, Unreadable> {
-    if let Some(location) = &wire.location {
-        return place(location);
+pub(super) fn read(wire: &WireMessage<'_>, raw: &Raw, record: &Record<'_>, id: Id<'_>) -> Said {
+    let attach = |kind: MediaKind, held: &Value| attachment(wire, kind, held, id);
+    let read = |record: &Record<'_>| says::read(record, attach);
+    if says::is_more_than_words(record) {
+        let mut said = read(record);
+        if let (Content::Unsupported { .. }, Some(body)) = (&said.content, wire.body.get()) {
+            said.content = Content::Text { body: body.to_owned() };
+        }
+        return said;
+    }
+    if let Some(place) = wire.location.as_ref().and_then(place) {
+        return place.into();
     }
     let cards = wire.v_cards.iter().flatten().map(|card| vcard::read(card));
     let cards: Vec<_> = cards.collect();
     if !cards.is_empty() {
-        return Ok(Content::Contacts { cards });
+        return under_shown_names(cards, read(record).content).into();
     }
-    if wire.has_media == Some(true) || wire.media.is_some() {
-        return Ok(media(wire, raw, id));
+    let media = says::media_kind(record);
+    if media.is_some() || wire.has_media == Some(true) || wire.media.is_some() {
+        let kind = media.unwrap_or_else(|| announced(wire));
+        let attachments = vec![attachment(wire, kind, record.held, id)];
+        let told = || match read(record).content {
+            Content::Media { caption, .. } => caption,
+            _ => None,
+        };
+        let caption = wire.body.0.clone().or_else(told);
+        return Content::Media { attachments, caption }.into();
     }
-    if let Some(body) = wire.body.get() {
-        return Ok(Content::Text { body: body.to_owned() });
-    }
-    match raw.kind() {
-        Some(kind) => {
-            let what = Some(kind.to_owned());
-            Ok(Content::Unsupported { what, code: None, detail: None })
+    let place = wire.location.as_ref();
+    let of_place = || place.and_then(|place| place.name.get().or(place.address.get()));
+    match (wire.body.get().or_else(of_place), record.edited()) {
+        (Some(body), edited) => {
+            let content = Content::Text { body: body.to_owned() };
+            Said { content, parts: other(edited.as_ref().unwrap_or(record)) }
         }
-        None => Err(Unreadable("the message has no content that we know".to_owned())),
+        (None, Some(edited)) => read(&edited),
+        (None, None) => match read(record) {
+            Said { content: Content::Unsupported { .. }, parts } => {
+                let kind = match raw.kind(record) {
+                    "" if wire.location.is_some() => "location",
+                    kind => kind,
+                };
+                Said { content: says::unsupported(kind), parts }
+            }
+            said => said,
+        },
     }
 }
 
-fn place(wire: &Location) -> Result<Content, Unreadable> {
+/// What a message is whose words are all that we can read of it.
+fn other(record: &Record<'_>) -> Option<Parts> {
+    let is_known = matches!(record.kind, "" | "conversation" | "extendedTextMessage")
+        || record.is_noise()
+        || says::media_kind(record).is_some();
+    (!is_known).then(|| parts::parts("other", [("what", record.kind.into())]))
+}
+
+/// Cards under the names that the record shows them with, where they have none of their own.
+fn under_shown_names(mut cards: Vec<ContactCard>, recorded: Content) -> Content {
+    if let Content::Contacts { cards: shown } = recorded
+        && shown.len() == cards.len()
+    {
+        for (card, shown) in cards.iter_mut().zip(shown) {
+            if card.name.is_empty() {
+                card.name = shown.name;
+            }
+        }
+    }
+    Content::Contacts { cards }
+}
+
+/// A place on Earth.
+fn place(wire: &Location) -> Option<Content> {
     let in_range = |degrees: Option<f64>, limit: f64| degrees.filter(|d| d.abs() <= limit);
-    let outside = || Unreadable("`location` is no place on Earth".to_owned());
-    Ok(Content::Location {
-        latitude: in_range(wire.latitude, 90.0).ok_or_else(outside)?,
-        longitude: in_range(wire.longitude, 180.0).ok_or_else(outside)?,
+    Some(Content::Location {
+        latitude: in_range(wire.latitude, 90.0)?,
+        longitude: in_range(wire.longitude, 180.0)?,
         name: wire.name.0.clone().or(wire.description.0.clone()),
         address: wire.address.0.clone(),
         url: wire.url.0.clone(),
     })
 }
 
-/// The file. WAHA keeps it for some minutes and may have failed to fetch it; the message's id asks for it again.
-fn media(wire: &WireMessage<'_>, raw: &Raw, id: Id<'_>) -> Content {
+/// The kind of file that its media type announces.
+fn announced(wire: &WireMessage<'_>) -> MediaKind {
+    let mime_type = wire.media.as_ref().and_then(|file| file.mimetype.get());
+    mime_type.map_or(MediaKind::Document, MediaKind::of_mime_type)
+}
+
+/// The file. WAHA keeps it for some minutes and may have failed to fetch it; the message's id asks for it again. What WAHA does
+/// not say of it, the record (`held`) may.
+fn attachment(wire: &WireMessage<'_>, kind: MediaKind, held: &Value, id: Id<'_>) -> Attachment {
     let file = wire.media.as_ref();
-    let mime_type = file.and_then(|file| file.mimetype.0.clone());
-    let announced = mime_type.as_deref().map_or(MediaKind::Document, MediaKind::of_mime_type);
-    let filename = file.and_then(|file| file.filename.0.clone());
-    // A picture that was sent as a file has a name; one that was sent as a picture has none.
-    let kind = match (raw.special(), &filename) {
-        (Some(special), _) => special,
-        (None, Some(_)) => MediaKind::Document,
-        (None, None) => announced,
-    };
-    let attachment = Attachment {
+    let recorded = |name: &str| text(member(held, name));
+    Attachment {
         kind,
         media_id: wire.id.0.clone().filter(|_| id.chat.is_some()),
         url: file.and_then(|file| file.url.0.clone()),
-        mime_type,
-        filename,
+        mime_type: file.and_then(|file| file.mimetype.0.clone()).or_else(|| recorded("mimetype")),
+        filename: file.and_then(|file| file.filename.0.clone()).or_else(|| recorded("fileName")),
         size: None,
         sha256: None,
-    };
-    Content::Media { attachments: vec![attachment], caption: wire.body.0.clone() }
+    }
 }

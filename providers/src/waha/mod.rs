@@ -7,6 +7,8 @@
 mod api;
 mod calls;
 mod content;
+mod edits;
+mod envelopes;
 mod errors;
 mod ids;
 mod media;
@@ -19,6 +21,7 @@ mod settings;
 mod statuses;
 mod tracking;
 mod webhook;
+mod webjs;
 mod wire;
 
 use crate::bridge;

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What we want to hear of. `message` is part of `message.any`.
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 12] = [
     "session.status",
     "state.change",
     "message.any",
@@ -29,6 +29,8 @@ const EVENTS: [&str; 10] = [
     "message.reaction",
     "message.edited",
     "message.revoked",
+    "poll.vote",
+    "poll.vote.failed",
     "call.received",
     "call.accepted",
     "call.rejected",

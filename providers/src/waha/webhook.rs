@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 use super::wire::{Envelope, Me, time};
-use super::{calls, ids, messages, notices, statuses};
+use super::{calls, edits, ids, messages, notices, statuses};
 use crate::bridge::blank::{self, Member};
 use crate::bridge::jids;
 use crate::lenient::Maybe;
@@ -169,8 +169,9 @@ fn read_event(scope: &mut Scope<'_>, envelope: &Envelope<'_>) -> Result<(), Unre
         // Both may be subscribed; they have the same keys, so one message is stored once.
         "message" | "message.any" => messages::read(scope, payload),
         "message.reaction" => messages::read_reaction(scope, payload),
-        "message.edited" => messages::read_edit(scope, payload),
-        "message.revoked" => messages::read_revocation(scope, payload),
+        "message.edited" => edits::read(scope, payload),
+        "message.revoked" => edits::read_revocation(scope, payload),
+        "poll.vote" | "poll.vote.failed" => messages::read_vote(scope, payload),
         "message.ack" | "message.ack.group" => statuses::read(scope, payload),
         "call.received" | "call.accepted" | "call.rejected" => calls::read(scope, payload),
         "session.status" => notices::read_status(scope, payload),
@@ -183,7 +184,7 @@ fn read_event(scope: &mut Scope<'_>, envelope: &Envelope<'_>) -> Result<(), Unre
 /// Events that say nothing to a CRM. They are kept in the inbox and not read. A message that waits for its keys
 /// (`message.waiting`) comes again as a `message`, once it can be decrypted.
 fn is_of_no_concern(event: &str) -> bool {
-    const FAMILIES: [&str; 5] = ["group.", "label.", "poll.vote", "event.response", "presence."];
+    const FAMILIES: [&str; 4] = ["group.", "label.", "event.response", "presence."];
     ["message.waiting", "chat.archive", "engine.event"].contains(&event)
         || FAMILIES.iter().any(|family| event.starts_with(family))
 }

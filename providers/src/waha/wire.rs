@@ -107,6 +107,35 @@ pub(super) struct Revoked<'a> {
     pub(super) before: Option<WireMessage<'a>>,
     #[serde(borrow)]
     pub(super) after: Option<WireMessage<'a>>,
+    #[serde(borrow, rename = "_data")]
+    pub(super) data: Option<&'a RawValue>,
+}
+
+/// A vote in a poll.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Vote<'a> {
+    /// The message by which somebody votes; it has what they chose beside it.
+    #[serde(borrow)]
+    pub(super) vote: Option<&'a RawValue>,
+    pub(super) poll: Option<Poll>,
+    #[serde(borrow, rename = "_data")]
+    pub(super) data: Option<&'a RawValue>,
+}
+
+/// All options that somebody chose.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Chosen {
+    pub(super) selected_options: Value,
+}
+
+/// The poll that a vote is about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Poll {
+    pub(super) id: Maybe,
+    pub(super) from_me: Option<bool>,
 }
 
 /// How far a message of ours has come.

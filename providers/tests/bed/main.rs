@@ -27,3 +27,4 @@ mod twilio_sending;
 mod vectors;
 mod waha;
 mod waha_sending;
+mod words;

@@ -1,4 +1,5 @@
-//! Edits and revocations: each is applied once, and an older edit never undoes a newer one.
+//! Edits and revocations: each is applied once, and an older edit never undoes a newer one. An edit whose new words nobody could
+//! read leaves the old ones, and says so.
 
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
@@ -17,6 +18,16 @@ pub(super) struct Edit<'a> {
     pub(super) files: &'a [Value],
 }
 
+/// What is kept of an edit whose new words could not be read.
+const UNREADABLE: &str = "edited_unreadable";
+
+impl Edit<'_> {
+    /// Whether nobody could read what the message says now: it was encrypted, or is of a kind that we do not know.
+    fn is_unreadable(&self) -> bool {
+        self.kind == "unsupported"
+    }
+}
+
 /// Applies an edit, or a revocation (`None`), once; an older edit never undoes a newer one.
 pub(super) async fn rewrite(
     writer: &mut Writer<'_>,
@@ -27,7 +38,11 @@ pub(super) async fn rewrite(
         return Ok(());
     };
     let organization = pending.organization_id;
-    let what = if edit.is_some() { "edited" } else { "revoked" };
+    let what = match &edit {
+        Some(edit) if edit.is_unreadable() => UNREADABLE,
+        Some(_) => "edited",
+        None => "revoked",
+    };
     let insert =
         "insert into message_edits (organization_id, message_id, key, what, content_before, at)
                   select m.organization_id, m.id, $3, $4, m.content, $5 from messages m
@@ -41,11 +56,16 @@ pub(super) async fn rewrite(
         return Ok(());
     }
     let mut note = Map::new();
-    note.insert(format!("{what}_at"), json!(pending.at));
+    let when = if edit.is_some() { "edited_at" } else { "revoked_at" };
+    note.insert(when.to_owned(), json!(pending.at));
     merge_metadata(writer, organization, message, &note).await?;
     let kind = match edit {
         Some(edit) => {
-            replace_content(writer, pending, message, &edit).await?;
+            match edit.is_unreadable() {
+                true => drop(note.insert("edit_unreadable".to_owned(), json!(true))),
+                false => replace_content(writer, pending, message, &edit).await?,
+            }
+            say_whether_readable(writer, organization, message).await?;
             "message.edited"
         }
         None => "message.revoked",
@@ -76,6 +96,34 @@ async fn replace_content(
         let place = (organization, message);
         attachments::replace(&mut writer.session, ids, now, place, edit.files).await?;
     }
+    Ok(())
+}
+
+/// Has the message say that what it shows is not what it says now, as long as its newest edit is one that could not be read.
+async fn say_whether_readable(
+    writer: &mut Writer<'_>,
+    organization: OrganizationId,
+    message: Uuid,
+) -> Result<(), StoreError> {
+    // Of two edits of one moment, the one that could not be read may be the newer one.
+    let sql = dialect!(writer.session,
+        sqlite: "update messages set metadata = case (
+                     select e.what from message_edits e where e.organization_id = $1 and e.message_id = $2
+                     and e.what in ('edited', $3) order by e.at desc, e.what desc limit 1)
+                 when $3 then json_patch(coalesce(metadata, '{}'), '{\"edit_unreadable\":true}')
+                 else json_remove(metadata, '$.edit_unreadable') end
+                 where organization_id = $1 and id = $2",
+        postgres: "update messages set metadata = case (
+                       select e.what from message_edits e where e.organization_id = $1 and e.message_id = $2
+                       and e.what in ('edited', $3) order by e.at desc, e.what desc limit 1)
+                   when $3 then coalesce(metadata, '{}'::jsonb) || '{\"edit_unreadable\":true}'::jsonb
+                   else metadata - 'edit_unreadable' end
+                   where organization_id = $1 and id = $2",
+    );
+    on!(writer.session, |c| {
+        let query = sqlx::query(sql).bind(organization).bind(message).bind(UNREADABLE);
+        query.execute(c).await.map(drop)
+    })?;
     Ok(())
 }
 
