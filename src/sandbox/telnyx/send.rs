@@ -200,10 +200,6 @@ fn is_short_code(text: &str) -> bool {
     (3..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn parts(text: &str) -> usize {
-    crate::sandbox::twilio::segments(text)
-}
-
 pub(super) fn is_url(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
