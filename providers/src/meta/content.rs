@@ -59,7 +59,7 @@ fn known(wire: &WireMessage<'_>) -> Result<Content, Unreadable> {
             let cards = cards.into_iter().map(card).collect();
             Ok(Content::Contacts { cards })
         }
-        "interactive" => interactive(block(wire.interactive, "interactive")?),
+        "interactive" => interactive(&block(wire.interactive, "interactive")?),
         "button" => button(block(wire.button, "button")?),
         "reaction" => {
             let reaction: wire::Reaction<'_> = block(wire.reaction, "reaction")?;
@@ -140,7 +140,7 @@ fn join(parts: &[Word<'_>], separator: &str) -> String {
 }
 
 /// An answer to a message with buttons, a list or a form.
-fn interactive(wire: wire::Interactive<'_>) -> Result<Content, Unreadable> {
+fn interactive(wire: &wire::Interactive<'_>) -> Result<Content, Unreadable> {
     let kind = match wire.kind.get() {
         None => wire.block_there().unwrap_or_default(),
         Some(kind) => kind,

@@ -46,7 +46,8 @@ pub(super) fn read(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
     } else if let Some(conversation) = form.get("ConversationSid") {
         ("conversations", Some(conversation))
     } else if form.has("PayloadType") && form.has("Level") {
-        return read_debugger(scope, event);
+        read_debugger(scope, event);
+        return Ok(());
     } else {
         ("other", form.any(&["Sid", "ServiceSid"]))
     };
@@ -62,7 +63,7 @@ pub(super) fn read(scope: &mut Scope<'_>) -> Result<(), Unreadable> {
 }
 
 /// What Twilio's debugger reports: most often that it could not reach somebody, or did not understand what it was told.
-fn read_debugger(scope: &mut Scope<'_>, level: &str) -> Result<(), Unreadable> {
+fn read_debugger(scope: &mut Scope<'_>, level: &str) {
     let form = scope.form;
     let payload = form.get("Payload").unwrap_or_default();
     let payload: Value = outside::read(payload.as_bytes()).unwrap_or_default();
@@ -77,7 +78,6 @@ fn read_debugger(scope: &mut Scope<'_>, level: &str) -> Result<(), Unreadable> {
     };
     let id = form.owned("Sid").unwrap_or_else(|| scope.distinction());
     push(scope, format!("{id}:debugger"), "debugger", title, severity);
-    Ok(())
 }
 
 fn push(scope: &mut Scope<'_>, key: String, topic: &str, title: String, severity: Severity) {

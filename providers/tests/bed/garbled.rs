@@ -175,7 +175,7 @@ fn words(value: &Value, name: &str, found: &mut Vec<String>) {
         }
         Value::Array(items) => items.iter().for_each(|item| words(item, name, found)),
         Value::String(text) if WORDS.contains(&name) && !text.trim().is_empty() => {
-            found.push(text.clone())
+            found.push(text.clone());
         }
         _ => {}
     }
