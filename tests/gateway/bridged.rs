@@ -70,7 +70,7 @@ on_both_engines! {
     }
 
     an_edit_that_an_upsert_brings_is_one(gateway) {
-        let words = ["Bom dia! Vocês têm horário?", "Bom dia! Vocês têm horário hoje?"];
+        let words = ["Bom dia! Vocês têm horário amanhã? 🦷", "Bom dia! Vocês têm horário hoje?"];
         unreadable(&gateway, &evolution::PROVIDER, ["message-text", "edited-encrypted", "edited"], words).await;
     }
 
