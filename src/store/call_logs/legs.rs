@@ -114,8 +114,8 @@ pub(in crate::store) fn relate(
             }
         }
     }
-    for call in changed.iter().filter_map(|call| Some(*call)).collect::<Vec<_>>() {
-        if let Some(call) = calls.get_mut(&call) {
+    for call in &changed {
+        if let Some(call) = calls.get_mut(call) {
             call.processed_at = now;
         }
     }

@@ -15,6 +15,10 @@ pub(super) const MEMBER: &str = "passed_on";
 /// What is known of passing a call on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is news of its own, and comes in any order"
+)]
 pub(in crate::store) struct Passed {
     /// It was tried.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
