@@ -114,7 +114,7 @@ fn bounded(mut command: Command, patience: Duration) -> Result<String, String> {
 }
 
 fn tempfile() -> std::fs::File {
-    let name = format!("switchboard_test_judge_{}", uuid::Uuid::new_v4());
+    let name = format!("switchboard_test_judge_{}", uuid::Uuid::now_v7());
     let path = std::env::temp_dir().join(name);
     let options = std::fs::OpenOptions::new().read(true).append(true).create(true).open(&path);
     // The file lives as long as somebody has it open.
