@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::program::free_port;
@@ -114,7 +115,9 @@ fn bounded(mut command: Command, patience: Duration) -> Result<String, String> {
 }
 
 fn tempfile() -> std::fs::File {
-    let name = format!("switchboard_test_judge_{}", uuid::Uuid::now_v7());
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("switchboard_test_judge_{}_{number}", std::process::id());
     let path = std::env::temp_dir().join(name);
     let options = std::fs::OpenOptions::new().read(true).append(true).create(true).open(&path);
     // The file lives as long as somebody has it open.
