@@ -12,7 +12,7 @@ use crate::support::program::free_port;
 
 /// How long an installation and a judge may take on a slow machine.
 const INSTALL: Duration = Duration::from_secs(330);
-const JUDGE: Duration = Duration::from_secs(120);
+const JUDGE: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn twilios_sdk_for_python_is_content() {
