@@ -5,13 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::program::free_port;
 
 /// How long an installation and a judge may take on a slow machine.
 const INSTALL: Duration = Duration::from_secs(330);
-const JUDGE: Duration = Duration::from_secs(120);
+const JUDGE: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn twilios_sdk_for_python_is_content() {
@@ -114,7 +115,9 @@ fn bounded(mut command: Command, patience: Duration) -> Result<String, String> {
 }
 
 fn tempfile() -> std::fs::File {
-    let name = format!("switchboard_test_judge_{}", uuid::Uuid::new_v4());
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("switchboard_test_judge_{}_{number}", std::process::id());
     let path = std::env::temp_dir().join(name);
     let options = std::fs::OpenOptions::new().read(true).append(true).create(true).open(&path);
     // The file lives as long as somebody has it open.

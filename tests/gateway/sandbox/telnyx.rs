@@ -93,7 +93,9 @@ async fn telnyx_refuses_what_it_refuses() {
 #[tokio::test]
 async fn telnyx_schedules_and_takes_back() {
     let rig = Rig::start().await;
-    let at = |minutes: i64| chrono::Utc::now() + chrono::TimeDelta::minutes(minutes);
+    let at = |minutes: i64| {
+        switchboard::clock::Clock::System.now() + chrono::TimeDelta::minutes(minutes)
+    };
     let url = rig.url("/telnyx/v2/messages/schedule");
     let schedule = |at: Value| {
         let body =

@@ -186,7 +186,7 @@ fn with_service(rig: &Rig) {
 }
 
 fn in_minutes(minutes: i64) -> String {
-    (chrono::Utc::now() + chrono::TimeDelta::minutes(minutes)).to_rfc3339()
+    (switchboard::clock::Clock::System.now() + chrono::TimeDelta::minutes(minutes)).to_rfc3339()
 }
 
 #[tokio::test]
