@@ -119,7 +119,7 @@ impl Value<'_> {
     pub(in crate::meta) fn items(&self) -> usize {
         let lists =
             [&self.messages, &self.message_echoes, &self.statuses, &self.calls, &self.history];
-        lists.into_iter().map(|list| list.len()).sum()
+        lists.into_iter().map(Vec::len).sum()
     }
 }
 
