@@ -28,6 +28,7 @@ const OURS: [(&str, &[&str]); 12] = [
             "state",
             "cost_currency",
             "answered_at",
+            "watched_since",
             "ended_at",
             "occurred_at",
             "created_at",

@@ -77,20 +77,26 @@ impl CallRow {
     }
 }
 
-/// Joins the legs of each conversation among `calls`, and lets each call know what became of its legs. Returns those that
-/// changed by it.
+/// Joins the legs of each conversation among `calls`, and lets each call know what became of its legs. Of others than those that
+/// have `news` and whoever belongs to them, not all are here, so nothing follows for them. Returns those that changed by it.
 pub(in crate::store) fn relate(
     calls: &mut HashMap<Reference, CallRow>,
+    news: &HashSet<Reference>,
     now: Timestamp,
 ) -> HashSet<Reference> {
-    let mut changed = infer_parents(calls);
+    let mut changed = infer_parents(calls, news);
     let mut legs: BTreeMap<Reference, Vec<Reference>> = BTreeMap::new();
     for call in calls.values() {
         if let Some(parent) = call.parent().filter(|parent| calls.contains_key(parent)) {
             legs.entry(parent).or_default().push(call.reference());
         }
     }
+    let mut concerned = changed.clone();
+    concerned.extend(news);
     for (parent, legs) in legs {
+        if !concerned.contains(&parent) && legs.iter().all(|leg| !concerned.contains(leg)) {
+            continue;
+        }
         let Some(call) = calls.get(&parent) else { continue };
         let legs = legs.iter().filter_map(|leg| calls.get(leg));
         let talked: Vec<&CallRow> = legs.clone().filter(|leg| leg.talked_with(call)).collect();
@@ -124,7 +130,10 @@ pub(in crate::store) fn relate(
 
 /// Of a conversation whose legs do not name each other, the first one is what the others were dialled from: the one that came
 /// in, or that began earliest.
-fn infer_parents(calls: &mut HashMap<Reference, CallRow>) -> HashSet<Reference> {
+fn infer_parents(
+    calls: &mut HashMap<Reference, CallRow>,
+    news: &HashSet<Reference>,
+) -> HashSet<Reference> {
     let mut conversations: BTreeMap<(OrganizationId, String, String), Vec<Reference>> =
         BTreeMap::new();
     for call in calls.values() {
@@ -135,6 +144,9 @@ fn infer_parents(calls: &mut HashMap<Reference, CallRow>) -> HashSet<Reference> 
     }
     let mut changed = HashSet::new();
     for members in conversations.into_values() {
+        if members.iter().all(|member| !news.contains(member)) {
+            continue;
+        }
         let first = members.iter().filter_map(|member| calls.get(member)).min_by_key(|call| {
             let is_told = call.is_leg() && !call.is_inferred();
             let came_in = call.direction_known && call.direction == Direction::Inbound;

@@ -128,6 +128,9 @@ async fn join_families(
     calls: &mut HashMap<Reference, CallRow>,
     changed: &mut HashMap<Reference, bool>,
 ) -> Result<(), StoreError> {
+    if changed.is_empty() {
+        return Ok(());
+    }
     let news: Vec<&CallRow> = changed.keys().filter_map(|key| calls.get(key)).collect();
     let parents: Vec<Reference> = news.iter().filter_map(|call| call.parent()).collect();
     let ids: Vec<(Uuid, String)> = news
@@ -151,7 +154,8 @@ async fn join_families(
             .await?;
         take_in(rows, calls)?;
     }
-    for key in legs::relate(calls, writer.now) {
+    let news = changed.keys().copied().collect();
+    for key in legs::relate(calls, &news, writer.now) {
         changed.entry(key).or_default();
     }
     Ok(())
