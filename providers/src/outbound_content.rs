@@ -214,7 +214,7 @@ pub struct Template {
     pub variables: BTreeMap<String, String>,
     /// The picture, video or document at its head, where the template leaves that open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<OutboundFile>,
+    pub header: Option<Box<OutboundFile>>,
     /// Everything else in the provider's own form (Meta: `components`). Where it is given, `variables` are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub components: Option<Value>,

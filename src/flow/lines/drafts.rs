@@ -8,7 +8,7 @@ use providers::{
 };
 use serde_json::{Value, json};
 
-use super::{account, ask, not_supported};
+use super::{account, ask, not_supported, templates};
 use crate::flow::audit::{self, Deed};
 use crate::flow::{Actor, FlowError};
 use crate::gateway::{DirectoryAccount, Gateway};
@@ -146,6 +146,8 @@ struct Desk<'a> {
     actor: &'a Actor,
     account: Arc<DirectoryAccount>,
     what: &'static str,
+    /// How often the account's templates had changed when the request began.
+    changes: i64,
 }
 
 impl<'a> Desk<'a> {
@@ -155,8 +157,11 @@ impl<'a> Desk<'a> {
         id: AccountId,
         what: &'static str,
     ) -> Result<Self, FlowError> {
-        let account = account(gateway, actor.organization_id, id).await?;
-        Ok(Self { gateway, actor, account, what })
+        let organization = actor.organization_id;
+        let account = account(gateway, organization, id).await?;
+        let mut session = gateway.store.read(organization).await?;
+        let changes = rows::changes(&mut session, organization, id).await?;
+        Ok(Self { gateway, actor, account, what, changes })
     }
 
     fn drafts(&self) -> Result<&dyn TemplateDrafts, FlowError> {
@@ -187,6 +192,7 @@ impl<'a> Desk<'a> {
         let now = self.gateway.clock.now();
         let mut session = self.gateway.store.write(organization).await?;
         let mut outbox = Outbox::lock(&mut session, [organization]).await?;
+        let is_old = rows::changes(&mut session, organization, id).await? != self.changes;
         rows::put(&mut session, organization, id, &template, now).await?;
         rows::touch(&mut session, organization, id, now).await?;
         let count = rows::count(&mut session, organization, id).await?;
@@ -195,6 +201,12 @@ impl<'a> Desk<'a> {
         outbox.flush(&mut session, now).await?;
         session.commit().await?;
         self.gateway.wake_readers();
+        if is_old {
+            // A webhook outran the answer, and perhaps said more of this template than the answer does.
+            if let Err(error) = templates::carry_out(self.gateway, &self.account).await {
+                tracing::debug!(account = %id, %error, "templates could not be listed");
+            }
+        }
         Ok(Template { account_id: id, listed: template, synced_at: now })
     }
 

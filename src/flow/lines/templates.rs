@@ -106,7 +106,11 @@ async fn by_the_clock(gateway: &Gateway, account: &DirectoryAccount) -> Result<(
     }
 }
 
-async fn carry_out(gateway: &Gateway, account: &DirectoryAccount) -> Result<Synced, FlowError> {
+/// Lists an account's templates, and keeps what was found or why nothing was.
+pub(super) async fn carry_out(
+    gateway: &Gateway,
+    account: &DirectoryAccount,
+) -> Result<Synced, FlowError> {
     match list_and_keep(gateway, account).await {
         Err(
             error @ (FlowError::ProviderRefused { .. }

@@ -313,14 +313,12 @@ pub(in crate::store) async fn told(
 ) -> Result<(), StoreError> {
     let change = "update templates set status = $5 where organization_id = $1 and account_id = $2 and name = $3
                   and ($4 is null or language = $4)";
-    let list = "update template_syncs set due_at = case when due_at > $3 then $3 else due_at end, changes = changes + 1
-                where organization_id = $1 and account_id = $2";
     let language = news.language.as_deref();
     on!(session, |c| {
         let query = sqlx::query(change).bind(organization).bind(account).bind(&news.name);
-        query.bind(language).bind(&news.status).execute(&mut *c).await?;
-        sqlx::query(list).bind(organization).bind(account).bind(now).execute(c).await.map(drop)
+        query.bind(language).bind(&news.status).execute(c).await.map(drop)
     })?;
+    touch(session, organization, account, now).await?;
     match HoldState::of_status(&news.status) {
         Some(state) => {
             let place = (organization, account);

@@ -352,6 +352,7 @@ impl TemplateBody {
     fn read(self, at: &str) -> Result<Template, Problem> {
         let Self { name, language, variables, header, components } = self;
         let header = header.map(|file| file.read(&format!("{at}.header"))).transpose()?;
+        let header = header.map(Box::new);
         Ok(Template { name, language, variables, header, components })
     }
 }

@@ -266,8 +266,8 @@ async fn meta_looks_at_templates_and_tells_what_it_thinks() {
     for (components, wanted) in refused {
         assert_eq!(subcode(&make("visit", components.clone()).await), wanted, "{components}");
     }
-    let (status, made) = make("visit", parts()).await;
-    assert_eq!((status, &made["status"]), (200, &json!("PENDING")), "{made}");
+    let (status, visit) = make("visit", parts()).await;
+    assert_eq!((status, &visit["status"]), (200, &json!("PENDING")), "{visit}");
     assert_eq!(subcode(&make("visit", parts()).await), 2_388_024);
     make("visit_rejected", parts()).await;
     let news: Vec<String> = rig
@@ -282,10 +282,10 @@ async fn meta_looks_at_templates_and_tells_what_it_thinks() {
     assert!(news.contains(&"visit approved".to_owned()), "{news:?}");
     assert!(news.contains(&"visit_rejected rejected".to_owned()), "{news:?}");
 
-    let one = rig.url(&format!("/meta/v25.0/{}", made["id"].as_str().unwrap()));
+    let one = rig.url(&format!("/meta/v25.0/{}", visit["id"].as_str().unwrap()));
     let (_, shown) =
         call(reqwest::Method::GET, &format!("{one}?fields=name,status"), Value::Null).await;
-    assert_eq!(shown, json!({ "id": made["id"], "name": "visit", "status": "APPROVED" }));
+    assert_eq!(shown, json!({ "id": visit["id"], "name": "visit", "status": "APPROVED" }));
     let edit = json!({ "components": [{ "type": "BODY", "text": "Até logo." }] });
     assert_eq!(call(reqwest::Method::POST, &one, edit).await, (200, json!({ "success": true })));
     let other = json!({ "name": "other" });

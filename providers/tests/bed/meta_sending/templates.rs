@@ -339,8 +339,8 @@ fn a_message_has_a_header_where_its_template_has_one() {
     let gap = headed(json!({ "type": "HEADER", "format": "TEXT", "text": "Visita {{1}}" }));
     let file = |media: MediaKind| {
         let source = providers::FileSource::Stored("7".to_owned());
-        let header = OutboundFile { media, source, mime_type: None, filename: None, size: None };
-        Template { header: Some(header), ..message(&[], Value::Null) }
+        let at_head = OutboundFile { media, source, mime_type: None, filename: None, size: None };
+        Template { header: Some(Box::new(at_head)), ..message(&[], Value::Null) }
     };
     let given =
         |parameters: Value| message(&[], json!([{ "type": "header", "parameters": parameters }]));
