@@ -271,7 +271,9 @@ impl OutboundContent {
                 header
             }
             OutboundContent::Flow(flow) => &flow.header,
-            OutboundContent::Template(template) => return template.header.as_slice(),
+            OutboundContent::Template(template) => {
+                return template.header.as_deref().map_or(&[], slice::from_ref);
+            }
             _ => return &[],
         };
         match header {
@@ -288,7 +290,9 @@ impl OutboundContent {
                 header
             }
             OutboundContent::Flow(flow) => &mut flow.header,
-            OutboundContent::Template(template) => return template.header.as_mut_slice(),
+            OutboundContent::Template(template) => {
+                return template.header.as_deref_mut().map_or(&mut [], slice::from_mut);
+            }
             _ => return &mut [],
         };
         match header {

@@ -170,9 +170,9 @@ impl Desk<'_> {
         for ((channel, our_address, hours), asked) in groups {
             let lane = Lane { organization_id: self.organization, channel };
             let since = self.now - TimeDelta::hours(i64::from(hours));
-            let named = asked.iter().map(|(_, group)| *group).collect();
+            let named = asked.iter().map(|(_, group)| *group);
             let wrote =
-                recipients::who_wrote_in_groups(session, lane, our_address, &named, since).await?;
+                recipients::who_wrote_in_groups(session, lane, our_address, named, since).await?;
             for (place, group) in asked {
                 open[place] = wrote.contains(group);
             }

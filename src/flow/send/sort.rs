@@ -128,10 +128,10 @@ impl Sorting<'_> {
         let (lane, ours) = (self.taker.lane, &self.from.address);
         let alone = claimed.iter().filter(|message| message.group.is_none());
         let identities: Vec<IdentityId> = alone.map(|message| message.identity).collect();
-        let groups = claimed.iter().filter_map(|message| message.group.as_deref()).collect();
+        let groups = claimed.iter().filter_map(|message| message.group.as_deref());
         Ok(Some(Open {
             people: recipients::who_wrote(session, lane, ours, &identities, since).await?,
-            groups: recipients::who_wrote_in_groups(session, lane, ours, &groups, since).await?,
+            groups: recipients::who_wrote_in_groups(session, lane, ours, groups, since).await?,
         }))
     }
 

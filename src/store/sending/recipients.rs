@@ -53,21 +53,21 @@ pub async fn who_wrote_in_groups(
     session: &mut Session,
     lane: Lane,
     our_address: &str,
-    groups: &HashSet<&str>,
+    groups: impl IntoIterator<Item = &str>,
     since: Timestamp,
 ) -> Result<HashSet<String>, StoreError> {
     let mut wrote = HashSet::new();
     // Few messages go to groups: what each of them heard lately is looked for by itself.
     let sql = "select exists (select 1 from messages where organization_id = $1 and id >= $2 and direction = 'inbound'
                and channel = $3 and our_address = $4 and metadata ->> 'group_id' = $5)";
-    for group in groups {
+    for group in groups.into_iter().collect::<HashSet<_>>() {
         let found: bool = on!(session, |c| {
             let query = sqlx::query_scalar(sql).bind(lane.organization_id).bind(first_at(since));
-            let query = query.bind(lane.channel.word()).bind(our_address).bind(*group);
+            let query = query.bind(lane.channel.word()).bind(our_address).bind(group);
             query.fetch_one(c).await
         })?;
         if found {
-            wrote.insert((*group).to_owned());
+            wrote.insert(group.to_owned());
         }
     }
     Ok(wrote)

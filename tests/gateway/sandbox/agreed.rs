@@ -128,7 +128,8 @@ async fn ask_meta(side: &Side, asked: &Value) -> bool {
     answer(request.bearer_auth(side.secret("access_token"))).await.0 == 200
 }
 
-fn of_meta(kind: &str, block: Value) -> Value {
+fn of_meta(kind: &str, block: impl Into<Value>) -> Value {
+    let block = block.into();
     json!({ "type": kind, kind: block })
 }
 
@@ -142,7 +143,8 @@ fn buttons(body: &str, buttons: &[(&str, &str)]) -> Row {
     row(json!({ "kind": "buttons", "body": body, "buttons": ours }), of_meta("interactive", asked))
 }
 
-fn list(button: &str, sections: Value) -> Row {
+fn list(button: &str, sections: impl Into<Value>) -> Row {
+    let sections = sections.into();
     let action = json!({ "button": button, "sections": sections });
     let asked = json!({ "type": "list", "body": { "text": "?" }, "action": action });
     let content = json!({ "kind": "list", "body": "?", "button": button, "sections": sections });
