@@ -3,6 +3,7 @@
 
 mod faults;
 mod meta;
+mod meta_templates;
 mod ours;
 mod telnyx;
 mod twilio;
