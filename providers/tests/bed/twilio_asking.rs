@@ -197,18 +197,22 @@ fn templates_are_listed_page_by_page() {
     assert_eq!(class(refused.class), "transient");
 }
 
-#[test]
-fn a_content_is_made_submitted_and_taken_back_where_whatsapp_is_not_asked() {
-    let account = account();
-    let drafts = account.templates().unwrap().drafts().unwrap();
-    let sid = "HX60e066266448767f61feb97debf684c1";
-    let draft = TemplateDraft {
+fn draft() -> TemplateDraft {
+    TemplateDraft {
         name: "visit".to_owned(),
         language: "pt_BR".to_owned(),
         category: Some("utility".to_owned()),
         parameter_format: None,
         components: json!({ "types": { "twilio/text": { "body": "Olá {{1}}!" } }, "variables": { "1": "Ana" } }),
-    };
+    }
+}
+
+#[test]
+fn a_content_is_made_submitted_and_taken_back_where_whatsapp_is_not_asked() {
+    let account = account();
+    let drafts = account.templates().unwrap().drafts().unwrap();
+    let sid = "HX60e066266448767f61feb97debf684c1";
+    let draft = draft();
     drafts.check(&draft).unwrap();
     let next = |draft: &TemplateDraft, answers: &[ProviderResponse]| match drafts
         .create(draft, answers)
@@ -263,9 +267,14 @@ fn a_content_is_made_submitted_and_taken_back_where_whatsapp_is_not_asked() {
     assert_eq!(drafts.deleted(&answer(204, json!(""))), Ok(()));
     assert_eq!(drafts.deleted(&answer(404, json!({ "code": 20404, "status": 404 }))), Ok(()));
     assert!(drafts.deleted(&answer(404, json!("<html>"))).is_err(), "that was not Twilio");
+}
 
+#[test]
+fn what_whatsapp_would_not_approve_of_a_content_is_refused_by_its_member() {
+    let account = account();
+    let drafts = account.templates().unwrap().drafts().unwrap();
     let with = |change: fn(&mut TemplateDraft)| {
-        let mut draft = draft.clone();
+        let mut draft = draft();
         change(&mut draft);
         drafts.check(&draft).unwrap_err().field
     };

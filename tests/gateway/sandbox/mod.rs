@@ -7,6 +7,7 @@ mod faults;
 mod judges;
 mod kinds;
 mod meta;
+mod meta_templates;
 mod ours;
 mod telnyx;
 mod twilio;

@@ -9,6 +9,7 @@ mod laws;
 mod questions;
 mod refused;
 mod settings;
+mod template_fit;
 mod templates;
 
 use std::collections::BTreeMap;

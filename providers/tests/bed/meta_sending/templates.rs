@@ -1,10 +1,6 @@
-//! Templates: made, changed and deleted, and messages held against what is listed.
+//! Templates: made, changed and deleted.
 
-use std::collections::BTreeMap;
-
-use providers::{
-    Cause, FailureClass, ListedTemplate, MediaKind, OutboundFile, Step, Template, TemplateDraft,
-};
+use providers::{Cause, FailureClass, ListedTemplate, Step, TemplateDraft};
 use serde_json::{Value, json};
 
 use super::{account, answer, show};
@@ -34,7 +30,7 @@ fn with(change: impl FnOnce(&mut TemplateDraft)) -> TemplateDraft {
     draft
 }
 
-fn known() -> ListedTemplate {
+pub fn known() -> ListedTemplate {
     let TemplateDraft { name, language, category, components, .. } = draft();
     ListedTemplate {
         id: "1259544702043867".to_owned(),
@@ -149,17 +145,28 @@ fn a_template_is_changed_by_its_id_and_deleted_alone_or_in_all_languages() {
     assert_eq!(drafts.deleted(&denied).unwrap_err().class, FailureClass::Permanent(Cause::Account));
 }
 
-#[test]
-fn what_meta_would_refuse_of_a_template_is_refused_by_its_member() {
+fn parts(components: Value) -> TemplateDraft {
+    with(|draft| draft.components = components)
+}
+
+fn header(part: &Value) -> TemplateDraft {
+    parts(json!([part, { "type": "BODY", "text": "x" }]))
+}
+
+/// Each is refused by its member.
+fn refuses(refused: impl IntoIterator<Item = (TemplateDraft, &'static str)>) {
     let account = account();
     let drafts = account.templates().unwrap().drafts().unwrap();
-    let parts = |components: Value| with(|draft| draft.components = components);
+    for (draft, field) in refused {
+        let unfit = drafts.check(&draft).expect_err(&format!("{field}: {draft:?}"));
+        assert_eq!(unfit.field, field, "{unfit}: {draft:?}");
+    }
+}
+
+#[test]
+fn what_meta_would_refuse_of_a_template_is_refused_by_its_member() {
     let body = |text: &str, example: Value| {
         parts(json!([{ "type": "BODY", "text": text, "example": example }]))
-    };
-    let header = |part: Value| parts(json!([part, { "type": "BODY", "text": "x" }]));
-    let button = |button: Value| {
-        parts(json!([{ "type": "BODY", "text": "x" }, { "type": "BUTTONS", "buttons": [button] }]))
     };
     let refused = [
         (with(|draft| draft.name = "Visit".to_owned()), "name"),
@@ -197,25 +204,35 @@ fn what_meta_would_refuse_of_a_template_is_refused_by_its_member() {
             ),
             "components[0].example.body_text_named_params",
         ),
-        (header(json!({ "type": "HEADER", "text": "x" })), "components[0].format"),
-        (header(json!({ "type": "HEADER", "format": "SOUND" })), "components[0].format"),
+    ];
+    refuses(refused);
+}
+
+#[test]
+fn headers_and_buttons_that_meta_would_refuse_are_refused_by_their_member() {
+    let button = |button: Value| {
+        parts(json!([{ "type": "BODY", "text": "x" }, { "type": "BUTTONS", "buttons": [button] }]))
+    };
+    let refused = [
+        (header(&json!({ "type": "HEADER", "text": "x" })), "components[0].format"),
+        (header(&json!({ "type": "HEADER", "format": "SOUND" })), "components[0].format"),
         (
-            header(json!({ "type": "HEADER", "format": "TEXT", "text": "x".repeat(61) })),
+            header(&json!({ "type": "HEADER", "format": "TEXT", "text": "x".repeat(61) })),
             "components[0].text",
         ),
         (
-            header(json!({ "type": "HEADER", "format": "TEXT", "text": "{{1}} {{2}}" })),
+            header(&json!({ "type": "HEADER", "format": "TEXT", "text": "{{1}} {{2}}" })),
             "components[0].text",
         ),
         (
-            header(json!({ "type": "HEADER", "format": "TEXT", "text": "x {{1}}" })),
+            header(&json!({ "type": "HEADER", "format": "TEXT", "text": "x {{1}}" })),
             "components[0].example.header_text",
         ),
         (
-            header(json!({ "type": "HEADER", "format": "IMAGE" })),
+            header(&json!({ "type": "HEADER", "format": "IMAGE" })),
             "components[0].example.header_handle",
         ),
-        (header(json!({ "type": "FOOTER", "text": "for {{1}}" })), "components[0].text"),
+        (header(&json!({ "type": "FOOTER", "text": "for {{1}}" })), "components[0].text"),
         (
             parts(json!([{ "type": "BODY", "text": "x" }, { "type": "BUTTONS" }])),
             "components[1].buttons",
@@ -241,10 +258,13 @@ fn what_meta_would_refuse_of_a_template_is_refused_by_its_member() {
             "components[1].buttons[0].phone_number",
         ),
     ];
-    for (draft, field) in refused {
-        let unfit = drafts.check(&draft).expect_err(&format!("{field}: {draft:?}"));
-        assert_eq!(unfit.field, field, "{unfit}: {draft:?}");
-    }
+    refuses(refused);
+}
+
+#[test]
+fn what_meta_takes_of_a_template_is_taken() {
+    let account = account();
+    let drafts = account.templates().unwrap().drafts().unwrap();
     let code = with(|draft| {
         draft.category = Some("authentication".to_owned());
         draft.components = json!([
@@ -258,152 +278,11 @@ fn what_meta_would_refuse_of_a_template_is_refused_by_its_member() {
         code,
         with(|draft| draft.parameter_format = Some("positional".to_owned())),
         parts(json!([{ "type": "BODY", "text": "x" }, { "type": "CAROUSEL", "cards": [] }])),
-        header(json!({ "type": "HEADER", "format": "LOCATION" })),
+        header(&json!({ "type": "HEADER", "format": "LOCATION" })),
         header(
-            json!({ "type": "HEADER", "format": "DOCUMENT", "example": { "header_handle": ["4::aW"] } }),
+            &json!({ "type": "HEADER", "format": "DOCUMENT", "example": { "header_handle": ["4::aW"] } }),
         ),
     ] {
         assert_eq!(drafts.check(&taken), Ok(()), "{taken:?}");
     }
-}
-
-fn message(variables: &[&str], components: Value) -> Template {
-    let filled = |name: &&str| ((*name).to_owned(), "x".to_owned());
-    Template {
-        name: "visit_reminder".to_owned(),
-        language: Some("pt_BR".to_owned()),
-        variables: variables.iter().map(filled).collect::<BTreeMap<_, _>>(),
-        header: None,
-        components: (!components.is_null()).then_some(components),
-    }
-}
-
-fn listed(components: Value) -> ListedTemplate {
-    ListedTemplate { components, ..known() }
-}
-
-/// The member that does not fit, or nothing.
-fn unfit(message: &Template, listed: &[&ListedTemplate]) -> Option<String> {
-    account().templates().unwrap().fits(message, listed).err().map(|unfit| unfit.field)
-}
-
-#[test]
-fn a_message_has_the_language_and_the_variables_of_its_template() {
-    let greeting = |text: &str| listed(json!([{ "type": "BODY", "text": text }]));
-    let two = greeting("Olá {{1}}, até {{2}}.");
-    let english = ListedTemplate { language: "en_US".to_owned(), ..two.clone() };
-    let fits = |variables: &[&str], template: &ListedTemplate| {
-        unfit(&message(variables, Value::Null), &[template])
-    };
-    let wrong = |field: &str| Some(field.to_owned());
-    assert_eq!(unfit(&message(&["1", "2"], Value::Null), &[]), None, "it was never listed");
-    assert_eq!(fits(&["1", "2"], &two), None);
-    assert_eq!(fits(&["1", "2"], &english), wrong("content.language"));
-    assert_eq!(unfit(&message(&["1", "2"], Value::Null), &[&english, &two]), None);
-    let said = account().templates().unwrap().fits(&message(&[], Value::Null), &[&english]);
-    let said = said.unwrap_err().reason;
-    assert!(said.contains("`pt_BR`") && said.contains("en_US"), "{said}");
-
-    assert_eq!(fits(&["1"], &two), wrong("content.variables"));
-    assert_eq!(fits(&[], &two), wrong("content.variables"));
-    assert_eq!(fits(&["1", "2", "3"], &two), wrong("content.variables"));
-    assert_eq!(fits(&["day", "name"], &two), wrong("content.variables"), "they are counted there");
-    let named = greeting("Olá {{name}}, até {{day}}, {{name}}.");
-    assert_eq!(fits(&["day", "name"], &named), None, "a name that stands twice is one");
-    assert_eq!(fits(&["1", "2"], &named), wrong("content.variables"));
-    assert_eq!(fits(&["day", "nome"], &named), wrong("content.variables"));
-    assert_eq!(fits(&[], &greeting("Olá.")), None);
-    assert_eq!(fits(&["1"], &greeting("Olá.")), wrong("content.variables"));
-
-    let body =
-        |parameters: Value| message(&[], json!([{ "type": "BODY", "parameters": parameters }]));
-    let text = |name: Value| json!({ "type": "text", "text": "x", "parameter_name": name });
-    assert_eq!(unfit(&body(json!([text(Value::Null), text(Value::Null)])), &[&two]), None);
-    assert_eq!(unfit(&body(json!([text(Value::Null)])), &[&two]), wrong("content.components"));
-    assert_eq!(unfit(&body(json!([text(json!("name")), text(json!("day"))])), &[&named]), None);
-    let nameless = body(json!([text(Value::Null), text(json!("day"))]));
-    assert_eq!(unfit(&nameless, &[&named]), wrong("content.components"));
-    assert_eq!(unfit(&message(&[], json!([])), &[&two]), wrong("content.components"));
-    // What is not understood of the list is left to Meta.
-    assert_eq!(fits(&["1"], &listed(Value::Null)), None);
-    assert_eq!(fits(&["1"], &listed(json!([{ "type": "BODY" }, 7]))), None);
-}
-
-#[test]
-fn a_message_has_a_header_where_its_template_has_one() {
-    let body = json!({ "type": "BODY", "text": "Olá." });
-    let plain = listed(json!([body]));
-    let headed = |header: Value| listed(json!([header, body]));
-    let picture = headed(json!({ "type": "HEADER", "format": "IMAGE" }));
-    let words = headed(json!({ "type": "HEADER", "format": "TEXT", "text": "Visita" }));
-    let gap = headed(json!({ "type": "HEADER", "format": "TEXT", "text": "Visita {{1}}" }));
-    let file = |media: MediaKind| {
-        let source = providers::FileSource::Stored("7".to_owned());
-        let at_head = OutboundFile { media, source, mime_type: None, filename: None, size: None };
-        Template { header: Some(Box::new(at_head)), ..message(&[], Value::Null) }
-    };
-    let given =
-        |parameters: Value| message(&[], json!([{ "type": "header", "parameters": parameters }]));
-    let image = given(json!([{ "type": "image", "image": { "id": "7" } }]));
-    let text = given(json!([{ "type": "text", "text": "12" }]));
-    let none = message(&[], Value::Null);
-    let cases = [
-        (&none, &plain, None),
-        (&image, &plain, Some("content.components")),
-        (&file(MediaKind::Image), &plain, Some("content.header")),
-        (&none, &picture, Some("content.header")),
-        (&image, &picture, None),
-        (&file(MediaKind::Image), &picture, None),
-        (&file(MediaKind::Video), &picture, Some("content.header")),
-        (&text, &picture, Some("content.components")),
-        (&none, &words, None),
-        (&text, &words, Some("content.components")),
-        (&file(MediaKind::Image), &words, Some("content.header")),
-        (&none, &gap, Some("content.components")),
-        (&text, &gap, None),
-        (
-            &none,
-            &headed(json!({ "type": "HEADER", "format": "LOCATION" })),
-            Some("content.components"),
-        ),
-        (&none, &headed(json!({ "type": "HEADER", "format": "HOLOGRAM" })), None),
-    ];
-    for (message, template, wanted) in cases {
-        let found = unfit(message, &[template]);
-        assert_eq!(found.as_deref(), wanted, "{message:?} for {}", template.components);
-    }
-}
-
-#[test]
-fn buttons_are_filled_where_they_have_something_to_fill() {
-    let with = |buttons: Value| {
-        listed(
-            json!([{ "type": "BODY", "text": "Olá." }, { "type": "BUTTONS", "buttons": buttons }]),
-        )
-    };
-    let gap = with(json!([
-        { "type": "QUICK_REPLY", "text": "Ok" },
-        { "type": "URL", "text": "Mapa", "url": "https://example.com/{{1}}" },
-    ]));
-    let plain = with(json!([{ "type": "URL", "text": "Mapa", "url": "https://example.com/" }]));
-    let coupon = with(json!([{ "type": "COPY_CODE", "text": "Copy" }]));
-    let press = |kind: &str, index: Value, parameters: Value| {
-        message(
-            &[],
-            json!([{ "type": "button", "sub_type": kind, "index": index, "parameters": parameters }]),
-        )
-    };
-    let text = json!([{ "type": "text", "text": "a" }]);
-    let wrong = Some("content.components".to_owned());
-    let none = message(&[], Value::Null);
-    assert_eq!(unfit(&none, &[&gap]), wrong);
-    assert_eq!(unfit(&press("url", json!("1"), text.clone()), &[&gap]), None);
-    assert_eq!(unfit(&press("url", json!(1), text.clone()), &[&gap]), None);
-    assert_eq!(unfit(&press("url", json!("1"), json!([])), &[&gap]), wrong);
-    assert_eq!(unfit(&press("url", json!("2"), text.clone()), &[&gap]), wrong);
-    assert_eq!(unfit(&none, &[&plain]), None);
-    assert_eq!(unfit(&press("url", json!("0"), text), &[&plain]), wrong);
-    assert_eq!(unfit(&none, &[&coupon]), wrong);
-    let code = json!([{ "type": "coupon_code", "coupon_code": "25OFF" }]);
-    assert_eq!(unfit(&press("copy_code", json!("0"), code), &[&coupon]), None);
 }
