@@ -79,7 +79,10 @@ fn installed(language: &str) -> Result<PathBuf, String> {
         let folder = root.join("target/judges");
         let mut command = Command::new("bash");
         command.arg(root.join("tests/judges/install")).arg(language).arg(&folder);
-        bounded(command, INSTALL).map(|_| folder.join(language))
+        match bounded(command, INSTALL) {
+            Ok(_) => Ok(folder.join(language)),
+            Err(printed) => Err(printed.lines().next_back().unwrap_or_default().to_owned()),
+        }
     };
     slot.get_or_init(install).clone()
 }
