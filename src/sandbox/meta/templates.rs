@@ -70,7 +70,12 @@ fn standing() -> Vec<Value> {
         { "type": "HEADER", "format": "TEXT", "text": "Order {{1}}" },
         { "type": "BODY", "text": "Hello {{1}}, it is on its way." },
         { "type": "BUTTONS", "buttons": [
-            { "type": "URL", "text": "Track it", "url": "https://shop.example/track/{{1}}" },
+            {
+                "type": "URL",
+                "text": "Track it",
+                "url": "https://shop.example/track/{{1}}",
+                "example": ["https://shop.example/track/4711"],
+            },
             { "type": "QUICK_REPLY", "text": "Thanks" },
         ] },
     ]);
@@ -169,7 +174,19 @@ fn list(world: &World, waba: &str, request: &Request) -> Answer {
         let next = format!("{}{path}?limit={limit}&after={end}", world.base());
         paging["next"] = json!(next);
     }
-    Answer::json(200, &json!({ "data": page, "paging": paging }))
+    let mut body = json!({ "data": page, "paging": paging });
+    if let Some(fields) = query.get("summary") {
+        let summary = json!({
+            "total_count": all.len(),
+            "message_template_count": world.templates().of(waba).len(),
+            "message_template_limit": MADE,
+            "are_translations_complete": true,
+        });
+        let wanted = fields.split(',').map(str::trim);
+        let wanted = wanted.filter_map(|name| Some((name.to_owned(), summary.get(name)?.clone())));
+        body["summary"] = wanted.collect::<Map<String, Value>>().into();
+    }
+    Answer::json(200, &body)
 }
 
 /// The variables of a text: what stands in double braces.

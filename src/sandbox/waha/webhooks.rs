@@ -159,15 +159,7 @@ pub(super) fn arrive(
         "ack": 1,
         "ackName": "SERVER",
         "replyTo": inbound.reply_to.as_ref().map(|id| json!({ "id": id })),
-        "location": inbound.location.map(|(latitude, longitude)| {
-            json!({
-                "latitude": latitude.to_string(),
-                "longitude": longitude.to_string(),
-                "live": false,
-                "name": inbound.location_name,
-                "address": inbound.location_address,
-            })
-        }),
+        "location": location(inbound),
         "vCards": [],
         "_data": data,
     });
@@ -176,6 +168,18 @@ pub(super) fn arrive(
     let letters =
         session.map_or_else(Vec::new, |session| event(world, name, &session, "message", &payload));
     Arrival { id, letters }
+}
+
+/// A place, as texts.
+fn location(inbound: &Inbound) -> Option<Value> {
+    let (latitude, longitude) = inbound.location?;
+    Some(json!({
+        "latitude": latitude.to_string(),
+        "longitude": longitude.to_string(),
+        "live": false,
+        "name": inbound.location_name,
+        "address": inbound.location_address,
+    }))
 }
 
 /// Keeps the message for whoever asks the API for it.
