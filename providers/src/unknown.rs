@@ -6,6 +6,7 @@
 //! files and tokens are no words.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -104,6 +105,14 @@ pub(crate) fn or_words<E>(
     content(what.as_deref(), members(&all, envelope), (code, None))
 }
 
+/// What a message says after an edit: words that are there are what it says now, whatever kind they are of.
+pub(crate) fn edited(content: Content) -> Content {
+    match content {
+        Content::Unsupported { code: None, detail: Some(body), .. } => Content::Text { body },
+        content => content,
+    }
+}
+
 /// The members of an object that are not named in `envelope`; none of what is no object.
 pub(crate) fn members<'v>(
     object: &'v Value,
@@ -127,13 +136,14 @@ pub(crate) fn words<'v>(said: impl IntoIterator<Item = (&'v str, &'v Value)>) ->
 #[derive(Default)]
 struct Found<'v> {
     lines: Vec<Cow<'v, str>>,
+    known: HashSet<Cow<'v, str>>,
     bytes: usize,
 }
 
 impl<'v> Found<'v> {
     /// `filled` is whether somebody filled this in, so that each text counts.
     fn look(&mut self, name: &str, value: &'v Value, depth: usize, filled: bool) {
-        if depth == 0 || QUOTING.contains(&plain(name).as_str()) {
+        if depth == 0 || self.bytes >= BYTES || QUOTING.contains(&plain(name).as_str()) {
             return;
         }
         match value {
@@ -154,7 +164,7 @@ impl<'v> Found<'v> {
             Value::String(text) => match nested(text) {
                 Some(inside) => {
                     let inside = Value::Object(inside);
-                    let mut found = Found { lines: Vec::new(), bytes: self.bytes };
+                    let mut found = Found { bytes: self.bytes, ..Found::default() };
                     found.look(name, &inside, depth - 1, true);
                     found.lines.into_iter().for_each(|line| self.add(line.into_owned().into()));
                 }
@@ -167,7 +177,7 @@ impl<'v> Found<'v> {
 
     fn add(&mut self, line: Cow<'v, str>) {
         let length = line.len();
-        if self.bytes + length <= BYTES && !self.lines.contains(&line) {
+        if self.bytes + length <= BYTES && self.known.insert(line.clone()) {
             self.bytes += length;
             self.lines.push(line);
         }

@@ -3,25 +3,9 @@
 use serde_json::Value;
 
 use super::record::Record;
-use super::values::{member, text, words};
+use super::values::{member, text};
 use super::{parts, presses, vcard};
-use crate::{Attachment, ContactCard, Content, MediaKind, Parts};
-
-/// Where a message of an unknown kind may have its words, the likeliest member first.
-const WORDS: [&str; 12] = [
-    "text",
-    "caption",
-    "body",
-    "contentText",
-    "hydratedContentText",
-    "message",
-    "note",
-    "description",
-    "title",
-    "displayText",
-    "displayName",
-    "name",
-];
+use crate::{Attachment, ContactCard, Content, MediaKind, Parts, unknown};
 
 /// What a message says, and what else belongs to it.
 #[derive(Debug)]
@@ -50,16 +34,11 @@ pub(crate) fn read(record: &Record<'_>, attach: impl Fn(MediaKind, &Value) -> At
         let (content, parts) = presses::vote(presses::chosen(record), kind);
         return Said { content, parts };
     }
-    let (words, parts) = match parts::read(kind, held) {
-        Some((words, parts)) => (words, Some(parts)),
-        None => (any_words(record), None),
-    };
-    match (words, parts) {
-        (Some(body), parts) => {
-            let other = || parts::parts("other", [("what", kind.into())]);
-            Said { content: Content::Text { body }, parts: Some(parts.unwrap_or_else(other)) }
-        }
-        (None, parts) => Said { content: unsupported(kind), parts },
+    match parts::read(kind, held) {
+        Some((Some(body), parts)) => Said { content: Content::Text { body }, parts: Some(parts) },
+        Some((None, parts)) => Said { content: unsupported(kind), parts: Some(parts) },
+        // What is named like its kind is no member that says something by its name.
+        None => unknown::content(Some(kind), [("", held)], (None, None)).into(),
     }
 }
 
@@ -138,11 +117,4 @@ fn place(held: &Value) -> Option<Content> {
 fn card(held: &Value) -> ContactCard {
     let shown = text(member(held, "displayName"));
     vcard::named(member(held, "vcard").as_str().unwrap_or_default(), shown)
-}
-
-fn any_words(record: &Record<'_>) -> Option<String> {
-    if matches!(record.kind, "conversation" | "extendedTextMessage") {
-        return None;
-    }
-    text(record.held).or_else(|| words(record.held, &WORDS))
 }

@@ -11,8 +11,8 @@ use super::wire::{Key, time};
 use crate::bridge::jids::{self, Chat};
 use crate::bridge::record::{Encrypted, Record};
 use crate::bridge::says;
-use crate::outside;
 use crate::{Address, EventKind, MessageRef};
+use crate::{outside, unknown};
 
 /// The numbers by which WhatsApp's protocol knows what was done, and their names.
 const REVOKE: [&str; 2] = ["0", "REVOKE"];
@@ -66,6 +66,7 @@ fn edited(
     at: Option<crate::Timestamp>,
 ) {
     let content = content::read(&Record::open(&record["editedMessage"], None), target).content;
+    let content = unknown::edited(content);
     // The time of the message that brought the edit is only fine to the second, in which there may be two.
     let when = time(&record["timestampMs"]).map(|at| at.timestamp_millis().to_string());
     let when = when.unwrap_or_else(|| scope.digest(data));

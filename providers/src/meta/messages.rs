@@ -12,11 +12,11 @@ use super::wire::{
 };
 use crate::content::PLACEHOLDER;
 use crate::lenient::unix_time;
-use crate::outside;
 use crate::{
-    Channel, Content, Context, DeliveryStatus, Direction, EventKind, IdentityChange, Message,
-    MessageRef, Party, Referral, Timestamp,
+    Channel, Context, DeliveryStatus, Direction, EventKind, IdentityChange, Message, MessageRef,
+    Party, Referral, Timestamp,
 };
+use crate::{outside, unknown};
 
 /// Reads one of `value.messages[]`.
 pub(super) fn read(
@@ -158,11 +158,7 @@ fn edited(wire: &WireMessage<'_>) -> Result<EventKind, Unreadable> {
     let edit: Edit<'_> = block(wire.edit, "edit")?;
     let message = WireMessage::read(edit.message)?;
     let target = id(&edit.original_message_id, "original_message_id")?.to_owned();
-    let content = match content::read(&message, &message.errors, edit.message) {
-        // Words that are there are what it says now, whatever kind it is of.
-        Content::Unsupported { code: None, detail: Some(body), .. } => Content::Text { body },
-        content => content,
-    };
+    let content = unknown::edited(content::read(&message, &message.errors, edit.message));
     Ok(EventKind::Edited { target: MessageRef(target), content })
 }
 

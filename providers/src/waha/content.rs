@@ -87,6 +87,11 @@ pub(super) fn read(wire: &WireMessage<'_>, raw: &Raw, record: &Record<'_>, id: I
         if let (Content::Unsupported { .. }, Some(body)) = (&said.content, wire.body.get()) {
             said.content = Content::Text { body: body.to_owned() };
         }
+        // A template or an interactive message may have a file at its head.
+        if let (Content::Text { body }, Some(_)) = (&said.content, &wire.media) {
+            let attachments = vec![attachment(wire, announced(wire), &Value::Null, id)];
+            said.content = Content::Media { attachments, caption: Some(body.clone()) };
+        }
         return said;
     }
     if let Some(place) = wire.location.as_ref().and_then(place) {
@@ -117,12 +122,13 @@ pub(super) fn read(wire: &WireMessage<'_>, raw: &Raw, record: &Record<'_>, id: I
         }
         (None, Some(edited)) => read(&edited),
         (None, None) => match read(record) {
-            Said { content: Content::Unsupported { .. }, parts } => {
+            Said { content: Content::Unsupported { code, detail, .. }, parts } => {
                 let kind = match raw.kind(record) {
                     "" if wire.location.is_some() => "location",
                     kind => kind,
                 };
-                Said { content: says::unsupported(kind), parts }
+                let what = Some(kind.to_owned()).filter(|kind| !kind.is_empty());
+                Said { content: Content::Unsupported { what, code, detail }, parts }
             }
             said => said,
         },

@@ -6,15 +6,15 @@ use serde_json::value::RawValue;
 
 use super::content::{self, Raw};
 use super::envelopes::{Envelope, reference};
-use super::ids::Id;
+use super::ids::{Chat, Id};
 use super::webhook::{Scope, Unreadable};
 use super::wire::{Revoked, WireMessage, time};
 use crate::bridge::record::{Encrypted, Record};
 use crate::bridge::values::{find, long, member};
 use crate::bridge::{jids, says};
 use crate::lenient::{Maybe, unix_time};
-use crate::outside;
 use crate::{Address, Content, EventKind, MessageRef, Timestamp};
+use crate::{outside, unknown};
 
 /// Reads `message.edited`. The payload is the edit; it names the message that it changes.
 pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unreadable> {
@@ -31,7 +31,7 @@ pub(super) fn read(scope: &mut Scope<'_>, payload: &RawValue) -> Result<(), Unre
         (None, None) => envelope.reference.clone(),
     };
     let is_own = target != envelope.reference;
-    let content = content::read(&wire, &raw, &record, envelope.id).content;
+    let content = unknown::edited(content::read(&wire, &raw, &record, envelope.id).content);
     // What has an id of its own is as old as it says. Engines that show the changed message itself tell when that was written,
     // and name it the same way at each edit, so that only the event tells one from the next.
     let at = edited_at(&raw).or_else(|| time(&wire.timestamp).filter(|_| is_own));
@@ -103,7 +103,11 @@ pub(super) fn read_revocation(scope: &mut Scope<'_>, payload: &RawValue) -> Resu
     if envelopes.iter().any(|envelope| matches!(envelope, Ok(None))) {
         return Ok(());
     }
-    let named = envelopes.iter().flatten().flatten().filter(|envelope| envelope.ours == ours);
+    // In a group the two halves may name two people: its author, and an administrator who took it back.
+    let is_chat_of_two = |envelope: &&Envelope<'_>| {
+        envelope.ours == ours && matches!(envelope.chat, Chat::Person(_))
+    };
+    let named = envelopes.iter().flatten().flatten().filter(is_chat_of_two);
     let people: Vec<Address> =
         named.flat_map(|envelope| envelope.party.addresses.iter().cloned()).collect();
     let at = wire.after.as_ref().and_then(|after| time(&after.timestamp));

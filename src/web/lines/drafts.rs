@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::templates::TemplateView;
+use crate::flow::FlowError;
 use crate::flow::lines::drafts as flow;
 use crate::model::{AccountId, Scope};
 use crate::web::answer::Answer;
@@ -73,7 +74,8 @@ pub(crate) async fn create_template(
         parameter_format: lower(body.parameter_format),
         components: body.components,
     };
-    let made = flow::create(&app.gateway, &access.actor(), id, &draft).await?;
+    let (gateway, actor) = (app.gateway, access.actor());
+    let made = finished(async move { flow::create(&gateway, &actor, id, &draft).await }).await?;
     Ok((StatusCode::CREATED, Answer(TemplateView::from(made))).into_response())
 }
 
@@ -97,7 +99,10 @@ pub(crate) async fn change_template(
     access.needs(Scope::AccountsWrite)?;
     let change =
         flow::TemplateChange { category: lower(body.category), components: body.components };
-    let changed = flow::change(&app.gateway, &access.actor(), id, &template, change).await?;
+    let (gateway, actor) = (app.gateway, access.actor());
+    let changed =
+        finished(async move { flow::change(&gateway, &actor, id, &template, change).await })
+            .await?;
     Ok(Answer(TemplateView::from(changed)))
 }
 
@@ -118,6 +123,14 @@ pub(crate) async fn delete_template(
     Within(id, template): Within<AccountId>,
 ) -> Result<StatusCode, Problem> {
     access.needs(Scope::AccountsWrite)?;
-    flow::delete(&app.gateway, &access.actor(), id, &template).await?;
+    let (gateway, actor) = (app.gateway, access.actor());
+    finished(async move { flow::delete(&gateway, &actor, id, &template).await }).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What was begun is finished, though nobody may wait for the answer any more: the provider has done it, so it must be noted.
+async fn finished<T: Send + 'static>(
+    deed: impl Future<Output = Result<T, FlowError>> + Send + 'static,
+) -> Result<T, Problem> {
+    Ok(tokio::spawn(deed).await.map_err(|error| Problem::internal(&error))??)
 }
