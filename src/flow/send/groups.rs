@@ -47,6 +47,12 @@ pub(super) async fn carried(
     let group = match group {
         Some(group) => {
             let passage = messages::passage(session, organization, id).await?;
+            let line = passage.as_ref().and_then(|passage| passage.our_address.as_deref());
+            if line.is_some_and(|line| line != carrier.from.address) {
+                let reason = "was written in a group of another line of yours, which alone is in it: make that line's route \
+                              the active one, or name one person by `to` to write to them alone";
+                return Err(FlowError::invalid(field, reason));
+            }
             let person = passage.and_then(|passage| passage.identity_id);
             Some(Group { id: group.to_owned(), person })
         }

@@ -59,7 +59,8 @@ pub async fn who_wrote_in_groups(
     let mut wrote = HashSet::new();
     // Few messages go to groups: what each of them heard lately is looked for by itself.
     let sql = "select exists (select 1 from messages where organization_id = $1 and id >= $2 and direction = 'inbound'
-               and channel = $3 and our_address = $4 and metadata ->> 'group_id' = $5)";
+               and channel = $3 and our_address = $4 and metadata ->> 'group_id' = $5
+               and metadata ->> 'group_id' is not null)";
     for group in groups.into_iter().collect::<HashSet<_>>() {
         let found: bool = on!(session, |c| {
             let query = sqlx::query_scalar(sql).bind(lane.organization_id).bind(first_at(since));

@@ -47,6 +47,10 @@ fn in_group(group: &str, content: &OutboundContent) -> Result<(), Unfit> {
         OutboundContent::Text { .. }
         | OutboundContent::Media { .. }
         | OutboundContent::Template(_) => Ok(()),
+        OutboundContent::Reaction { .. } => {
+            let reason = "Meta takes text, files and templates in groups, and no reaction: answer with a text, by `reply_to`";
+            Err(Unfit::new("content.kind", reason))
+        }
         other => {
             let reason = format!(
                 "Meta takes text, files and templates in groups, and no {}: name a person of it by `to` to write to them alone",
