@@ -231,7 +231,7 @@ async fn postgres_may_go_away_while_messages_are_sent() {
 /// A polite stop in the middle of a campaign waits for what is on its way, and the rest goes on afterwards.
 async fn asked_to_stop(kind: Kind) {
     let mut site = Site::start(Database::create(kind).await, 1, 80).await;
-    assert!(site.sandbox.fault(fault(0, FaultKind::DelayAfter { ms: 300 })));
+    assert!(site.sandbox.fault(fault(0, FaultKind::DelayAfter { ms: 600 })));
     let ids = campaign(site.clients(), 500, Arc::new(AtomicBool::new(true))).await;
     arrived(&site, 100).await;
     let mut program = site.programs[0].take().unwrap();

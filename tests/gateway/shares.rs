@@ -27,7 +27,7 @@ async fn one_request_for_both(gateway: &TestGateway) -> ((Org, String), (Org, St
     let of_borealis = connect(gateway, &borealis, "borealis").await;
     route(gateway, &aurora, &of_aurora, "+551140028922", AURORA).await;
     route(gateway, &borealis, &of_borealis, BOREALIS_NUMBER, BOREALIS).await;
-    let unknown = |id: &str| json!({ "id": id, "timestamp": "1793534400", "type": "hologram" });
+    let unknown = |id: &str| json!({ "was": id, "timestamp": "1793534400", "type": "hologram" });
     let text = |id: &str| meta::text(id, "5511987654321", id);
     gateway
         .meta(&[

@@ -194,7 +194,7 @@ on_both_engines! {
 
     a_mixed_request_tells_each_organization_its_own_share(gateway) {
         let (aurora, borealis) = gateway.two_organizations().await;
-        let unknown = |id: &str| json!({ "id": id, "timestamp": "1793534400", "type": "hologram" });
+        let unknown = |id: &str| json!({ "was": id, "timestamp": "1793534400", "type": "hologram" });
         gateway.meta(&[
             meta::change(AURORA, &[meta::text("wamid.a1", "5511987654321", "a1"), meta::text("wamid.a2", "5511987654321", "a2"), unknown("wamid.ua")], &[]),
             meta::change(BOREALIS, &[meta::text("wamid.b", "5511987654321", "b"), unknown("wamid.ub")], &[]),
@@ -221,7 +221,7 @@ on_both_engines! {
 
     each_organization_writes_its_own_share_of_a_mixed_request(gateway) {
         let (aurora, borealis) = gateway.two_organizations().await;
-        let unknown = json!({ "id": "wamid.u", "timestamp": "1793534400", "type": "hologram" });
+        let unknown = json!({ "was": "wamid.u", "timestamp": "1793534400", "type": "hologram" });
         gateway.meta(&[
             meta::change(AURORA, &[meta::text("wamid.a", "5511987654321", "a")], &[]),
             meta::change(BOREALIS, &[meta::text("wamid.b", "5511987654321", "b"), unknown], &[]),

@@ -96,7 +96,7 @@ on_both_engines! {
         let detail = graph.refuses(&gateway, marketing(PERSON)).await;
         assert!(detail.contains("marketing on whatsapp") && detail.contains("DELETE /api/v1/suppressions"), "{detail}");
         graph.refuses(&gateway, of_template("sale")).await;
-        for draft in [of_template("visit"), of_template("nobody-knows-it"), text(PERSON, "Oi")] {
+        for draft in [of_template("visit"), of_template("nobody_knows_it"), text(PERSON, "Oi")] {
             graph.accepts(&gateway, draft).await;
         }
         gateway.drain().await;
