@@ -242,7 +242,9 @@ fn duplicate(error: StoreError, channel: Channel) -> FlowError {
         }
         StoreError::Duplicate(_) => {
             let word = channel.word();
-            FlowError::Conflict(format!("the channel `{word}` has an active route already"))
+            FlowError::Conflict(format!(
+                "the channel `{word}` has an active route already: put that one on `standby` first"
+            ))
         }
         other => other.into(),
     }

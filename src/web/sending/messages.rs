@@ -128,7 +128,7 @@ pub(crate) async fn bulk(
     if body.messages.is_empty() || body.messages.len() > MOST {
         return Err(Problem::invalid("messages", format!("must be 1 to {MOST} messages")));
     }
-    // What cannot be read is refused alone; its neighbours go on.
+    // A draft that has the right form and says what cannot be is refused alone; its neighbours go on.
     let mut unreadable: Vec<Option<Value>> = Vec::with_capacity(body.messages.len());
     let mut drafts = Vec::with_capacity(body.messages.len());
     for body in body.messages {

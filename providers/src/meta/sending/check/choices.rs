@@ -78,11 +78,7 @@ pub(super) fn list(body: &str, button: &str, sections: &[ListSection]) -> Result
     let mut ids = HashSet::new();
     for (index, section) in sections.iter().enumerate() {
         let field = |member: &str| format!("content.sections[{index}].{member}");
-        optional(&field("title"), section.title.as_deref(), SECTION_TITLE_CHARS)?;
-        if section.title.is_none() && sections.len() > 1 {
-            let reason = "is needed where there is more than 1 section";
-            return Err(Unfit::new(field("title"), reason));
-        }
+        section_title(field("title"), section.title.as_deref(), sections.len())?;
         if section.rows.is_empty() {
             return Err(Unfit::new(field("rows"), "at least 1 row is needed"));
         }
@@ -94,6 +90,19 @@ pub(super) fn list(body: &str, button: &str, sections: &[ListSection]) -> Result
             optional(&field("description"), description, ROW_DESCRIPTION_CHARS)?;
             unlike(&mut ids, field("id"), &row.id)?;
         }
+    }
+    Ok(())
+}
+
+/// The heading of one of so many sections.
+pub(super) fn section_title(
+    field: String,
+    title: Option<&str>,
+    sections: usize,
+) -> Result<(), Unfit> {
+    optional(&field, title, SECTION_TITLE_CHARS)?;
+    if title.is_none() && sections > 1 {
+        return Err(Unfit::new(field, "is needed where there is more than 1 section"));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 use url::Url;
 
-use super::choices::unlike;
+use super::choices::{section_title, unlike};
 use super::{at_most, filled, optional, present};
 use crate::{Flow, FlowAction, FlowForm, ProductSection, Unfit};
 
@@ -15,7 +15,6 @@ const BUTTON_CHARS: usize = 20;
 const URL_CHARS: usize = 2_000;
 
 const SECTIONS: usize = 10;
-const SECTION_TITLE_CHARS: usize = 24;
 /// Of all sections together.
 const PRODUCTS: usize = 30;
 /// No catalogue has longer ids.
@@ -86,11 +85,7 @@ pub(super) fn products(
     let mut ids = HashSet::new();
     for (index, section) in sections.iter().enumerate() {
         let field = |member: &str| format!("content.sections[{index}].{member}");
-        optional(&field("title"), section.title.as_deref(), SECTION_TITLE_CHARS)?;
-        if section.title.is_none() && sections.len() > 1 {
-            let reason = "is needed where there is more than 1 section";
-            return Err(Unfit::new(field("title"), reason));
-        }
+        section_title(field("title"), section.title.as_deref(), sections.len())?;
         if section.ids.is_empty() {
             let reason =
                 "at least 1 product is needed; without any section the whole catalogue is shown";
